@@ -1,0 +1,16 @@
+"""mcnet joins Kubernetes clusters, wherever they run, into one network.
+
+The layers, each importing only those below it (import-linter keeps this):
+
+    mcnet.cli, mcnet_gateway, mcnet_route_agent, mcnet_discovery    entry points: read settings, wire, run
+    mcnet.lab                                                       real clusters on one machine
+    mcnet.install, mcnet.show                                       operations of several steps
+    mcnet.kube, mcnet.kernel, mcnet.probe, mcnet.render, mcnet.loop adapters: the only I/O
+    mcnet.plan, mcnet.codec                                         pure: decide, translate
+    mcnet.model                                                     values
+
+Everything that decides is in `plan/`; everything that touches a node's data path is in `kernel/`;
+everything that touches an API server is in `kube/`.
+"""
+
+__version__ = "0.1.0"
