@@ -1,0 +1,1 @@
+"""What every daemon shares: the reconciling loop, health, metrics, logging, orderly stop. No decisions of networking."""

@@ -1,0 +1,62 @@
+"""What a gateway reports of itself and of its cables: status that `show` prints and route agents fall back on."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mcnet.model.cluster import ClusterId
+from mcnet.model.kernel import Address
+
+
+class CableState(Enum):
+    """State of one cable as its gateway sees it."""
+
+    CONNECTING = "connecting"
+    """Configured; no probe has been answered yet."""
+    CONNECTED = "connected"
+    ERROR = "error"
+    """Probes are not answered, or the cable can't be configured; `reason` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """Round-trip times of a cable's probes, in seconds; None where nothing was answered yet."""
+
+    last: float
+    minimum: float
+    average: float
+    maximum: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """One cable of this gateway to one remote gateway."""
+
+    cluster: ClusterId
+    gateway: str
+    rail: int
+    state: CableState
+    driver: str
+    local_address: Address | None = None
+    remote_address: Address | None = None
+    path: str = "direct"
+    round_trip: RoundTrip | None = None
+    loss: float = 0.0
+    """Share of the last probes lost, 0 to 1."""
+    since: str = ""
+    """RFC 3339 time of the last change of state."""
+    active: bool = False
+    """Whether the routes of its cluster use this cable now."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway node's report; its object bears the node's name."""
+
+    node: str
+    cluster: ClusterId
+    rail: int | None
+    cables: tuple[Cable, ...] = ()
+    problems: tuple[str, ...] = ()
+    version: str = ""

@@ -1,0 +1,160 @@
+"""Every name and number that mcnet owns in a kernel, and which of the two node daemons owns it.
+
+What bears these marks is ours and is corrected or removed; nothing else is ever touched. Both daemons run on
+a gateway node, so each kernel object has one owner by this fixed partition: the gateway owns cable devices,
+its routing table, its next-hop ids and the nft table `inet mcnet_gateway`; the route agent owns the overlay,
+the node's tables, all rules, the sysctls and `inet mcnet`. They need nothing from each other: rule order
+joins them. No functions that decide belong here.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+OVERLAY_DEVICE: Final = "mcnet-vx"
+"""The VXLAN inside a cluster, on every node."""
+VXLAN_CABLE_DEVICE: Final = "mcnet-cv"
+"""The VXLAN between gateways: one device, remote gateways are next hops on it."""
+CABLE_DEVICE_PREFIX: Final = "mcnet-c"
+"""All cable devices of all drivers start with it, so that rules and firewall can name them by wildcard."""
+
+OVERLAY_VNI: Final = 0x6D6301
+CABLE_VNI: Final = 0x6D6302
+OVERLAY_PORT: Final = 4800
+ADVERT_PORT: Final = 4801
+NAT_DISCOVERY_PORT: Final = 4490
+DEFAULT_PORT_BASE: Final = 4500
+GATEWAY_METRICS_PORT: Final = 4581
+ROUTE_AGENT_METRICS_PORT: Final = 4582
+DISCOVERY_METRICS_PORT: Final = 4583
+
+ROUTE_PROTOCOL: Final = 0x6D
+"""rtm_protocol of our routes and next hops (109; below 128 none of /etc/iproute2/rt_protos uses it)."""
+
+CABLES_TABLE: Final = 0x6D01
+"""Gateway: remote prefix -> next-hop group over this node's own live cables. Present only while alive."""
+OVERLAY_TABLE: Final = 0x6D02
+"""Route agent: remote prefix -> next-hop group over the overlay to other gateways, else unreachable."""
+DELIVERY_TABLE: Final = 0x6D03
+"""Route agent: pod prefix of another node -> that node's overlay address."""
+REJECT_TABLE: Final = 0x6D04
+"""Route agent: remote prefix -> unreachable. The end for what came from the overlay or a cable."""
+
+RULE_PRIORITIES: Final = range(300, 320)
+RULE_OVERLAY_TO_CABLES: Final = 300
+RULE_OVERLAY_REJECT: Final = 301
+RULE_CABLE_DELIVERY: Final = 302
+RULE_CABLE_REJECT: Final = 303
+RULE_LOCAL_TO_CABLES: Final = 304
+RULE_LOCAL_TO_OVERLAY: Final = 305
+
+NODE_NFT_TABLE: Final = "mcnet"
+GATEWAY_NFT_TABLE: Final = "mcnet_gateway"
+
+OVERLAY_RANGE4: Final = IPv4Network("244.0.0.0/8")
+CABLE_RANGE4: Final = IPv4Network("245.0.0.0/8")
+"""Class E: no cloud or site hands these out, Linux routes them as unicast (since 2.6.25), and Submariner's
+240/8, 241/8 and 242/8 stay free so that both can be on a node during a migration."""
+OVERLAY_RANGE6: Final = IPv6Network("fd6d:636e:6574:1::/64")
+CABLE_RANGE6: Final = IPv6Network("fd6d:636e:6574:2::/64")
+
+MAX_RAILS: Final = 8
+"""Rails 0-7: the port plan (see `vxlan_cable_port`) has room for no more."""
+RESILIENT_BUCKETS: Final = 128
+
+
+class Owner(Enum):
+    """The daemon that owns a kernel object."""
+
+    GATEWAY = "gateway"
+    ROUTE_AGENT = "route-agent"
+
+
+class NextHopKind(Enum):
+    """The top byte of a next-hop id tells owner, family and whether it is a group; 24 bits name the target."""
+
+    OVERLAY_MEMBER4 = 0x60
+    OVERLAY_MEMBER6 = 0x61
+    OVERLAY_GROUP4 = 0x62
+    OVERLAY_GROUP6 = 0x63
+    CABLE_MEMBER4 = 0x70
+    CABLE_MEMBER6 = 0x71
+    CABLE_GROUP4 = 0x72
+    CABLE_GROUP6 = 0x73
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What one daemon owns: link names, routing tables, nft table, next-hop kinds, and whether rules and sysctls."""
+
+    owner: Owner
+    links: tuple[str, ...]
+    """Exact device names, or a prefix ending in `*`."""
+    tables: tuple[int, ...]
+    nft_table: str
+    nexthops: tuple[NextHopKind, ...]
+    rules: bool
+    sysctls: bool
+
+
+GATEWAY: Final = Partition(
+    owner=Owner.GATEWAY,
+    links=(CABLE_DEVICE_PREFIX + "*",),
+    tables=(CABLES_TABLE,),
+    nft_table=GATEWAY_NFT_TABLE,
+    nexthops=(
+        NextHopKind.CABLE_MEMBER4,
+        NextHopKind.CABLE_MEMBER6,
+        NextHopKind.CABLE_GROUP4,
+        NextHopKind.CABLE_GROUP6,
+    ),
+    rules=False,
+    sysctls=False,
+)
+ROUTE_AGENT: Final = Partition(
+    owner=Owner.ROUTE_AGENT,
+    links=(OVERLAY_DEVICE,),
+    tables=(OVERLAY_TABLE, DELIVERY_TABLE, REJECT_TABLE),
+    nft_table=NODE_NFT_TABLE,
+    nexthops=(
+        NextHopKind.OVERLAY_MEMBER4,
+        NextHopKind.OVERLAY_MEMBER6,
+        NextHopKind.OVERLAY_GROUP4,
+        NextHopKind.OVERLAY_GROUP6,
+    ),
+    rules=True,
+    sysctls=True,
+)
+
+
+def nexthop_id(kind: NextHopKind, number: int) -> int:
+    """The next-hop id of `kind` for target `number` (24 bits): the same after every restart, nothing remembered."""
+    if not 0 <= number < 1 << 24:
+        raise ValueError(f"next-hop number {number} does not fit 24 bits")
+    return kind.value << 24 | number
+
+
+def nexthop_kind(identifier: int) -> NextHopKind | None:
+    """Whose next hop `identifier` is, or None if it isn't ours."""
+    try:
+        return NextHopKind(identifier >> 24)
+    except ValueError:
+        return None
+
+
+def owns_link(partition: Partition, name: str) -> bool:
+    """Whether the device `name` belongs to `partition`."""
+    return any(
+        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+        for pattern in partition.links
+    )
+
+
+def vxlan_cable_port(port_base: int) -> int:
+    """UDP port of the VXLAN cable device of a gateway with port base P: P + 20.
+
+    The plan of a gateway's 30 ports: WireGuard P to P + 15 (P + 2 * remote rail + key epoch), VXLAN P + 20,
+    Libreswan P + 24.
+    """
+    return port_base + 20

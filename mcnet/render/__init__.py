@@ -1,0 +1,1 @@
+"""Manifests from templates: values in, a sorted list of Kubernetes objects out. Applies nothing."""
