@@ -146,8 +146,7 @@ def nexthop_kind(identifier: int) -> NextHopKind | None:
 def owns_link(partition: Partition, name: str) -> bool:
     """Whether the device `name` belongs to `partition`."""
     return any(
-        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
-        for pattern in partition.links
+        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in partition.links
     )
 
 
