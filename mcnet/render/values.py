@@ -1,0 +1,68 @@
+"""What the templates may use, one frozen dataclass per folder of `templates/`. No decisions, no defaults that
+depend on a cluster."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerValues:
+    """`templates/broker`: what `deploy-broker` applies."""
+
+    namespace: str = BROKER_NAMESPACE
+    default_driver: str = "vxlan"
+    protocol_version: int = 1
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountValues:
+    """`templates/broker/account`: Roles and bindings of one member at the broker.
+
+    They are owned by the ServiceAccounts (hence the UIDs), so that deleting the account removes all of it.
+    `join_uid` is "" where there is no join account (the broker's admin joins the cluster directly).
+    """
+
+    cluster: str
+    member_uid: str
+    join_uid: str = ""
+    namespace: str = BROKER_NAMESPACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberValues:
+    """`templates/member`: what `join` applies to the joining cluster."""
+
+    cluster: str
+    image: str
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets in mcnet-system."""
+    node_selector: dict[str, str] = field(default_factory=dict)
+    """Where the discovery pods run."""
+    tolerations: tuple[dict[str, Any], ...] = ()
+    """Of the discovery pods; the node daemons tolerate everything."""
+    member: dict[str, Any] = field(default_factory=dict)
+    """The Member object, encoded."""
+    namespace: str = SYSTEM_NAMESPACE
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePodValues:
+    """`templates/node`: one throw-away pod on one node, for preflight or for cleaning the node."""
+
+    name: str
+    node: str
+    image: str
+    module: str
+    """The Python module it runs."""
+    arguments: tuple[str, ...] = ()
+    namespace: str = SYSTEM_NAMESPACE
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    host_network: bool = True
+    seconds: int = 60
+    """The pod is ended by the kubelet after this long, whatever happens to the command line."""
