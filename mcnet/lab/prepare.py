@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from mcnet.lab.binaries import ensure_binaries
+from mcnet.lab.image import ensure_image
 from mcnet.model.errors import McnetError
 
 
@@ -17,6 +18,8 @@ async def prepare(parts: list[str]) -> None:
     if not parts or "binaries" in parts:
         for name, path in (await ensure_binaries(say)).items():
             say(f"{name}: {path}")
+    if not parts or "image" in parts:
+        say(f"image: {await ensure_image(say)}")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,9 @@ class ImagePins:
     debian: str
     base: str
     packages: tuple[str, ...]
+    """Debian packages."""
+    requirements: tuple[str, ...]
+    """Python requirements of the daemons: pyproject's without the command line's own."""
 
 
 def architecture() -> str:
@@ -91,4 +94,9 @@ def go_wheel() -> str:
 def image() -> ImagePins:
     """What the image is made from."""
     pins = _pins()["image"]
-    return ImagePins(debian=pins["debian"], base=pins["base"], packages=tuple(pins["packages"]))
+    return ImagePins(
+        debian=pins["debian"],
+        base=pins["base"],
+        packages=tuple(pins["packages"]),
+        requirements=tuple(pins["requirements"]),
+    )
