@@ -1,0 +1,61 @@
+"""The gateway's nft table `inet mcnet_gateway`: cable ports only from peers, each cable only its cluster's sources.
+
+Nothing from a cable goes anywhere but to this cluster's pods and services and to the cable address itself: a
+remote cluster can't use the gateway as a router.
+"""
+
+from collections.abc import Iterable
+
+from mcnet.model import ownership
+from mcnet.model.endpoint import Endpoint
+from mcnet.model.kernel import Network, NftChain, NftSet, NftTable
+from mcnet.model.member import Member
+from mcnet.plan.addresses import cable_end
+from mcnet.plan.node_firewall import CABLES, IP, address_set, element, prefix_set
+from mcnet.plan.remote import Remotes
+from mcnet.plan.vxlan_cable import CablePath
+
+
+def table(
+    *, own: Endpoint, member: Member, remotes: Remotes, cables: Iterable[CablePath], families: tuple[int, ...]
+) -> NftTable:
+    """The whole table, the same text for the same inputs."""
+    outer = [cable.remote for cable in cables if cable.remote is not None]
+    end = cable_end(own.cluster, own.rail)
+    local: list[Network] = [*member.pod_prefixes, *member.service_prefixes]
+    port = ownership.vxlan_cable_port(own.port_base)
+    sets: list[NftSet] = []
+    rules: list[str] = []
+    for family in (4, 6):
+        ip = IP[family]
+        sets += [
+            address_set(f"peers{family}", family, outer),
+            prefix_set(f"local{family}", family, local),
+            _allowed(family, remotes),
+        ]
+        rules += [
+            f"udp dport {port} fib daddr type local {ip} saddr != @peers{family} drop",
+            f'iifname "{ownership.VXLAN_CABLE_DEVICE}" ether saddr . {ip} saddr != @allowed{family} drop',
+            f"iifname {CABLES} {ip} daddr != @local{family} {ip} daddr != {end.address(family)} drop",
+        ]
+    return NftTable(
+        name=ownership.GATEWAY_NFT_TABLE,
+        sets=tuple(sets),
+        # Before the route agent's raw chain: what may not come in is not to be looked at any further.
+        chains=(NftChain("cable_prerouting", "type filter hook prerouting priority raw - 10", tuple(rules)),),
+    )
+
+
+def _allowed(family: int, remotes: Remotes) -> NftSet:
+    elements: set[str] = set()
+    for remote in remotes.clusters:
+        for endpoint in remote.endpoints:
+            end = cable_end(endpoint.cluster, endpoint.rail)
+            elements.add(f"{end.mac} . {end.address(family)}")
+            elements |= {f"{end.mac} . {element(prefix)}" for prefix in remote.prefixes_of(family)}
+    return NftSet(
+        name=f"allowed{family}",
+        type=f"ether_addr . ipv{family}_addr",
+        flags=("interval",),
+        elements=frozenset(elements),
+    )

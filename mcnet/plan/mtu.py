@@ -1,0 +1,19 @@
+"""Sizes: what fits into the tunnels. All in bytes of an IP packet."""
+
+from collections.abc import Iterable
+
+VXLAN_OVERHEAD = {4: 50, 6: 70}
+"""Outer IP header (20 or 40), UDP 8, VXLAN 8 (RFC 7348), inner Ethernet 14."""
+MINIMUM = 1280
+"""No device of ours goes below: IPv6 needs it (RFC 8200, 5)."""
+
+
+def vxlan_cable_mtu(own_underlay: int, remote_underlays: Iterable[int], family: int) -> int:
+    """MTU of the VXLAN cable device, whose underlay addresses are of `family`: the smallest of all paths."""
+    return max(MINIMUM, min([own_underlay, *remote_underlays]) - VXLAN_OVERHEAD[family])
+
+
+def overlay_mtu(underlay: int, family: int, cables: Iterable[int]) -> int:
+    """MTU of `mcnet-vx`: what its underlay carries, and no more than any cable does, so that a sender learns at
+    its own node what the whole way carries."""
+    return max(MINIMUM, min([underlay - VXLAN_OVERHEAD[family], *cables]))

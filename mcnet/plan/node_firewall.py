@@ -1,0 +1,135 @@
+"""The route agent's nft table `inet mcnet`: who may use the overlay, sources kept, MSS, no tracking on transit.
+
+Why these statements and in this place: docs/datapath.md. The gateway's own table is mcnet.plan.gateway_firewall.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import collapse_addresses
+
+from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
+from mcnet.model.ownership import ADVERT_PORT, CABLE_DEVICE_PREFIX, NODE_NFT_TABLE, OVERLAY_DEVICE, OVERLAY_PORT
+
+CABLES = f'"{CABLE_DEVICE_PREFIX}*"'
+OVERLAY = f'"{OVERLAY_DEVICE}"'
+IP = {4: "ip", 6: "ip6"}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFirewall:
+    """The inputs: all prefixes per family in one tuple.
+
+    `routable` is the node's own address per family inside an advertised prefix, `overlay` its overlay address;
+    a family without `routable` has its node-originated traffic to remote prefixes refused.
+    `gateway`: this node is a gateway, so packets of others pass it. `overlay_delivery`: packets of other clusters
+    reach a node by the overlay or a cable only; with delivery by the CNI they may come in by any device.
+    """
+
+    families: tuple[int, ...]
+    remote: tuple[Network, ...]
+    local_pods: tuple[Network, ...]
+    local_services: tuple[Network, ...]
+    other_nodes_pods: tuple[Network, ...]
+    node_addresses: tuple[Address, ...]
+    routable: Mapping[int, Address]
+    overlay: Mapping[int, Address]
+    gateway: bool
+    overlay_delivery: bool = True
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+def table(inputs: NodeFirewall) -> NftTable:
+    """The whole table, the same text for the same inputs."""
+    sets: list[NftSet] = []
+    for family in (4, 6):
+        sets += [
+            prefix_set(f"remote{family}", family, inputs.remote),
+            prefix_set(f"local_pods{family}", family, inputs.local_pods),
+            prefix_set(f"local_services{family}", family, inputs.local_services),
+            prefix_set(f"other_nodes_pods{family}", family, inputs.other_nodes_pods),
+            address_set(f"nodes{family}", family, inputs.node_addresses),
+        ]
+    chains = [
+        NftChain("raw_prerouting", "type filter hook prerouting priority raw", _raw_prerouting(inputs)),
+        NftChain("nat_postrouting", "type nat hook postrouting priority srcnat - 10", _nat_postrouting(inputs)),
+        NftChain("mangle_forward", "type filter hook forward priority mangle", _mangle_forward()),
+        NftChain("filter_output", "type filter hook output priority filter", _filter_output(inputs)),
+    ]
+    return NftTable(name=NODE_NFT_TABLE, sets=tuple(sets), chains=tuple(chains), notes=inputs.notes)
+
+
+def prefix_set(name: str, family: int, prefixes: Iterable[Network]) -> NftSet:
+    """An interval set of the prefixes of `family`, merged as far as possible: nft refuses overlapping elements."""
+    merged = collapse_addresses(prefix for prefix in prefixes if prefix.version == family)  # type: ignore[type-var]
+    return NftSet(
+        name=name,
+        type=f"ipv{family}_addr",
+        flags=("interval",),
+        elements=frozenset(element(prefix) for prefix in merged),
+    )
+
+
+def address_set(name: str, family: int, addresses: Iterable[Address]) -> NftSet:
+    """A plain set of the addresses of `family`."""
+    return NftSet(
+        name=name,
+        type=f"ipv{family}_addr",
+        elements=frozenset(str(address) for address in addresses if address.version == family),
+    )
+
+
+def element(prefix: Network) -> str:
+    """A prefix as nft prints it: a host prefix is a bare address."""
+    return str(prefix.network_address) if prefix.prefixlen == prefix.max_prefixlen else str(prefix)
+
+
+def _raw_prerouting(inputs: NodeFirewall) -> tuple[str, ...]:
+    rules = []
+    for family in (4, 6):
+        ip = IP[family]
+        rules.append(f"udp dport {OVERLAY_PORT} fib daddr type local {ip} saddr != @nodes{family} drop")
+        if inputs.overlay_delivery:
+            rules.append(f'{ip} saddr @remote{family} iifname != {OVERLAY} iifname != {CABLES} iifname != "lo" drop')
+    rules.append(f'udp dport {ADVERT_PORT} fib daddr type local iifname != {OVERLAY} iifname != "lo" drop')
+    if inputs.gateway:
+        for family in inputs.families:
+            ip = IP[family]
+            rules += [
+                f"iifname {OVERLAY} {ip} daddr @remote{family} notrack",
+                f"iifname {CABLES} {ip} daddr @other_nodes_pods{family} notrack",
+            ]
+    return tuple(rules)
+
+
+def _nat_postrouting(inputs: NodeFirewall) -> tuple[str, ...]:
+    rules = []
+    for family in inputs.families:
+        ip = IP[family]
+        overlay = inputs.overlay.get(family)
+        if inputs.gateway and overlay is not None:
+            rules.append(
+                f"{ip} saddr @remote{family} ct original {ip} daddr @local_services{family} snat {ip} to {overlay}"
+            )
+        rules += [
+            f"{ip} saddr @remote{family} {ip} daddr @local_pods{family} snat {ip} to {ip} saddr",
+            f"{ip} saddr @local_pods{family} {ip} daddr @remote{family} snat {ip} to {ip} saddr",
+        ]
+        routable = inputs.routable.get(family)
+        if routable is not None:
+            rules.append(f"{ip} daddr @remote{family} snat {ip} to {routable}")
+    return tuple(rules)
+
+
+def _mangle_forward() -> tuple[str, ...]:
+    return tuple(
+        f"oifname {device} tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
+        for device in (OVERLAY, CABLES)
+    )
+
+
+def _filter_output(inputs: NodeFirewall) -> tuple[str, ...]:
+    return tuple(
+        f"{IP[family]} daddr @remote{family} reject with icmpx type admin-prohibited"
+        for family in inputs.families
+        if family not in inputs.routable
+    )

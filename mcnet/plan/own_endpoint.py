@@ -1,0 +1,75 @@
+"""The Endpoint that a gateway publishes of itself, and when it has to be published anew."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from mcnet.model.endpoint import DriverOffer, Endpoint
+from mcnet.model.kernel import Address, HostFacts, Network
+from mcnet.model.member import Member
+from mcnet.model.node import Node
+from mcnet.plan import vxlan_cable
+from mcnet.plan.addresses import cable_end
+from mcnet.plan.remote import families
+
+
+def wanted(
+    *,
+    member: Member,
+    node: Node,
+    rail: int,
+    advertised: Collection[Network],
+    host: HostFacts,
+    published: Endpoint | None,
+) -> Endpoint:
+    """The Endpoint as it should stand, with the sequence and signature of `published`.
+
+    `advertised` are the prefixes that the clusterset approved. A host that shows no default route now (its link
+    is cut) keeps the addresses and MTU that it published: others must not see it come and go.
+    """
+    addresses = _private(node, host)
+    mtu = _underlay_mtu(addresses, host)
+    if not addresses and published is not None:
+        addresses, mtu = published.private_addresses, published.mtu
+    used = families(member)
+    end = cable_end(member.cluster, rail)
+    return Endpoint(
+        cluster=member.cluster,
+        gateway=node.name,
+        rail=rail,
+        private_addresses=addresses,
+        port_base=member.port_base,
+        drivers=(DriverOffer(vxlan_cable.NAME),),
+        cable_address4=end.address4 if 4 in used else None,
+        cable_address6=end.address6 if 6 in used else None,
+        mtu=mtu,
+        prefixes=tuple(sorted(advertised, key=lambda prefix: (prefix.version, prefix))),
+        sequence=published.sequence if published is not None else 0,
+        signature=published.signature if published is not None else "",
+    )
+
+
+def next_sequence(published: Endpoint | None, now: int) -> int:
+    """Above every earlier one, also when the object was deleted in between: at least the time in seconds."""
+    return max(published.sequence + 1 if published is not None else 0, now)
+
+
+def must_publish(wanted: Endpoint, published: Endpoint | None) -> bool:
+    """Whether anything but the signature differs."""
+    return published is None or not published.signature or replace(wanted, sequence=published.sequence) != published
+
+
+def _private(node: Node, host: HostFacts) -> tuple[Address, ...]:
+    if node.private_address is not None:
+        return (node.private_address,)
+    return tuple(address for address in (host.private4, host.private6) if address is not None)
+
+
+def _underlay_mtu(addresses: tuple[Address, ...], host: HostFacts) -> int:
+    return next(
+        (
+            link.mtu
+            for link in host.links
+            if addresses and any(interface.ip == addresses[0] for interface in link.addresses)
+        ),
+        1500,
+    )

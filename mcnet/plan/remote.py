@@ -1,0 +1,142 @@
+"""The other clusters as this one accepts them: approved prefixes, no overlaps, one gateway per rail.
+
+One cluster's bad data never stops the others: what is refused is left out and named in a problem.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mcnet.model.cluster import Cluster, ClusterId, cluster_number
+from mcnet.model.endpoint import Endpoint
+from mcnet.model.kernel import Network
+from mcnet.model.member import Member
+from mcnet.model.ownership import MAX_RAILS
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A remote cluster with what of it is routed here: `prefixes` of this cluster's families, `endpoints` by rail."""
+
+    cluster: ClusterId
+    prefixes: tuple[Network, ...]
+    endpoints: tuple[Endpoint, ...]
+
+    @property
+    def number(self) -> int:
+        return cluster_number(self.cluster)
+
+    def prefixes_of(self, family: int) -> tuple[Network, ...]:
+        return tuple(prefix for prefix in self.prefixes if prefix.version == family)
+
+
+@dataclass(frozen=True, slots=True)
+class Remotes:
+    """All accepted remote clusters in order of ID, and what was refused, as sentences."""
+
+    clusters: tuple[Remote, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return tuple(endpoint for remote in self.clusters for endpoint in remote.endpoints)
+
+    def prefixes_of(self, family: int) -> tuple[Network, ...]:
+        return tuple(prefix for remote in self.clusters for prefix in remote.prefixes_of(family))
+
+
+def families(member: Member) -> tuple[int, ...]:
+    """The IP families that pods of this cluster have: 4, 6 or both. The others' prefixes are of no use here."""
+    return tuple(sorted({prefix.version for prefix in member.pod_prefixes}))
+
+
+def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endpoint]) -> Remotes:
+    """Decide which prefixes of which remote clusters are routed.
+
+    An Endpoint counts for what it says *and* its Cluster was approved for. What overlaps this cluster's own
+    prefixes is refused (remapping comes with its own feature); of two remote clusters that overlap, the first
+    by ID keeps its prefix.
+    """
+    wanted = families(member)
+    problems: list[str] = []
+    routed: list[tuple[Network, ClusterId]] = [
+        (prefix, member.cluster) for prefix in member.pod_prefixes + member.service_prefixes
+    ]
+    numbers = {cluster_number(member.cluster): member.cluster}
+    accepted: list[Remote] = []
+    by_cluster: dict[ClusterId, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        by_cluster.setdefault(endpoint.cluster, []).append(endpoint)
+    known = {cluster.id: cluster for cluster in clusters if cluster.id != member.cluster}
+    problems += [
+        f"cluster {name} has gateways but is not a member of the clusterset: its endpoints are not used"
+        for name in sorted(by_cluster.keys() - known.keys() - {member.cluster})
+    ]
+    for cluster in sorted(known.values(), key=lambda cluster: cluster.id):
+        number = cluster_number(cluster.id)
+        if number in numbers:
+            problems.append(
+                f"cluster {cluster.id} has the same number {number} as {numbers[number]}: not connected; "
+                "it must join under another ID"
+            )
+            continue
+        numbers[number] = cluster.id
+        ends = _one_per_rail(by_cluster.get(cluster.id, []), problems)
+        prefixes = []
+        for prefix in _approved(cluster, ends, problems):
+            if prefix.version not in wanted:
+                continue
+            clash = next(((other, owner) for other, owner in routed if _overlap(prefix, other)), None)
+            if clash is not None:
+                problems.append(
+                    f"{prefix} of cluster {cluster.id} overlaps {clash[0]} of cluster {clash[1]}: not routed"
+                )
+                continue
+            prefixes.append(prefix)
+            routed.append((prefix, cluster.id))
+        accepted.append(Remote(cluster=cluster.id, prefixes=tuple(prefixes), endpoints=ends))
+    return Remotes(clusters=tuple(accepted), problems=tuple(problems))
+
+
+def _approved(cluster: Cluster, ends: Iterable[Endpoint], problems: list[str]) -> list[Network]:
+    approved: set[Network] = set()
+    for endpoint in ends:
+        for prefix in endpoint.prefixes:
+            if any(_within(prefix, whole) for whole in cluster.prefixes):
+                approved.add(prefix)
+            else:
+                problems.append(
+                    f"{prefix} of endpoint {endpoint.name} is outside what cluster {cluster.id} is approved for: "
+                    "not routed"
+                )
+    return sorted(approved, key=lambda prefix: (prefix.version, prefix))
+
+
+def _one_per_rail(endpoints: Iterable[Endpoint], problems: list[str]) -> tuple[Endpoint, ...]:
+    rails: dict[int, Endpoint] = {}
+    for endpoint in sorted(endpoints, key=lambda endpoint: (-endpoint.sequence, endpoint.gateway)):
+        if not 0 <= endpoint.rail < MAX_RAILS:
+            problems.append(f"endpoint {endpoint.name} has rail {endpoint.rail}, outside 0-{MAX_RAILS - 1}: not used")
+        elif endpoint.rail in rails:
+            problems.append(
+                f"endpoint {endpoint.name} has the same rail {endpoint.rail} as the newer "
+                f"{rails[endpoint.rail].name}: not used"
+            )
+        else:
+            rails[endpoint.rail] = endpoint
+    return tuple(rails[rail] for rail in sorted(rails))
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    # Two networks of one family overlap iff one contains the other's first address.
+    return one.version == other.version and (
+        int(one.network_address) <= int(other.broadcast_address)
+        and int(other.network_address) <= int(one.broadcast_address)
+    )
+
+
+def _within(one: Network, whole: Network) -> bool:
+    return (
+        one.version == whole.version
+        and int(whole.network_address) <= int(one.network_address)
+        and int(one.broadcast_address) <= int(whole.broadcast_address)
+    )

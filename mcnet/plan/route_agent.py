@@ -1,0 +1,304 @@
+"""What the route agent wants in the kernel of its node: overlay, routes, rules, sysctls and the table `inet mcnet`.
+
+Pure: a `World` in, the wanted `KernelState` and the problems out. The difference to what is there is
+mcnet.plan.diff's; the gateway's own part (cables) is mcnet.plan.gateway's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mcnet.model import ownership
+from mcnet.model.cluster import Cluster
+from mcnet.model.endpoint import Endpoint
+from mcnet.model.kernel import (
+    Address,
+    FdbEntry,
+    HostFacts,
+    HostLink,
+    KernelState,
+    Link,
+    Neighbour,
+    Network,
+    NextHop,
+    NextHopGroup,
+    NftFingerprint,
+    NftTable,
+    Route,
+    RouteType,
+    Rule,
+    Vxlan,
+)
+from mcnet.model.member import Member
+from mcnet.model.node import Node
+from mcnet.model.ownership import NextHopKind, nexthop_id
+from mcnet.plan import mtu, node_firewall, sysctls
+from mcnet.plan.addresses import TunnelEnd, cable_number, overlay_ends, overlay_interfaces
+from mcnet.plan.choice import GatewayView, choose_gateways
+from mcnet.plan.remote import Remote, Remotes, accept, families
+from mcnet.plan.routable import routable_addresses
+from mcnet.plan.throw import exceptions, throw_routes
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a round looks at. `endpoints` are all of the clusterset, own ones included; `actual` is the
+    route agent's partition of the kernel; `reported_sysctls` the originals that NodeState holds."""
+
+    node: str
+    member: Member
+    nodes: tuple[Node, ...]
+    clusters: tuple[Cluster, ...]
+    endpoints: tuple[Endpoint, ...]
+    gateways: tuple[GatewayView, ...]
+    host: HostFacts
+    actual: KernelState
+    reported_sysctls: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to hold, and what the node reports: addresses by which it is known, originals, problems as sentences."""
+
+    state: KernelState
+    overlay: tuple[Address, ...] = ()
+    routable: tuple[Address, ...] = ()
+    originals: tuple[tuple[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+GROUP = {4: NextHopKind.OVERLAY_GROUP4, 6: NextHopKind.OVERLAY_GROUP6}
+MEMBER = {4: NextHopKind.OVERLAY_MEMBER4, 6: NextHopKind.OVERLAY_MEMBER6}
+
+
+def decide(world: World) -> Decision:
+    """The wanted state of this node. A node that the API server does not know (yet) gets nothing."""
+    me = next((node for node in world.nodes if node.name == world.node), None)
+    if me is None or not me.addresses:
+        return Decision(KernelState(), problems=(f"node {world.node} has no InternalIP at the API server yet",))
+    used = tuple(family for family in families(world.member) if family == 4 or world.host.ipv6)
+    ends = overlay_ends(world.nodes)
+    remotes = accept(world.member, world.clusters, world.endpoints)
+    own = tuple(endpoint for endpoint in world.endpoints if endpoint.cluster == world.member.cluster)
+    throws = exceptions(remotes, own, world.nodes)
+    routable = routable_addresses(world.host.links, world.member.pod_prefixes, used)
+    link = _overlay_link(me, ends[me.name], used, world.host.links, (*remotes.endpoints, *own))
+    neighbours, fdb = _peers(me, world.nodes, ends, used)
+    paths = _Paths(node=me.name, gateways=world.gateways, ends=ends, actual=world.actual, host=world.host)
+    nexthops, groups, overlay_routes = paths.to(remotes, used, routable)
+    originals = sysctls.originals(_notes(world.actual), world.reported_sysctls, world.host.sysctls)
+    firewall = node_firewall.table(
+        _firewall(
+            world=world,
+            me=me,
+            end=ends[me.name],
+            remotes=remotes,
+            used=used,
+            routable=routable,
+            originals=originals,
+        )
+    )
+    state = KernelState(
+        links=frozenset({link}),
+        neighbours=neighbours,
+        fdb=fdb,
+        nexthops=nexthops,
+        groups=groups,
+        routes=frozenset(
+            {
+                *overlay_routes,
+                *throw_routes(ownership.OVERLAY_TABLE, throws),
+                *throw_routes(ownership.REJECT_TABLE, throws),
+                *_reject(remotes),
+                *(
+                    _delivery(me, world.nodes, ends, used)
+                    if me.gateway and world.member.delivery == "overlay"
+                    else ()
+                ),
+            }
+        ),
+        rules=frozenset(_rules(used)),
+        tables=frozenset({firewall}),
+        sysctls=sysctls.wanted(
+            node_uid=me.uid,
+            families=used,
+            devices={link.name for link in world.host.links},
+            originals=dict(originals),
+        ),
+    )
+    missing = tuple(
+        f"the node has no IPv{family} address inside the cluster's pod prefixes: what starts on the node itself "
+        "(host-network pods too) can't reach other clusters by it"
+        for family in used
+        if family not in routable
+    )
+    return Decision(
+        state=state,
+        overlay=tuple(ends[me.name].address(family) for family in used),
+        routable=tuple(routable.values()),
+        originals=originals,
+        problems=remotes.problems + missing,
+    )
+
+
+def _overlay_link(
+    me: Node, end: TunnelEnd, used: Iterable[int], links: Iterable[HostLink], endpoints: Iterable[Endpoint]
+) -> Link:
+    local = me.addresses[0]
+    underlay = next((link.mtu for link in links if any(interface.ip == local for interface in link.addresses)), 1500)
+    cables = [endpoint.mtu - mtu.VXLAN_OVERHEAD[_outer_family(endpoint)] for endpoint in endpoints]
+    return Link(
+        name=ownership.OVERLAY_DEVICE,
+        mtu=mtu.overlay_mtu(underlay, local.version, cables),
+        mac=end.mac,
+        vxlan=Vxlan(vni=ownership.OVERLAY_VNI, port=ownership.OVERLAY_PORT, local=local),
+        addresses=overlay_interfaces(end, used),
+    )
+
+
+def _outer_family(endpoint: Endpoint) -> int:
+    return endpoint.private_addresses[0].version if endpoint.private_addresses else 4
+
+
+def _peers(
+    me: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], used: Iterable[int]
+) -> tuple[frozenset[Neighbour], frozenset[FdbEntry]]:
+    neighbours: set[Neighbour] = set()
+    fdb: set[FdbEntry] = set()
+    for node in nodes:
+        outer = next((address for address in node.addresses if address.version == me.addresses[0].version), None)
+        if node.name == me.name or outer is None:
+            continue
+        end = ends[node.name]
+        fdb.add(FdbEntry(ownership.OVERLAY_DEVICE, end.mac, outer))
+        neighbours |= {Neighbour(ownership.OVERLAY_DEVICE, end.address(family), end.mac) for family in used}
+    return frozenset(neighbours), frozenset(fdb)
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    """From this node to remote clusters over other gateways."""
+
+    node: str
+    gateways: tuple[GatewayView, ...]
+    ends: Mapping[str, TunnelEnd]
+    actual: KernelState
+    host: HostFacts
+
+    def to(
+        self, remotes: Remotes, used: Iterable[int], routable: Mapping[int, Address]
+    ) -> tuple[frozenset[NextHop], frozenset[NextHopGroup], set[Route]]:
+        others = [view for view in self.gateways if view.node != self.node and view.node in self.ends]
+        nexthops: set[NextHop] = set()
+        groups: set[NextHopGroup] = set()
+        routes: set[Route] = set()
+        for family in used:
+            for remote in remotes.clusters:
+                prefixes = remote.prefixes_of(family)
+                if not prefixes:
+                    continue
+                group_id = nexthop_id(GROUP[family], cable_number(remote.cluster, 0))
+                chosen = choose_gateways(others, remote.cluster, self._in_use(group_id))
+                if not chosen:
+                    routes |= {Route(ownership.OVERLAY_TABLE, prefix, RouteType.UNREACHABLE) for prefix in prefixes}
+                    continue
+                members = {self._member(view, family) for view in chosen}
+                nexthops |= members
+                groups.add(
+                    NextHopGroup(
+                        id=group_id,
+                        family=family,
+                        members=tuple(sorted((member.id, 1) for member in members)),
+                        resilient=ownership.RESILIENT_BUCKETS if self.host.resilient else 0,
+                    )
+                )
+                routes |= {
+                    Route(ownership.OVERLAY_TABLE, prefix, nexthop=group_id, source=routable.get(family))
+                    for prefix in prefixes
+                }
+        return frozenset(nexthops), frozenset(groups), routes
+
+    def _in_use(self, group_id: int) -> set[int]:
+        """Rails in the kernel's group now."""
+        return {
+            member & 0xFFFFFF for group in self.actual.groups if group.id == group_id for member, _ in group.members
+        }
+
+    def _member(self, view: GatewayView, family: int) -> NextHop:
+        return NextHop(
+            id=nexthop_id(MEMBER[family], view.rail),
+            device=ownership.OVERLAY_DEVICE,
+            via=self.ends[view.node].address(family),
+            family=family,
+        )
+
+
+def _reject(remotes: Remotes) -> set[Route]:
+    return {
+        Route(ownership.REJECT_TABLE, prefix, RouteType.UNREACHABLE)
+        for remote in remotes.clusters
+        for prefix in remote.prefixes
+    }
+
+
+def _delivery(me: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], used: Iterable[int]) -> Iterable[Route]:
+    for node in nodes:
+        if node.name == me.name:
+            continue
+        for prefix in node.pod_prefixes:
+            if prefix.version in used:
+                yield Route(
+                    ownership.DELIVERY_TABLE,
+                    prefix,
+                    device=ownership.OVERLAY_DEVICE,
+                    via=ends[node.name].address(prefix.version),
+                )
+
+
+def _rules(used: Iterable[int]) -> Iterable[Rule]:
+    overlay, cables = ownership.OVERLAY_DEVICE, ownership.VXLAN_CABLE_DEVICE
+    for family in used:
+        yield Rule(family, ownership.RULE_OVERLAY_TO_CABLES, ownership.CABLES_TABLE, overlay)
+        yield Rule(family, ownership.RULE_OVERLAY_REJECT, ownership.REJECT_TABLE, overlay)
+        yield Rule(family, ownership.RULE_CABLE_DELIVERY, ownership.DELIVERY_TABLE, cables)
+        yield Rule(family, ownership.RULE_CABLE_REJECT, ownership.REJECT_TABLE, cables)
+        yield Rule(family, ownership.RULE_LOCAL_TO_CABLES, ownership.CABLES_TABLE)
+        yield Rule(family, ownership.RULE_LOCAL_TO_OVERLAY, ownership.OVERLAY_TABLE)
+
+
+def _notes(actual: KernelState) -> dict[str, str]:
+    tables: Iterable[NftTable | NftFingerprint] = actual.tables
+    return {path: value for table in tables for path, value in table.notes}
+
+
+def _firewall(
+    *,
+    world: World,
+    me: Node,
+    end: TunnelEnd,
+    remotes: Remotes,
+    used: tuple[int, ...],
+    routable: Mapping[int, Address],
+    originals: tuple[tuple[str, str], ...],
+) -> node_firewall.NodeFirewall:
+    remote: list[Network] = []
+    for cluster in remotes.clusters:
+        remote += _of(cluster, used)
+    return node_firewall.NodeFirewall(
+        families=used,
+        remote=tuple(remote),
+        local_pods=world.member.pod_prefixes,
+        local_services=world.member.service_prefixes,
+        other_nodes_pods=tuple(
+            prefix for node in world.nodes if node.name != me.name for prefix in node.pod_prefixes
+        ),
+        node_addresses=tuple(address for node in world.nodes for address in node.addresses),
+        routable=routable,
+        overlay={family: end.address(family) for family in used},
+        gateway=me.gateway,
+        overlay_delivery=world.member.delivery == "overlay",
+        notes=originals,
+    )
+
+
+def _of(remote: Remote, used: Iterable[int]) -> tuple[Network, ...]:
+    return tuple(prefix for prefix in remote.prefixes if prefix.version in used)

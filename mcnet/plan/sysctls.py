@@ -1,0 +1,53 @@
+"""Which sysctls a node needs, and what they were before: the one thing that has to be remembered.
+
+The original values stand in our nft table (dies with a reboot, as the sysctls do) and in NodeState (survives a
+flush of the table); the live value is read only while neither holds one, else our own value would be taken for
+the original. Sources: Documentation/networking/ip-sysctl.rst.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+
+from mcnet.model.kernel import Sysctl
+from mcnet.model.ownership import OVERLAY_DEVICE, VXLAN_CABLE_DEVICE
+
+FORWARD4 = "ipv4/ip_forward"
+FORWARD6 = "ipv6/conf/all/forwarding"
+HASH_POLICY4 = "ipv4/fib_multipath_hash_policy"
+HASH_POLICY6 = "ipv6/fib_multipath_hash_policy"
+HASH_SEED = "ipv4/fib_multipath_hash_seed"
+
+GLOBAL_PATHS = frozenset({FORWARD4, FORWARD6, HASH_POLICY4, HASH_POLICY6, HASH_SEED})
+"""All node-wide sysctls that mcnet may write; each is put back by leave."""
+DEVICE_PATHS = frozenset(f"ipv4/conf/{device}/rp_filter" for device in (OVERLAY_DEVICE, VXLAN_CABLE_DEVICE))
+"""Sysctls of our own devices: they come and go with the device, so there is nothing to restore."""
+
+
+def originals(
+    noted: Mapping[str, str], reported: Mapping[str, str], live: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Original values by path, sorted: from the nft table's notes, else from NodeState, else as they are now."""
+    known = {**{path: value for path, value in live.items() if path in GLOBAL_PATHS}, **reported, **noted}
+    return tuple(sorted((path, value) for path, value in known.items() if path in GLOBAL_PATHS))
+
+
+def wanted(
+    *, node_uid: str, families: Collection[int], devices: Collection[str], originals: Mapping[str, str]
+) -> frozenset[Sysctl]:
+    """Values to hold. Only paths with a known original (so: that exist) are written; `devices` that exist get
+    loose reverse-path checks, because what comes from a cable or the overlay has its way back elsewhere."""
+    values = {FORWARD4: "1", HASH_POLICY4: "1"}
+    if 6 in families:
+        values |= {FORWARD6: "1", HASH_POLICY6: "1"}
+    if originals.get(HASH_SEED) == "0":
+        values[HASH_SEED] = str(_seed(node_uid))
+    result = {Sysctl(path, value) for path, value in values.items() if path in originals}
+    for device in (OVERLAY_DEVICE, VXLAN_CABLE_DEVICE):
+        if device in devices:
+            result.add(Sysctl(f"ipv4/conf/{device}/rp_filter", "2"))
+    return frozenset(result)
+
+
+def _seed(node_uid: str) -> int:
+    # Namespaces of one kernel share one secret and would choose alike at node and gateway; 0 means "unset".
+    return int.from_bytes(hashlib.sha256(f"mcnet/seed/{node_uid}".encode()).digest()[:4]) or 1
