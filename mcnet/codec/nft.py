@@ -1,0 +1,188 @@
+"""An nft table as a script for `nft -f -`, and its fingerprint: as wanted, and as `nft -j list table` shows it.
+
+Rules are compared without parsing them: each carries a mark, a hash of table, chain, place and text, in its
+comment; a rule without our mark, a missing one, another hook, policy, element or object changes the
+digest. So a table is only rewritten when something differs, and its counters live on.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from mcnet.codec.nft_elements import canonical
+from mcnet.model.kernel import NftChain, NftFingerprint, NftSet, NftTable
+
+_MARK: Final = "mcnet:"
+_NOTES: Final = "notes"
+"""The set whose elements' comments are the notes of a table."""
+_NOTES_TYPE: Final = "mark"
+_CHUNK: Final = 120
+"""A comment holds 128 bytes (NFTNL_UDATA_COMMENT_MAXLEN)."""
+_PRIORITIES: Final = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+"""nft(8), standard priority names of the families ip, ip6 and inet."""
+
+
+def render(table: NftTable) -> str:
+    """The script that puts `table` in place of what bears its name, in one transaction."""
+    lines = [f"table inet {table.name}", f"delete table inet {table.name}", f"table inet {table.name} {{"]
+    for nft_set in sorted(table.sets, key=lambda item: item.name):
+        lines += _render_set(nft_set)
+    if table.notes:
+        elements = [f'{number:#x} comment "{chunk}"' for number, chunk in _note_chunks(table.notes)]
+        lines += _set_block(_NOTES, _NOTES_TYPE, (), elements)
+    for chain in table.chains:
+        lines += _render_chain(table.name, chain)
+    return "\n".join([*lines, "}", ""])
+
+
+def _render_set(nft_set: NftSet) -> list[str]:
+    elements = canonical(nft_set.type, nft_set.flags, nft_set.elements)
+    if "ifname" in nft_set.type:
+        elements = [_quote_names(nft_set.type, element) for element in elements]
+    return _set_block(nft_set.name, nft_set.type, nft_set.flags, elements)
+
+
+def _quote_names(kind: str, element: str) -> str:
+    pairs = zip(kind.split(" . "), element.split(" . "), strict=True)
+    return " . ".join(f'"{value}"' if field.strip() == "ifname" else value for field, value in pairs)
+
+
+def _set_block(name: str, kind: str, flags: Sequence[str], elements: Sequence[str]) -> list[str]:
+    lines = [f"  set {name} {{", f"    type {kind}"]
+    if flags:
+        lines.append(f"    flags {', '.join(flags)}")
+    if elements:
+        lines.append(f"    elements = {{ {', '.join(elements)} }}")
+    return [*lines, "  }"]
+
+
+def _render_chain(table: str, chain: NftChain) -> list[str]:
+    lines = [f"  chain {chain.name} {{"]
+    if chain.hook:
+        lines.append(f"    {chain.hook}; policy accept;")
+    lines += [
+        f'    {rule} comment "{_mark(table, chain.name, index, rule)}"' for index, rule in enumerate(chain.rules)
+    ]
+    return [*lines, "  }"]
+
+
+def _mark(table: str, chain: str, index: int, rule: str) -> str:
+    return _MARK + _hash([table, chain, index, rule])[:24]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint(table: NftTable) -> NftFingerprint:
+    """What `parse` returns once the kernel holds `table` and nobody has touched it."""
+    sets = {item.name: _set_digest(item.type, item.flags, item.elements) for item in table.sets}
+    chains = {
+        chain.name: [
+            _hook_digest(chain.hook),
+            [_mark(table.name, chain.name, index, rule) for index, rule in enumerate(chain.rules)],
+        ]
+        for chain in table.chains
+    }
+    return _fingerprint(table.name, sets, chains, [], table.notes)
+
+
+def parse(json_text: str) -> NftFingerprint:
+    """The fingerprint of the table that `nft -j list table inet NAME` printed. Raises ValueError."""
+    try:
+        return _parse(json.loads(json_text)["nftables"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not the output of `nft -j list table`: {error!r}") from error
+
+
+def _parse(objects: Iterable[Mapping[str, Any]]) -> NftFingerprint:
+    name = ""
+    sets: dict[str, Any] = {}
+    chains: dict[str, Any] = {}
+    strange: list[str] = []
+    notes: tuple[tuple[str, str], ...] = ()
+    for entry in objects:
+        ((kind, body),) = entry.items()
+        if kind == "table":
+            name = body["name"]
+        elif kind == "set" and body["name"] == _NOTES:
+            notes = _read_notes(body.get("elem", ()), strange)
+        elif kind == "set":
+            sets[body["name"]] = _read_set(body)
+        elif kind == "chain":
+            chains.setdefault(body["name"], [None, []])[0] = _read_hook(body)
+        elif kind == "rule":
+            chains.setdefault(body["chain"], [None, []])[1].append(body.get("comment", "no mark"))
+        elif kind != "metainfo":
+            strange.append(f"{kind} {body.get('name', '')}")
+    return _fingerprint(name, sets, chains, strange, notes)
+
+
+def _fingerprint(
+    name: str, sets: Any, chains: Any, strange: list[str], notes: tuple[tuple[str, str], ...]
+) -> NftFingerprint:
+    digest = _hash([sets, chains, sorted(strange)])
+    return NftFingerprint(name=name, digest=digest, notes=tuple(sorted(notes)))
+
+
+def _set_digest(kind: str, flags: Sequence[str], elements: Iterable[Any]) -> list[Any]:
+    types = " . ".join(field.strip() for field in kind.split("."))
+    return [types, sorted(flags), canonical(types, flags, elements)]
+
+
+def _read_set(body: Mapping[str, Any]) -> list[Any]:
+    kind = body["type"]
+    types = kind if isinstance(kind, str) else " . ".join(kind)
+    return _set_digest(types, body.get("flags", ()), body.get("elem", ()))
+
+
+def _hook_digest(hook: str) -> list[Any] | None:
+    """"type nat hook postrouting priority srcnat - 10" as [type, hook, number, policy]; None without a hook."""
+    if not hook:
+        return None
+    words = hook.replace(";", " ").split()
+    priority = words[words.index("priority") + 1 :]
+    return [words[words.index("type") + 1], words[words.index("hook") + 1], _priority(priority), "accept"]
+
+
+def _priority(words: Sequence[str]) -> int:
+    text = "".join(words)
+    for name, base in _PRIORITIES.items():
+        if text.startswith(name):
+            return base + int(text[len(name) :] or 0)
+    return int(text)
+
+
+def _read_hook(body: Mapping[str, Any]) -> list[Any] | None:
+    if "hook" not in body:
+        return None
+    return [body["type"], body["hook"], body["prio"], body.get("policy", "accept")]
+
+
+def _note_chunks(notes: Iterable[tuple[str, str]]) -> Iterable[tuple[int, str]]:
+    """Each note as comments of elements numbered by note and piece: percent-encoded, as a comment holds no quote."""
+    for index, (name, value) in enumerate(sorted(notes)):
+        text = f"{quote(name)}={quote(value)}"
+        for piece in range(0, len(text), _CHUNK):
+            yield (index + 1) << 8 | piece // _CHUNK, text[piece : piece + _CHUNK]
+
+
+def _read_notes(elements: Iterable[Any], strange: list[str]) -> tuple[tuple[str, str], ...]:
+    """The notes; what somebody else put there is reported as strange, never lost silently."""
+    texts: dict[int, list[tuple[int, str]]] = {}
+    for element in elements:
+        body = element.get("elem") if isinstance(element, dict) else None
+        if not body or "comment" not in body:
+            strange.append("note without text")
+            continue
+        texts.setdefault(body["val"] >> 8, []).append((body["val"] & 0xFF, body["comment"]))
+    notes = []
+    for pieces in texts.values():
+        name, separator, value = "".join(text for _, text in sorted(pieces)).partition("=")
+        if separator:
+            notes.append((unquote(name), unquote(value)))
+        else:
+            strange.append("note without value")
+    return tuple(notes)

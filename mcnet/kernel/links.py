@@ -1,0 +1,174 @@
+"""Our devices and their addresses over netlink: read, create, change, delete. Nothing is decided here."""
+
+from collections.abc import Iterable
+from ipaddress import IPv6Address, ip_address, ip_interface
+from typing import Any, Final
+
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from mcnet.kernel.errors import is_gone, is_there
+from mcnet.kernel.netlink import CREATE, EXCLUSIVE, Session, build, device_index, device_names, family_of
+from mcnet.model.errors import KernelError
+from mcnet.model.kernel import Interface, Link, Vxlan
+from mcnet.model.ownership import Partition, owns_link
+
+_NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
+_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
+_UP: Final = 0x1
+_SKIP_STATISTICS: Final = 8
+_NODAD: Final = 0x2
+"""IFA_F_NODAD: an address derived from the node is unique; duplicate detection would only delay it."""
+_KERNEL_LINK_LOCAL: Final = 2
+"""IFAPROT_KERNEL_LL (Linux 5.18): the link-local address that the kernel made by itself."""
+
+
+async def read(session: Session, partition: Partition) -> frozenset[Link]:
+    """The devices that `partition` owns by name, with their addresses."""
+    links = set()
+    for index, name in device_names().items():
+        if not owns_link(partition, name):
+            continue
+        try:
+            links.add(await _read_one(session, index, name))
+        except KernelError as error:
+            if not is_gone(error):
+                raise
+    return frozenset(links)
+
+
+async def _read_one(session: Session, index: int, name: str) -> Link:
+    request = build(ifinfmsg(), {"index": index}, [("IFLA_EXT_MASK", _SKIP_STATISTICS)])
+    (message,) = await session.request(request, _GETLINK, doing=f"read device {name}")
+    mac = message.get_attr("IFLA_ADDRESS") or ""
+    found = await addresses(session, index)
+    return Link(
+        name=name,
+        mtu=message.get_attr("IFLA_MTU"),
+        mac=mac,
+        vxlan=_vxlan(message),
+        up=bool(message["flags"] & _UP),
+        addresses=frozenset(address for address, protocol in found if not _is_automatic(address, protocol, mac)),
+    )
+
+
+def _vxlan(message: Any) -> Vxlan | None:
+    info = message.get_attr("IFLA_LINKINFO")
+    if info is None or info.get_attr("IFLA_INFO_KIND") != "vxlan":
+        return None
+    data = info.get_attr("IFLA_INFO_DATA")
+    local = data.get_attr("IFLA_VXLAN_LOCAL") or data.get_attr("IFLA_VXLAN_LOCAL6") or "0.0.0.0"
+    return Vxlan(
+        vni=data.get_attr("IFLA_VXLAN_ID"), port=data.get_attr("IFLA_VXLAN_PORT"), local=ip_address(local)
+    )
+
+
+async def addresses(session: Session, index: int = 0) -> list[tuple[Interface, int]]:
+    """(address, origin) of the device `index`, of all devices for 0; origin is IFA_PROTO, 0 if unknown."""
+    return [(found, protocol) for found, protocol, _ in await addresses_by_device(session, index)]
+
+
+async def addresses_by_device(session: Session, index: int = 0) -> list[tuple[Interface, int, int]]:
+    """(address, origin, device index) of the device `index`, of all devices for 0."""
+    request = build(ifaddrmsg(), {"index": index}, [])
+    messages = await session.dump(request, _GETADDR, doing="read addresses")
+    return [
+        (_interface(message), message.get_attr("IFA_PROTO") or 0, message["index"])
+        for message in messages
+        if index in (0, message["index"])
+    ]
+
+
+def _interface(message: Any) -> Interface:
+    text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    return ip_interface(f"{text}/{message['prefixlen']}")
+
+
+def _is_automatic(address: Interface, protocol: int, mac: str) -> bool:
+    """Whether the kernel made this link-local address: marked so, or (before 5.18) made from the MAC address."""
+    return address.ip.is_link_local and (protocol == _KERNEL_LINK_LOCAL or address.ip == _link_local(mac))
+
+
+def _link_local(mac: str) -> IPv6Address | None:
+    """fe80::/64 with the modified EUI-64 of `mac` (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    if len(octets) != 6:
+        return None
+    identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
+
+
+async def add(session: Session, link: Link) -> None:
+    """Create a VXLAN device, with addresses, and set it up. Raises KernelError."""
+    if link.vxlan is None:
+        raise KernelError(f"create device {link.name}: not a VXLAN device")
+    request = build(
+        ifinfmsg(),
+        {},
+        [
+            ("IFLA_IFNAME", link.name),
+            ("IFLA_ADDRESS", link.mac),
+            ("IFLA_MTU", link.mtu),
+            ("IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", "vxlan"], ["IFLA_INFO_DATA", _options(link.vxlan)]]}),
+        ],
+    )
+    await session.request(request, _NEWLINK, CREATE | EXCLUSIVE, doing=f"create device {link.name}")
+    await _finish(session, link, device_index(link.name), frozenset(), up=False)
+
+
+def _options(vxlan: Vxlan) -> dict[str, Any]:
+    local = "IFLA_VXLAN_LOCAL" if vxlan.local.version == 4 else "IFLA_VXLAN_LOCAL6"
+    return {
+        "attrs": [
+            ["IFLA_VXLAN_ID", vxlan.vni],
+            ["IFLA_VXLAN_PORT", vxlan.port],
+            [local, str(vxlan.local)],
+            ["IFLA_VXLAN_LEARNING", 0],
+        ]
+    }
+
+
+async def change(session: Session, old: Link, new: Link) -> None:
+    """Bring MTU, state and addresses of an existing device from `old` to `new`. Raises KernelError."""
+    index = device_index(new.name)
+    if old.mtu != new.mtu:
+        request = build(ifinfmsg(), {"index": index}, [("IFLA_MTU", new.mtu)])
+        await session.request(request, _NEWLINK, doing=f"set MTU of {new.name} to {new.mtu}")
+    await _finish(session, new, index, old.addresses, up=old.up)
+
+
+async def _finish(
+    session: Session, link: Link, index: int, existing: frozenset[Interface], *, up: bool
+) -> None:
+    if up != link.up:
+        request = build(ifinfmsg(), {"index": index, "flags": _UP if link.up else 0, "change": _UP}, [])
+        await session.request(request, _NEWLINK, doing=f"set {link.name} {'up' if link.up else 'down'}")
+    for address in _ordered(link.addresses - existing):
+        await _address(session, index, address, _NEWADDR, f"add {address} to {link.name}")
+    for address in _ordered(existing - link.addresses):
+        await _address(session, index, address, _DELADDR, f"remove {address} from {link.name}")
+
+
+def _ordered(found: Iterable[Interface]) -> list[Interface]:
+    return sorted(found, key=lambda address: (address.version, int(address.ip), address.network.prefixlen))
+
+
+async def _address(session: Session, index: int, address: Interface, command: int, doing: str) -> None:
+    text = str(address.ip)
+    attributes: list[tuple[str, Any]] = [("IFA_LOCAL", text), ("IFA_ADDRESS", text)]
+    if address.version == 6:
+        attributes.append(("IFA_FLAGS", _NODAD))
+    fields = {"index": index, "family": family_of(address.ip), "prefixlen": address.network.prefixlen}
+    adding = command == _NEWADDR
+    try:
+        flags = CREATE | EXCLUSIVE if adding else 0
+        await session.request(build(ifaddrmsg(), fields, attributes), command, flags, doing=doing)
+    except KernelError as error:
+        if not (is_there(error) if adding else is_gone(error)):
+            raise
+
+
+async def remove(session: Session, name: str) -> None:
+    """Delete the device and all that sits on it. Raises KernelError."""
+    request = build(ifinfmsg(), {"index": device_index(name)}, [])
+    await session.request(request, _DELLINK, doing=f"delete device {name}")

@@ -1,0 +1,73 @@
+"""The nft program: replace, delete and read back whole tables. Texts are made and judged by mcnet.codec.nft."""
+
+import asyncio
+import os
+
+from mcnet.codec.nft import parse, render
+from mcnet.kernel.errors import translate
+from mcnet.model.errors import KernelError
+from mcnet.model.kernel import NftFingerprint, NftTable
+
+
+async def read(name: str) -> NftFingerprint | None:
+    """What the kernel holds of the table `inet NAME`; None if there is none. Raises KernelError."""
+    if name not in await _names():
+        return None
+    status, output, errors = await _nft("-j", "-n", "list", "table", "inet", name)
+    if status == 0:
+        try:
+            return parse(output)
+        except ValueError as error:
+            raise KernelError(f"read nft table inet {name}: {error}") from error
+    if name not in await _names():
+        return None
+    raise KernelError(f"read nft table inet {name}: {errors}")
+
+
+async def _names() -> set[str]:
+    """The inet tables of the namespace. Asked first, so that absence is never guessed from an error's text."""
+    status, output, errors = await _nft("list", "tables", "inet")
+    if status != 0:
+        raise KernelError(f"list nft tables: {errors}", "check that the node's kernel has nf_tables")
+    return {words[2] for words in map(str.split, output.splitlines()) if len(words) == 3}
+
+
+async def replace(table: NftTable) -> None:
+    """Put `table` in place of what bears its name, in one transaction. Raises KernelError; then nothing changed."""
+    await run(render(table), f"replace nft table inet {table.name}")
+
+
+async def remove(name: str) -> None:
+    """Delete the table `inet NAME`, present or not. Raises KernelError."""
+    await run(f"table inet {name}\ndelete table inet {name}\n", f"delete nft table inet {name}")
+
+
+async def run(script: str, doing: str) -> None:
+    """Run one nft script as a transaction. Raises KernelError."""
+    status, _, errors = await _nft("-f", "-", script=script)
+    if status != 0:
+        raise KernelError(f"{doing}: {errors}")
+
+
+async def _nft(*arguments: str, script: str = "") -> tuple[int, str, str]:
+    """(status, output, first line of errors) of one run of nft."""
+    environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LC_ALL": "C.UTF-8"}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "nft",
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+        )
+    except OSError as error:
+        raise translate(error, "start nft") from error
+    try:
+        output, errors = await process.communicate(script.encode())
+    except asyncio.CancelledError:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        raise
+    return process.returncode or 0, output.decode(), errors.decode().partition("\n")[0]

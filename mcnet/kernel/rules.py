@@ -1,0 +1,50 @@
+"""Policy rules of ours over netlink: read, create, delete. Nothing is decided here."""
+
+from typing import Any, Final
+
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
+
+from mcnet.kernel.netlink import CREATE, EXCLUSIVE, FAMILIES, Session, build
+from mcnet.model.kernel import Rule
+from mcnet.model.ownership import ROUTE_PROTOCOL, RULE_PRIORITIES
+
+_NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
+_TO_TABLE: Final = 1
+"""FR_ACT_TO_TBL."""
+
+
+async def read(session: Session) -> frozenset[Rule]:
+    """Our rules, by protocol and priority, of both families."""
+    found = set()
+    for version, family in FAMILIES.items():
+        for message in await session.dump(build(fibmsg(), {"family": family}, []), _GETRULE, doing="read rules"):
+            priority = message.get_attr("FRA_PRIORITY") or 0
+            if priority in RULE_PRIORITIES and message.get_attr("FRA_PROTOCOL") == ROUTE_PROTOCOL:
+                table = message.get_attr("FRA_TABLE") or message["table"]
+                found.add(Rule(version, priority, table, message.get_attr("FRA_IIFNAME")))
+    return frozenset(found)
+
+
+async def add(session: Session, rule: Rule) -> None:
+    """Create the rule. Raises KernelError."""
+    await session.request(_message(rule), _NEWRULE, CREATE | EXCLUSIVE, doing=f"create {_text(rule)}")
+
+
+async def remove(session: Session, rule: Rule) -> None:
+    """Delete the rule. Raises KernelError."""
+    await session.request(_message(rule), _DELRULE, doing=f"delete {_text(rule)}")
+
+
+def _text(rule: Rule) -> str:
+    return f"IPv{rule.family} rule {rule.priority}"
+
+
+def _message(rule: Rule) -> Any:
+    attributes: list[tuple[str, Any]] = [
+        ("FRA_PRIORITY", rule.priority),
+        ("FRA_TABLE", rule.table),
+        ("FRA_PROTOCOL", ROUTE_PROTOCOL),
+    ]
+    if rule.iif is not None:
+        attributes.append(("FRA_IIFNAME", rule.iif))
+    return build(fibmsg(), {"family": FAMILIES[rule.family], "action": _TO_TABLE}, attributes)
