@@ -1,1 +1,4 @@
-"""The only code that talks to an API server. Foreign exceptions are translated here; nothing of the client leaves it."""
+"""The only code that talks to an API server.
+
+Foreign exceptions are translated here; nothing of the client library leaves it.
+"""

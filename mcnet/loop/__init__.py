@@ -1,1 +1,4 @@
-"""What every daemon shares: the reconciling loop, health, metrics, logging, orderly stop. No decisions of networking."""
+"""What every daemon shares: the reconciling loop, health, metrics, logging, orderly stop.
+
+No decisions about networks belong here.
+"""

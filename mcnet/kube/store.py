@@ -1,0 +1,109 @@
+"""A list of objects kept up to date by watch: the daemons' eyes. It only says "look again", never what to do."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from mcnet.kube.api import Api
+from mcnet.kube.errors import GONE
+from mcnet.kube.kinds import JsonObject, Kind
+from mcnet.model.errors import ApiError, McnetError
+
+BACKOFF_FIRST = 0.5
+BACKOFF_LAST = 10.0
+"""Seconds until the first and the later tries to come back, doubling, each with 50 % jitter."""
+
+
+class Store:
+    """The objects of one kind (of one namespace, by selectors), as far as the server's watch has told.
+
+    Objects stay when the server goes away: `reachable` says so. `on_change` is called after every change of
+    the objects, of `synced` or of `reachable`.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        fields: str = "",
+        on_change: Callable[[], None],
+    ) -> None:
+        self.kind = kind
+        self._api = api
+        self._namespace = namespace
+        self._labels = labels
+        self._fields = fields
+        self._on_change = on_change
+        self._objects: dict[tuple[str, str], JsonObject] = {}
+        self.synced = False
+        """Whether a complete list has been seen since the start."""
+        self.reachable = False
+        """Whether the last list or watch went well."""
+        self.error = ""
+        """Why it is not reachable."""
+        self.reconnects = 0
+
+    @property
+    def objects(self) -> list[JsonObject]:
+        """The objects, sorted by namespace and name. Not to be changed by the caller."""
+        return [self._objects[key] for key in sorted(self._objects)]
+
+    def get(self, name: str, namespace: str | None = None) -> JsonObject | None:
+        """One of the objects, or None."""
+        return self._objects.get((namespace or self._namespace or "", name))
+
+    async def run(self) -> None:
+        """List and watch until cancelled; comes back by itself after any failure."""
+        delay = BACKOFF_FIRST
+        while True:
+            try:
+                version = await self._list()
+                delay = BACKOFF_FIRST
+                while True:
+                    version = await self._watch(version)
+            except McnetError as error:
+                if isinstance(error, ApiError) and error.status == GONE:
+                    continue  # the changes since are no longer kept: list again, nothing is wrong
+                self._lost(error)
+            self.reconnects += 1
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, BACKOFF_LAST)
+
+    async def _list(self) -> str:
+        items, version = await self._api.list_at(self.kind, self._namespace, labels=self._labels, fields=self._fields)
+        objects = {_key(item): item for item in items}
+        news = objects != self._objects or not self.synced or not self.reachable
+        self._objects, self.synced, self.reachable, self.error = objects, True, True, ""
+        if news:
+            self._on_change()
+        return version
+
+    async def _watch(self, version: str) -> str:
+        """Follow changes until the server ends the watch; the resource version to go on from."""
+        async for event, obj in self._api.watch(
+            self.kind, self._namespace, labels=self._labels, fields=self._fields,
+            resource_version=version, bookmarks=True,
+        ):  # fmt: skip
+            version = obj["metadata"]["resourceVersion"]
+            if event == "BOOKMARK":
+                continue
+            if event == "DELETED":
+                self._objects.pop(_key(obj), None)
+            else:
+                self._objects[_key(obj)] = obj
+            self._on_change()
+        return version
+
+    def _lost(self, error: McnetError) -> None:
+        news = self.reachable or not self.error
+        self.reachable, self.error = False, error.message
+        if news:
+            self._on_change()
+
+
+def _key(obj: JsonObject) -> tuple[str, str]:
+    metadata = obj["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]

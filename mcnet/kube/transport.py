@@ -1,0 +1,148 @@
+"""Carries requests to one API server: URL, credential, time limits, and translation of every failure.
+
+The client library gives the connection and the credential (plugins, token files); bodies are plain JSON, and
+its models and its watch are not used. What requests mean belongs to `api`.
+"""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
+
+from mcnet.kube.errors import api_error, unreachable
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds to connect, TLS included."""
+REQUEST_TIMEOUT = 10.0
+"""Seconds for a whole request that isn't a watch."""
+STREAM_START_TIMEOUT = 15.0
+"""Seconds until a watch has begun: API servers send its header at once."""
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
+"""A connection whose other end is gone without a word is noticed after 30 s, long before a watch's own limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `attempt` says it in words for error messages; `body` is sent as JSON."""
+
+    method: str
+    path: str
+    attempt: str
+    query: Mapping[str, str] | None = None
+    body: object = None
+    content_type: str = "application/json"
+    timeout: float = REQUEST_TIMEOUT
+
+    @property
+    def target(self) -> str:
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+
+class Transport(Protocol):
+    """What `Api` needs; the tests have one that keeps its objects in memory."""
+
+    server: str
+    ca: bytes
+    context: str
+
+    async def send(self, request: Request) -> bytes:
+        """The body of a successful answer; raises ApiError or UnreachableError."""
+
+    def stream(self, request: Request) -> AsyncIterator[bytes]:
+        """The lines of an answer as they come, until the server ends it; raises as `send` does."""
+
+    async def close(self) -> None: ...
+
+
+class HttpTransport:
+    """The real one, over a client configuration of the `kubernetes` package."""
+
+    def __init__(self, configuration: Any, *, ca: bytes = b"", context: str = "") -> None:
+        from kubernetes.aio.client.rest import RESTClientObject
+
+        configuration.connection_pool_maxsize = 0  # watches hold their connections; nothing may wait for them
+        self._configuration = configuration
+        self._client = RESTClientObject(configuration)
+        self.server: str = configuration.host
+        self.ca = ca
+        self.context = context
+
+    @property
+    def _name(self) -> str:
+        return f"{self.server} (context {self.context})" if self.context else self.server
+
+    async def send(self, request: Request) -> bytes:
+        from aiohttp import ClientTimeout
+
+        limits = ClientTimeout(total=request.timeout, connect=min(CONNECT_TIMEOUT, request.timeout))
+        async with self._answer(request, limits) as response:
+            return await response.read()
+
+    async def stream(self, request: Request) -> AsyncIterator[bytes]:
+        from aiohttp import ClientTimeout
+
+        limits = ClientTimeout(total=None, connect=CONNECT_TIMEOUT, sock_read=request.timeout)
+        async with self._answer(request, limits, start=STREAM_START_TIMEOUT) as response:
+            _keep_alive(response)
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield line
+
+    @asynccontextmanager
+    async def _answer(
+        self, request: Request, limits: "aiohttp.ClientTimeout", *, start: float | None = None
+    ) -> AsyncIterator["aiohttp.ClientResponse"]:
+        from aiohttp import ClientError
+
+        try:
+            async with asyncio.timeout(start):
+                answer = await self._client.request(
+                    request.method,
+                    self.server + request.target,
+                    headers=await self._headers(request),
+                    body=request.body,
+                    _request_timeout=limits,
+                )
+            response: aiohttp.ClientResponse = answer.response
+            async with response:
+                if response.status >= 400:
+                    body = await response.read()
+                    raise api_error(response.status, body, attempt=request.attempt, server=self._name)
+                yield response
+        except (ClientError, OSError, TimeoutError) as error:
+            raise unreachable(error, attempt=request.attempt, server=self._name) from error
+
+    async def _headers(self, request: Request) -> dict[str, str]:
+        headers = {"Accept": "application/json", "Content-Type": request.content_type, "User-Agent": "mcnet"}
+        for setting in (await self._configuration.auth_settings()).values():
+            headers[setting["key"]] = setting["value"]
+        return headers
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _keep_alive(response: "aiohttp.ClientResponse") -> None:
+    connection = response.connection.transport if response.connection else None
+    sock = connection.get_extra_info("socket") if connection else None
+    if sock is None:  # answered to the end already
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in KEEPALIVE:
+        sock.setsockopt(socket.IPPROTO_TCP, option, seconds)
+
+
+def as_json(body: bytes) -> dict[str, Any]:
+    """A JSON object; {} for an empty or other answer."""
+    value = json.loads(body) if body else {}
+    return value if isinstance(value, dict) else {}
