@@ -1,0 +1,67 @@
+"""Cluster: a member as the clusterset knows it. Its spec is the broker's, its status the member's."""
+
+from mcnet.codec.fields import Fields, JsonObject, base64_text, fields_of, own_object, texts, without_empty
+from mcnet.model.cluster import CLUSTER_ID_PATTERN, PROTOCOL_VERSION, Cluster, ClusterId, Identity
+from mcnet.model.kernel import Network
+
+KEY_BYTES = 32
+
+
+def encode(cluster: Cluster, *, namespace: str) -> JsonObject:
+    """The object without status (see `encode_status`)."""
+    spec: JsonObject = {
+        "id": cluster.id,
+        "podPrefixes": texts(cluster.pod_prefixes),
+        "servicePrefixes": texts(cluster.service_prefixes),
+    }
+    if cluster.identity:
+        spec["identity"] = {
+            "signingKey": base64_text(cluster.identity.signing_key),
+            "agreementKey": base64_text(cluster.identity.agreement_key),
+        }
+    return own_object("Cluster", name=cluster.id, namespace=namespace, cluster=cluster.id) | {
+        "spec": without_empty(spec)
+    }
+
+
+def encode_status(
+    *, version: str, requested_pod_prefixes: tuple[Network, ...], requested_service_prefixes: tuple[Network, ...]
+) -> JsonObject:
+    """The value of `status`: what the member runs and what it would like to have approved."""
+    requested = without_empty(
+        {
+            "podPrefixes": texts(requested_pod_prefixes),
+            "servicePrefixes": texts(requested_service_prefixes),
+        }
+    )
+    return without_empty({"version": version, "protocolVersion": PROTOCOL_VERSION, "requested": requested})
+
+
+def decode(obj: JsonObject) -> Cluster:
+    """The cluster; raises DecodeError, also if name and ID differ or the ID is not one."""
+    fields = fields_of(obj)
+    spec = fields.child("spec")
+    return Cluster(
+        id=decode_id(spec, "id", fields.name),
+        pod_prefixes=spec.prefixes("podPrefixes"),
+        service_prefixes=spec.prefixes("servicePrefixes"),
+        identity=_identity(spec),
+        version=fields.child("status").text("version", ""),
+    )
+
+
+def decode_id(spec: Fields, key: str, name: str = "") -> ClusterId:
+    """A cluster ID in field `key`, equal to `name` if one is given."""
+    text = spec.text(key)
+    if not CLUSTER_ID_PATTERN.fullmatch(text):
+        raise spec.wrong(key, f"{text!r} is not a cluster ID (a DNS label)")
+    if name and text != name:
+        raise spec.wrong(key, f"{text!r} does not fit the object's name")
+    return ClusterId(text)
+
+
+def _identity(spec: Fields) -> Identity | None:
+    keys = spec.child("identity")
+    if not keys.text("signingKey", ""):
+        return None
+    return Identity(keys.octets("signingKey", KEY_BYTES), keys.octets("agreementKey", KEY_BYTES))

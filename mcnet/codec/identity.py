@@ -1,0 +1,72 @@
+"""A cluster's identity: signing Endpoints, checking signatures, and the Secret that holds the private halves.
+
+Making new keys needs chance and belongs to mcnet.install.identity.
+"""
+
+import base64
+from dataclasses import dataclass, field, replace
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from mcnet.codec.endpoint import canonical
+from mcnet.codec.fields import JsonObject, base64_text, fields_of
+from mcnet.model.cluster import Identity
+from mcnet.model.endpoint import Endpoint
+from mcnet.model.member import IDENTITY_SECRET, SYSTEM_NAMESPACE
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateIdentity:
+    """The private halves: Ed25519 seed and X25519 scalar, 32 bytes each. Never printed."""
+
+    signing: bytes = field(repr=False)
+    agreement: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.signing) != KEY_BYTES or len(self.agreement) != KEY_BYTES:
+            raise ValueError("a private key of the identity does not have 32 bytes")
+
+    @property
+    def public(self) -> Identity:
+        """The public halves, for Cluster.spec.identity."""
+        return Identity(
+            signing_key=Ed25519PrivateKey.from_private_bytes(self.signing).public_key().public_bytes_raw(),
+            agreement_key=X25519PrivateKey.from_private_bytes(self.agreement).public_key().public_bytes_raw(),
+        )
+
+
+def sign(endpoint: Endpoint, identity: PrivateIdentity) -> Endpoint:
+    """The endpoint with its signature. Ed25519 is deterministic: equal endpoints get equal signatures."""
+    signature = Ed25519PrivateKey.from_private_bytes(identity.signing).sign(canonical(endpoint))
+    return replace(endpoint, signature=base64_text(signature))
+
+
+def verify(endpoint: Endpoint, identity: Identity) -> bool:
+    """Whether the endpoint's signature is the identity's over exactly these values."""
+    try:
+        signature = base64.b64decode(endpoint.signature, validate=True)
+        Ed25519PublicKey.from_public_bytes(identity.signing_key).verify(signature, canonical(endpoint))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def encode_secret(identity: PrivateIdentity, *, namespace: str = SYSTEM_NAMESPACE) -> JsonObject:
+    """The Secret mcnet-identity."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": IDENTITY_SECRET, "namespace": namespace},
+        "type": "Opaque",
+        "data": {"signing": base64_text(identity.signing), "agreement": base64_text(identity.agreement)},
+    }
+
+
+def decode_secret(secret: JsonObject) -> PrivateIdentity:
+    """The private identity in the Secret; raises DecodeError, without any part of a key."""
+    data = fields_of(secret).child("data")
+    return PrivateIdentity(data.octets("signing", KEY_BYTES), data.octets("agreement", KEY_BYTES))
