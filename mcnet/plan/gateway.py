@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from mcnet.model import ownership
 from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.endpoint import Endpoint
-from mcnet.model.kernel import HostFacts, KernelState, NextHop, NextHopGroup, Route
+from mcnet.model.kernel import Address, HostFacts, KernelState, NextHop, NextHopGroup, Route
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
 from mcnet.plan import gateway_firewall, vxlan_cable
-from mcnet.plan.addresses import cable_number
+from mcnet.plan.addresses import cable_end, cable_number
 from mcnet.plan.choice import Health, choose_cables
 from mcnet.plan.remote import Remote, accept, families
 from mcnet.plan.routable import routable_addresses
@@ -153,3 +153,8 @@ def _member(path: CablePath, family: int) -> NextHop:
         via=path.via(family),
         family=family,
     )
+
+
+def cable_address(own: Endpoint, family: int) -> Address:
+    """This gateway's own address inside the cables: what probes are sent from."""
+    return cable_end(own.cluster, own.rail).address(family)

@@ -1,0 +1,222 @@
+"""The gateway daemon's wiring: observe, mcnet.plan.gateway, apply, publish; prober and adverts beside it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from time import monotonic, time
+
+from prometheus_client import CollectorRegistry
+
+import mcnet
+from mcnet.codec import advert
+from mcnet.kernel.execute import Failure, apply
+from mcnet.kernel.monitor import watch
+from mcnet.kernel.observe import host_facts, read
+from mcnet.kernel.sysctl import SysctlTree
+from mcnet.kube.connect import in_cluster
+from mcnet.loop.log import Log
+from mcnet.loop.reconcile import Reconciler
+from mcnet.loop.run import Stop, supervise
+from mcnet.loop.serve import HealthServer
+from mcnet.model.errors import KernelError
+from mcnet.model.gateway import Cable
+from mcnet.model.gateway import Gateway as Report
+from mcnet.model.kernel import Address, Change
+from mcnet.model.ownership import GATEWAY
+from mcnet.plan import gateway, gateway_report, own_endpoint
+from mcnet.plan.addresses import overlay_ends
+from mcnet.plan.diff import diff
+from mcnet.plan.health import PathHealth
+from mcnet.plan.remote import families
+from mcnet.probe.adverts import AdvertSender
+from mcnet.probe.ping import Prober, Target
+from mcnet_gateway.metrics import GatewayMetrics
+from mcnet_gateway.observe import Stores, View
+from mcnet_gateway.publish import Publisher, utc_now
+from mcnet_gateway.settings import Settings
+
+REPORT_INTERVAL = 10.0
+"""Seconds between two reports in which only measurements changed; a change of state is reported at once."""
+
+log = Log("gateway")
+
+
+class Gateway:
+    """One per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tree = SysctlTree(settings.proc_sys_net)
+        self._registry = CollectorRegistry()
+        self._metrics = GatewayMetrics(self._registry)
+        self._loop = Reconciler(self._round, name="gateway", metrics=self._metrics.loop, resync=REPORT_INTERVAL)
+        self._prober = Prober(
+            interval=settings.probe_interval,
+            multiplier=settings.probe_multiplier,
+            on_change=lambda: self._loop.trigger("a cable's probes"),
+        )
+        self._sender = AdvertSender()
+        self._reported = float("-inf")
+        self._said: tuple[str, ...] = ()
+
+    async def main(self, stop: Stop) -> None:
+        """Run until stopped. Nothing in the kernel is undone at the end."""
+        async with await in_cluster() as api:
+            self._stores = Stores(api, self._settings.namespace, self._loop.trigger)
+            self._publisher = Publisher(
+                api,
+                node=self._settings.node,
+                namespace=self._settings.namespace,
+                keys=self._settings.identity,
+                instance=self._settings.pod,
+            )
+            server = HealthServer(
+                port=self._settings.metrics_port,
+                registry=self._registry,
+                live=lambda: self._loop.fault,
+                ready=self._unready,
+            )
+            await supervise(
+                stop,
+                server.run(),
+                self._watch_kernel(),
+                self._prober.run(),
+                self._sender.run(),
+                self._loop.run(),
+                *(store.run() for store in self._stores.all),
+            )
+
+    def _unready(self) -> str:
+        waiting = [store.kind.plural for store in self._stores.all if not store.synced]
+        if waiting:
+            return f"not listed yet: {', '.join(waiting)}"
+        return "" if self._loop.synced else "no round has succeeded yet"
+
+    async def _watch_kernel(self) -> None:
+        async for _ in watch():
+            self._loop.trigger("the kernel changed")
+
+    async def _round(self, reason: str) -> bool:
+        if not self._stores.synced:
+            return False
+        view = self._stores.view(self._settings.node)
+        node = self._stores.node_object(self._settings.node)
+        if view is None or node is None:
+            return False  # not joined (any more): leaving is what removes, not this daemon
+        gateways = frozenset(one.name for one in view.nodes if one.gateway)
+        rail = await self._publisher.rail(view.rails, gateways, node)
+        if rail is None:
+            return False
+        world = await self._world(view, rail)
+        decision = gateway.decide(world)
+        changes = diff(decision.state, world.actual)
+        failures = await apply(changes, tree=self._tree)
+        self._log(changes, failures, reason)
+        self._follow(view, world, decision)
+        # The data path stands; what follows needs the API server and may fail without harm to it.
+        if own_endpoint.must_publish(world.own, view.own):
+            sequence = own_endpoint.next_sequence(view.own, int(time()))
+            await self._publisher.endpoint(replace(world.own, sequence=sequence), node)
+        await self._report(view, decision, rail, failures)
+        if failures:
+            raise KernelError(f"{failures[0].change}: {failures[0].error.message}")
+        return bool(changes)
+
+    async def _world(self, view: View, rail: int) -> gateway.World:
+        host = await host_facts(tree=self._tree)
+        node = next(one for one in view.nodes if one.name == self._settings.node)
+        approved = next((one.prefixes for one in view.clusters if one.id == view.member.cluster), ())
+        own = own_endpoint.wanted(
+            member=view.member,
+            node=node,
+            rail=rail,
+            advertised=approved or view.member.pod_prefixes,
+            host=host,
+            published=view.own,
+        )
+        return gateway.World(
+            member=view.member,
+            own=own,
+            nodes=view.nodes,
+            clusters=view.clusters,
+            endpoints=view.endpoints,
+            health={name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()},
+            host=host,
+            actual=await read(GATEWAY, sysctls=(), tree=self._tree),
+        )
+
+    def _follow(self, view: View, world: gateway.World, decision: gateway.Decision) -> None:
+        """Tell prober and advert sender what to do from now on."""
+        used = [family for family in families(view.member) if family == 4 or world.host.ipv6]
+        self._prober.set_targets(
+            frozenset(
+                Target(
+                    key=standing.path.endpoint.name,
+                    address=standing.path.via(used[0]),
+                    device=standing.path.device,
+                    source=gateway.cable_address(world.own, used[0]),
+                )
+                for standing in decision.cables
+                if used and not standing.path.problem
+            )
+        )
+        self._sender.set(
+            advert.encode(self._settings.node, world.own.rail, decision.reach), _overlay_targets(view, used)
+        )
+
+    async def _report(self, view: View, decision: gateway.Decision, rail: int, failures: tuple[Failure, ...]) -> None:
+        published = view.report.cables if view.report is not None else ()
+        paths: Mapping[str, PathHealth] = self._prober.snapshot()
+        cables = gateway_report.cables(decision.cables, paths, published, utc_now())
+        self._metrics.show(cables)
+        problems = (*view.problems, *decision.problems, *(failure.error.message for failure in failures))
+        self._say(problems)
+        report = Report(
+            node=self._settings.node,
+            cluster=view.member.cluster,
+            rail=rail,
+            cables=cables,
+            problems=problems,
+            version=mcnet.__version__,
+        )
+        due = monotonic() - self._reported >= REPORT_INTERVAL
+        news = view.report is None or gateway_report.differ(cables, published) or view.report.problems != problems
+        if not news and not due:
+            return
+        node = self._stores.node_object(self._settings.node)
+        if node is not None:
+            await self._publisher.report(report, node)
+            self._reported = monotonic()
+        await self._transitions(cables, published)
+
+    async def _transitions(self, cables: tuple[Cable, ...], published: tuple[Cable, ...]) -> None:
+        before = {(cable.cluster, cable.gateway): cable for cable in published}
+        member = self._stores.member_object
+        for cable in cables:
+            old = before.get((cable.cluster, cable.gateway))
+            if old is not None and (old.state, old.active) == (cable.state, cable.active):
+                continue
+            name = f"{cable.cluster}.{cable.gateway}"
+            log.info("cable", cable=name, state=cable.state.value, active=cable.active, reason=cable.reason)
+            if old is None or old.state is not cable.state:
+                self._metrics.transitions.labels(name, cable.state.value).inc()
+                if member is not None:
+                    await self._publisher.transition(member, cable)
+
+    def _log(self, changes: tuple[Change, ...], failures: tuple[Failure, ...], reason: str) -> None:
+        self._metrics.changes.inc(len(changes))
+        self._metrics.failures.inc(len(failures))
+        for change in changes:
+            log.info(f"kernel: {type(change).__name__.lower()} {change.item}", because=change.reason or reason)
+        for failure in failures:
+            log.error(failure.error.message, change=failure.change)
+
+    def _say(self, problems: tuple[str, ...]) -> None:
+        for problem in problems:
+            if problem not in self._said:
+                log.warning(problem)
+        self._said = problems
+
+
+def _overlay_targets(view: View, used: list[int]) -> list[Address]:
+    """Where adverts go: every node's overlay address, by one family."""
+    return [end.address(used[0]) for end in overlay_ends(view.nodes).values()] if used else []

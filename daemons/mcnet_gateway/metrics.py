@@ -1,0 +1,49 @@
+"""Metrics of the gateway daemon, besides those of every daemon's loop (mcnet.loop.metrics)."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from mcnet.loop import metrics as loop_metrics
+from mcnet.model.gateway import Cable, CableState
+
+NAMES = (
+    *loop_metrics.NAMES,
+    "mcnet_cable_up",
+    "mcnet_cable_active",
+    "mcnet_cable_round_trip_seconds",
+    "mcnet_cable_loss_ratio",
+    "mcnet_cable_transitions_total",
+    "mcnet_kernel_changes_total",
+    "mcnet_kernel_failures_total",
+)
+
+
+class GatewayMetrics:
+    """One set per process; label `cable` is the remote endpoint's name."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.loop = loop_metrics.LoopMetrics(registry, "gateway")
+        self._up = Gauge("mcnet_cable_up", "1 while a cable's probes are answered", ["cable"], registry=registry)
+        self._active = Gauge("mcnet_cable_active", "1 while routes use a cable", ["cable"], registry=registry)
+        self._round_trip = Gauge(
+            "mcnet_cable_round_trip_seconds", "Last round-trip time of a cable", ["cable"], registry=registry
+        )
+        self._loss = Gauge(
+            "mcnet_cable_loss_ratio", "Share of a cable's last probes lost", ["cable"], registry=registry
+        )
+        self.transitions = Counter(
+            "mcnet_cable_transitions", "Changes of a cable's state", ["cable", "state"], registry=registry
+        )
+        self.changes = Counter("mcnet_kernel_changes", "Changes written to the kernel", registry=registry)
+        self.failures = Counter("mcnet_kernel_failures", "Changes that the kernel refused", registry=registry)
+
+    def show(self, cables: tuple[Cable, ...]) -> None:
+        """Publish the cables as they are; those that are gone disappear."""
+        for gauge in (self._up, self._active, self._round_trip, self._loss):
+            gauge.clear()
+        for cable in cables:
+            name = f"{cable.cluster}.{cable.gateway}"
+            self._up.labels(name).set(cable.state is CableState.CONNECTED)
+            self._active.labels(name).set(cable.active)
+            self._loss.labels(name).set(cable.loss)
+            if cable.round_trip is not None:
+                self._round_trip.labels(name).set(cable.round_trip.last)

@@ -1,0 +1,111 @@
+"""What the gateway daemon writes at its API server: rail Lease, Endpoint, Gateway report, events."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mcnet.codec import endpoint as endpoint_codec
+from mcnet.codec import gateway as gateway_codec
+from mcnet.codec import identity
+from mcnet.kube import events
+from mcnet.kube.api import Api
+from mcnet.kube.kinds import ENDPOINT, GATEWAY, LEASE, JsonObject
+from mcnet.loop.log import Log
+from mcnet.model.endpoint import Endpoint
+from mcnet.model.errors import ConflictError
+from mcnet.model.gateway import Cable, CableState, Gateway
+from mcnet.model.member import rail_lease_name
+from mcnet.plan import rail as rails
+
+log = Log("gateway")
+
+
+def utc_now() -> str:
+    """The time as RFC 3339 text, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+class Publisher:
+    """Writes objects of this gateway, each owned by its Node, so that they go when the node is deleted."""
+
+    def __init__(self, api: Api, *, node: str, namespace: str, keys: Path, instance: str) -> None:
+        self._api = api
+        self._node = node
+        self._namespace = namespace
+        self._keys = keys
+        self._instance = instance
+
+    async def rail(self, holders: dict[int, str], gateways: frozenset[str], node: JsonObject) -> int | None:
+        """This gateway's rail, claimed if it has none; None if there is none to have now."""
+        match rails.decide(holders, self._node, gateways):
+            case rails.Hold(rail, surplus):
+                for other in surplus:
+                    await self._api.delete(LEASE, rail_lease_name(other), self._namespace)
+                return rail
+            case rails.Reclaim(rail, holder):
+                log.info("rail reclaimed", rail=rail, holder=holder, reason="its node is no gateway any more")
+                await self._api.delete(LEASE, rail_lease_name(rail), self._namespace)
+                return None
+            case rails.Claim(rail):
+                return await self._claim(rail, node)
+            case rails.Full():
+                log.warning("no rail is free", reason="all 8 are held by gateways that live")
+                return None
+
+    async def _claim(self, rail: int, node: JsonObject) -> int | None:
+        lease = {
+            "metadata": {"name": rail_lease_name(rail), "ownerReferences": [_owner(node)]},
+            "spec": {"holderIdentity": self._node, "acquireTime": _micro_time()},
+        }
+        try:
+            await self._api.create(LEASE, lease, self._namespace)
+        except ConflictError:
+            return None  # another gateway was quicker; its Lease wakes us up
+        log.info("rail claimed", rail=rail)
+        return rail
+
+    async def endpoint(self, wanted: Endpoint, node: JsonObject) -> None:
+        """Sign `wanted` (its sequence is set already) and publish it."""
+        key = (self._keys / "signing").read_bytes()
+        body = endpoint_codec.encode(identity.sign(wanted, key), namespace=self._namespace)
+        body["metadata"]["ownerReferences"] = [_owner(node)]
+        await self._api.apply(body)
+        log.info(
+            "endpoint published", endpoint=wanted.name, rail=wanted.rail, sequence=wanted.sequence,
+            addresses=",".join(str(address) for address in wanted.private_addresses),
+        )  # fmt: skip
+
+    async def report(self, wanted: Gateway, node: JsonObject) -> None:
+        """Write the Gateway object: its being there, then its status."""
+        body = gateway_codec.encode(wanted, namespace=self._namespace)
+        body["metadata"]["ownerReferences"] = [_owner(node)]
+        status = {"status": body.pop("status", {})}
+        if await self._api.find(GATEWAY, wanted.node, self._namespace) is None:
+            await self._api.apply(body)
+        await self._api.merge_patch(GATEWAY, wanted.node, status, self._namespace, subresource="status")
+
+    async def withdraw(self, name: str) -> None:
+        """Delete the Endpoint `name` of this gateway."""
+        await self._api.delete(ENDPOINT, name, self._namespace)
+
+    async def transition(self, regarding: JsonObject, cable: Cable) -> None:
+        """An event for a cable that changed its state."""
+        fine = cable.state is CableState.CONNECTED
+        remote = f"{cable.cluster}.{cable.gateway}"
+        message = f"cable to {remote} over {cable.remote_address}: {cable.state.value}"
+        await events.emit(
+            self._api,
+            regarding=regarding,
+            reason="CableConnected" if fine else "CableLost",
+            message=f"{message}: {cable.reason}" if cable.reason else message,
+            type="Normal" if fine else "Warning",
+            component="gateway",
+            instance=self._instance,
+        )
+
+
+def _owner(node: JsonObject) -> JsonObject:
+    return {"apiVersion": "v1", "kind": "Node", "name": node["metadata"]["name"], "uid": node["metadata"]["uid"]}
+
+
+def _micro_time() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

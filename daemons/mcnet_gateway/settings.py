@@ -1,0 +1,51 @@
+"""Settings of the gateway daemon: environment variables into one frozen value. Everything else stands in Member."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcnet.model.errors import UsageError
+from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.model.ownership import GATEWAY_METRICS_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each field is read from the variable that its docstring names."""
+
+    node: str
+    """NODE_NAME: the node this daemon runs on; required."""
+    pod: str
+    """POD_NAME: names this instance in events."""
+    namespace: str
+    """POD_NAMESPACE: where mcnet's objects are."""
+    proc_sys_net: Path
+    """MCNET_PROC_SYS_NET: the node's /proc/sys/net, writable."""
+    identity: Path
+    """MCNET_IDENTITY: directory with the cluster's private keys, files `signing` and `agreement`."""
+    metrics_port: int
+    """MCNET_METRICS_PORT: TCP port of /healthz, /readyz and /metrics."""
+    probe_interval: float
+    """MCNET_PROBE_INTERVAL: seconds between two probes of a cable."""
+    probe_multiplier: int
+    """MCNET_PROBE_MULTIPLIER: lost probes in a row after which a cable is down."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Raises UsageError if a required variable is missing or a number is none."""
+        node = environment.get("NODE_NAME", "")
+        if not node:
+            raise UsageError("NODE_NAME is not set.", "Set it to the node's name; the DaemonSet does.")
+        try:
+            return cls(
+                node=node,
+                pod=environment.get("POD_NAME", node),
+                namespace=environment.get("POD_NAMESPACE", SYSTEM_NAMESPACE),
+                proc_sys_net=Path(environment.get("MCNET_PROC_SYS_NET", "/proc/sys/net")),
+                identity=Path(environment.get("MCNET_IDENTITY", "/run/secrets/mcnet/identity")),
+                metrics_port=int(environment.get("MCNET_METRICS_PORT", str(GATEWAY_METRICS_PORT))),
+                probe_interval=float(environment.get("MCNET_PROBE_INTERVAL", "1.0")),
+                probe_multiplier=int(environment.get("MCNET_PROBE_MULTIPLIER", "3")),
+            )
+        except ValueError as error:
+            raise UsageError(f"A setting is not a number: {error}.") from error

@@ -1,0 +1,171 @@
+"""The route agent's wiring: observe, mcnet.plan.route_agent, apply, report; prober and adverts beside it."""
+
+from prometheus_client import CollectorRegistry
+
+import mcnet
+from mcnet.kernel.execute import Failure, apply
+from mcnet.kernel.monitor import watch
+from mcnet.kernel.observe import host_facts, read
+from mcnet.kernel.sysctl import SysctlTree
+from mcnet.kube.connect import in_cluster
+from mcnet.loop.log import Log
+from mcnet.loop.reconcile import Reconciler
+from mcnet.loop.run import Stop, supervise
+from mcnet.loop.serve import HealthServer
+from mcnet.model.errors import KernelError
+from mcnet.model.kernel import Change, KernelState
+from mcnet.model.node import NodeState
+from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
+from mcnet.plan import gateway_report, gateway_views, route_agent
+from mcnet.plan.addresses import overlay_ends
+from mcnet.plan.diff import diff
+from mcnet.plan.remote import families
+from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
+from mcnet.probe.adverts import AdvertListener
+from mcnet.probe.ping import Prober, Target
+from mcnet_route_agent.metrics import RouteAgentMetrics
+from mcnet_route_agent.observe import Stores, View
+from mcnet_route_agent.publish import Publisher
+from mcnet_route_agent.settings import Settings
+
+log = Log("route-agent")
+
+
+class RouteAgent:
+    """One per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tree = SysctlTree(settings.proc_sys_net)
+        self._registry = CollectorRegistry()
+        self._metrics = RouteAgentMetrics(self._registry)
+        self._loop = Reconciler(self._round, name="route-agent", metrics=self._metrics.loop)
+        self._prober = Prober(
+            interval=settings.probe_interval,
+            multiplier=settings.probe_multiplier,
+            on_change=lambda: self._loop.trigger("a gateway's probes"),
+        )
+        self._listener = AdvertListener(lambda: self._loop.trigger("a gateway's advert"))
+        self._said: tuple[str, ...] = ()
+
+    async def main(self, stop: Stop) -> None:
+        """Run until stopped. Nothing in the kernel is undone at the end."""
+        async with await in_cluster() as api:
+            self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
+            self._publisher = Publisher(api, namespace=self._settings.namespace)
+            server = HealthServer(
+                port=self._settings.metrics_port,
+                registry=self._registry,
+                live=lambda: self._loop.fault,
+                ready=self._unready,
+            )
+            await supervise(
+                stop,
+                server.run(),
+                self._watch_kernel(),
+                self._prober.run(),
+                self._listener.run(),
+                self._loop.run(),
+                *(store.run() for store in self._stores.all),
+            )
+
+    def _unready(self) -> str:
+        waiting = [store.kind.plural for store in self._stores.all if not store.synced]
+        if waiting:
+            return f"not listed yet: {', '.join(waiting)}"
+        return "" if self._loop.synced else "no round has succeeded yet"
+
+    async def _watch_kernel(self) -> None:
+        async for _ in watch():
+            self._loop.trigger("the kernel changed")
+
+    async def _round(self, reason: str) -> bool:
+        if not self._stores.synced:
+            return False
+        view = self._stores.view(self._settings.node)
+        if view is None:
+            return False  # not joined (any more): leaving is what removes, not this daemon
+        world = await self._world(view)
+        decision = route_agent.decide(world)
+        changes = diff(decision.state, world.actual)
+        failures = await apply(changes, tree=self._tree)
+        self._log(changes, failures, reason)
+        self._metrics.show(world.gateways)
+        self._follow(view, world)
+        await self._retire_gateway(view)
+        problems = (*view.problems, *decision.problems, *(failure.error.message for failure in failures))
+        await self._report(view, decision, problems)
+        if failures:
+            raise KernelError(f"{failures[0].change}: {failures[0].error.message}")
+        return bool(changes)
+
+    async def _world(self, view: View) -> route_agent.World:
+        health = {name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()}
+        return route_agent.World(
+            node=self._settings.node,
+            member=view.member,
+            nodes=view.nodes,
+            clusters=view.clusters,
+            endpoints=view.endpoints,
+            gateways=gateway_views.views(
+                view.own_endpoints, overlay_ends(view.nodes), health, self._listener.heard, view.clusters
+            ),
+            host=await host_facts(sysctls=GLOBAL_PATHS, tree=self._tree),
+            actual=await read(ROUTE_AGENT, sysctls=GLOBAL_PATHS | DEVICE_PATHS, tree=self._tree),
+            reported_sysctls=dict(view.report.original_sysctls) if view.report is not None else {},
+        )
+
+    def _follow(self, view: View, world: route_agent.World) -> None:
+        """Tell the prober which gateways to watch: all but this node itself."""
+        used = [family for family in families(view.member) if family == 4 or world.host.ipv6]
+        ends = overlay_ends(view.nodes)
+        self._prober.set_targets(
+            frozenset(
+                Target(
+                    key=gateway.node,
+                    address=ends[gateway.node].address(used[0]),
+                    device=OVERLAY_DEVICE,
+                    source=ends[self._settings.node].address(used[0]),
+                )
+                for gateway in world.gateways
+                if used and gateway.node != self._settings.node and self._settings.node in ends
+            )
+        )
+
+    async def _retire_gateway(self, view: View) -> None:
+        """Clear the gateway's part on a node that stopped being one: its daemon is no longer here to do it."""
+        me = next((node for node in view.nodes if node.name == self._settings.node), None)
+        if me is None or me.gateway:
+            return
+        changes = diff(KernelState(), await read(GATEWAY, sysctls=(), tree=self._tree))
+        failures = await apply(changes, tree=self._tree)
+        self._log(changes, failures, "the node is no gateway any more")
+        if any(endpoint.gateway == me.name for endpoint in view.own_endpoints):
+            await self._publisher.retire_gateway(view.member.cluster, me.name)
+
+    async def _report(self, view: View, decision: route_agent.Decision, problems: tuple[str, ...]) -> None:
+        self._metrics.problems.set(len(problems))
+        for problem in problems:
+            if problem not in self._said:
+                log.warning(problem)
+        self._said = problems
+        wanted = NodeState(
+            node=self._settings.node,
+            overlay_addresses=decision.overlay,
+            routable_addresses=decision.routable,
+            problems=problems,
+            original_sysctls=decision.originals,
+            version=mcnet.__version__,
+            ready=True,
+        )
+        node = self._stores.node_object(self._settings.node)
+        if wanted != view.report and node is not None:
+            await self._publisher.report(wanted, node)
+
+    def _log(self, changes: tuple[Change, ...], failures: tuple[Failure, ...], reason: str) -> None:
+        self._metrics.changes.inc(len(changes))
+        self._metrics.failures.inc(len(failures))
+        for change in changes:
+            log.info(f"kernel: {type(change).__name__.lower()} {change.item}", because=change.reason or reason)
+        for failure in failures:
+            log.error(failure.error.message, change=failure.change)

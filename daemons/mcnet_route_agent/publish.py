@@ -1,0 +1,33 @@
+"""What the route agent writes at its API server: its NodeState, and what a former gateway leaves behind."""
+
+from mcnet.codec import node_state
+from mcnet.kube.api import Api
+from mcnet.kube.kinds import ENDPOINT, GATEWAY, NODE_STATE, JsonObject
+from mcnet.model.cluster import ClusterId
+from mcnet.model.endpoint import endpoint_name
+from mcnet.model.node import NodeState
+
+
+class Publisher:
+    """Writes objects of this node, owned by the Node, so that they go when it is deleted."""
+
+    def __init__(self, api: Api, *, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+
+    async def report(self, wanted: NodeState, node: JsonObject) -> None:
+        """Write the NodeState: its being there, then its status."""
+        body = node_state.encode(wanted, namespace=self._namespace)
+        metadata = node["metadata"]
+        body["metadata"]["ownerReferences"] = [
+            {"apiVersion": "v1", "kind": "Node", "name": metadata["name"], "uid": metadata["uid"]}
+        ]
+        status = {"status": body.pop("status", {})}
+        if await self._api.find(NODE_STATE, wanted.node, self._namespace) is None:
+            await self._api.apply(body)
+        await self._api.merge_patch(NODE_STATE, wanted.node, status, self._namespace, subresource="status")
+
+    async def retire_gateway(self, cluster: ClusterId, node_name: str) -> None:
+        """Take back Endpoint and report of a node that is no gateway any more. Its rail is reclaimed by others."""
+        await self._api.delete(ENDPOINT, endpoint_name(cluster, node_name), self._namespace)
+        await self._api.delete(GATEWAY, node_name, self._namespace)

@@ -1,0 +1,44 @@
+"""The gateways of the own cluster as one node sees them: from Endpoints, own probes and adverts."""
+
+from collections.abc import Iterable, Mapping
+
+from mcnet.codec.advert import Advert
+from mcnet.model.cluster import Cluster, ClusterId, cluster_number
+from mcnet.model.endpoint import Endpoint
+from mcnet.plan.addresses import TunnelEnd
+from mcnet.plan.choice import GatewayView, Health
+
+
+def views(
+    own: Iterable[Endpoint],
+    ends: Mapping[str, TunnelEnd],
+    health: Mapping[str, Health],
+    heard: Mapping[str, Advert],
+    clusters: Iterable[Cluster],
+) -> tuple[GatewayView, ...]:
+    """One view per gateway whose node exists, by rail.
+
+    `own` are this cluster's Endpoints, `ends` the overlay ends by node, `health` is by gateway node, `heard` by
+    overlay address as text. An advert from an address that is not its gateway's does not count.
+    """
+    by_number = {cluster_number(cluster.id): cluster.id for cluster in clusters}
+    made = []
+    for endpoint in own:
+        end = ends.get(endpoint.gateway)
+        if end is None:
+            continue
+        said = [heard[text] for text in (str(end.address4), str(end.address6)) if text in heard]
+        reach = _reach(said[0], by_number) if said and said[0].gateway == endpoint.gateway else None
+        made.append(
+            GatewayView(
+                node=endpoint.gateway,
+                rail=endpoint.rail,
+                health=health.get(endpoint.gateway, Health.UNKNOWN),
+                reach=reach,
+            )
+        )
+    return tuple(sorted(made, key=lambda view: (view.rail, view.node)))
+
+
+def _reach(said: Advert, by_number: Mapping[int, ClusterId]) -> frozenset[ClusterId]:
+    return frozenset(by_number[number] for number in said.reach if number in by_number)
