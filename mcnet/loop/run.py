@@ -11,8 +11,8 @@ from typing import Any
 from mcnet.loop import log as logs
 from mcnet.model.errors import ExitCode, McnetError
 
-GRACE = 10.0
-"""Seconds that the main coroutine has to return once it is asked to stop; less than a pod's default of 30."""
+GRACE = 3.0
+"""Seconds that the main coroutine has to return once it is asked to stop; less than the 5 that pods are given."""
 
 log = logs.Log("run")
 
