@@ -65,8 +65,10 @@ class Publisher:
 
     async def endpoint(self, wanted: Endpoint, node: JsonObject) -> None:
         """Sign `wanted` (its sequence is set already) and publish it."""
-        key = (self._keys / "signing").read_bytes()
-        body = endpoint_codec.encode(identity.sign(wanted, key), namespace=self._namespace)
+        keys = identity.PrivateIdentity(
+            signing=(self._keys / "signing").read_bytes(), agreement=(self._keys / "agreement").read_bytes()
+        )
+        body = endpoint_codec.encode(identity.sign(wanted, keys), namespace=self._namespace)
         body["metadata"]["ownerReferences"] = [_owner(node)]
         await self._api.apply(body)
         log.info(
@@ -76,12 +78,11 @@ class Publisher:
 
     async def report(self, wanted: Gateway, node: JsonObject) -> None:
         """Write the Gateway object: its being there, then its status."""
-        body = gateway_codec.encode(wanted, namespace=self._namespace)
-        body["metadata"]["ownerReferences"] = [_owner(node)]
-        status = {"status": body.pop("status", {})}
         if await self._api.find(GATEWAY, wanted.node, self._namespace) is None:
+            body = gateway_codec.bare(node=wanted.node, namespace=self._namespace)
+            body["metadata"]["ownerReferences"] = [_owner(node)]
             await self._api.apply(body)
-        await self._api.merge_patch(GATEWAY, wanted.node, status, self._namespace, subresource="status")
+        await self._api.apply(gateway_codec.encode(wanted, namespace=self._namespace), subresource="status")
 
     async def withdraw(self, name: str) -> None:
         """Delete the Endpoint `name` of this gateway."""

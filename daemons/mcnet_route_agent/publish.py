@@ -17,15 +17,14 @@ class Publisher:
 
     async def report(self, wanted: NodeState, node: JsonObject) -> None:
         """Write the NodeState: its being there, then its status."""
-        body = node_state.encode(wanted, namespace=self._namespace)
-        metadata = node["metadata"]
-        body["metadata"]["ownerReferences"] = [
-            {"apiVersion": "v1", "kind": "Node", "name": metadata["name"], "uid": metadata["uid"]}
-        ]
-        status = {"status": body.pop("status", {})}
         if await self._api.find(NODE_STATE, wanted.node, self._namespace) is None:
+            body = node_state.bare(node=wanted.node, namespace=self._namespace)
+            metadata = node["metadata"]
+            body["metadata"]["ownerReferences"] = [
+                {"apiVersion": "v1", "kind": "Node", "name": metadata["name"], "uid": metadata["uid"]}
+            ]
             await self._api.apply(body)
-        await self._api.merge_patch(NODE_STATE, wanted.node, status, self._namespace, subresource="status")
+        await self._api.apply(node_state.encode(wanted, namespace=self._namespace), subresource="status")
 
     async def retire_gateway(self, cluster: ClusterId, node_name: str) -> None:
         """Take back Endpoint and report of a node that is no gateway any more. Its rail is reclaimed by others."""
