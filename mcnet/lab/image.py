@@ -26,8 +26,8 @@ PYTHON = "3.11"
 """Debian bookworm's, whatever Python the machine runs."""
 PLATFORMS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 """Wheels for a glibc up to Debian bookworm's 2.36."""
-UNUSED_LIBRARIES = ("bin", "kubernetes/client/api", "kubernetes/client/models")
-"""The synchronous Kubernetes client: loaded on demand only, and mcnet is asyncio throughout."""
+UNUSED_LIBRARIES = ("bin", "kubernetes/client/api")
+"""The synchronous Kubernetes client's calls: loaded on demand only, and mcnet is asyncio throughout."""
 
 
 def image_reference() -> str:
