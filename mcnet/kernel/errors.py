@@ -43,6 +43,11 @@ def is_there(error: KernelError) -> bool:
     return error.errno == errno.EEXIST
 
 
+def is_denied(error: KernelError) -> bool:
+    """Whether a capability is missing: that says nothing about the kernel or its objects."""
+    return error.errno in (errno.EPERM, errno.EACCES)
+
+
 def _detail(error: BaseException) -> str:
     """The kernel's own sentence (extended ack), the last argument of a NetlinkError."""
     text = error.args[-1] if error.args else ""

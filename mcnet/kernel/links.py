@@ -58,9 +58,7 @@ def _vxlan(message: Any) -> Vxlan | None:
         return None
     data = info.get_attr("IFLA_INFO_DATA")
     local = data.get_attr("IFLA_VXLAN_LOCAL") or data.get_attr("IFLA_VXLAN_LOCAL6") or "0.0.0.0"
-    return Vxlan(
-        vni=data.get_attr("IFLA_VXLAN_ID"), port=data.get_attr("IFLA_VXLAN_PORT"), local=ip_address(local)
-    )
+    return Vxlan(vni=data.get_attr("IFLA_VXLAN_ID"), port=data.get_attr("IFLA_VXLAN_PORT"), local=ip_address(local))
 
 
 async def addresses(session: Session, index: int = 0) -> list[tuple[Interface, int]]:
@@ -137,9 +135,7 @@ async def change(session: Session, old: Link, new: Link) -> None:
     await _finish(session, new, index, old.addresses, up=old.up)
 
 
-async def _finish(
-    session: Session, link: Link, index: int, existing: frozenset[Interface], *, up: bool
-) -> None:
+async def _finish(session: Session, link: Link, index: int, existing: frozenset[Interface], *, up: bool) -> None:
     if up != link.up:
         request = build(ifinfmsg(), {"index": index, "flags": _UP if link.up else 0, "change": _UP}, [])
         await session.request(request, _NEWLINK, doing=f"set {link.name} {'up' if link.up else 'down'}")

@@ -44,9 +44,7 @@ async def read_fdb(session: Session, devices: dict[int, str]) -> frozenset[FdbEn
 
 async def write(session: Session, entry: Neighbour | FdbEntry) -> None:
     """Create the entry, or overwrite what stands under its key: also one that the kernel learnt itself."""
-    await session.request(
-        _message(entry), _NEWNEIGH, CREATE | REPLACE, doing=f"set {_text(entry)} on {entry.device}"
-    )
+    await session.request(_message(entry), _NEWNEIGH, CREATE | REPLACE, doing=f"set {_text(entry)} on {entry.device}")
 
 
 async def remove(session: Session, entry: Neighbour | FdbEntry) -> None:

@@ -34,17 +34,22 @@ async def _names() -> set[str]:
 
 async def replace(table: NftTable) -> None:
     """Put `table` in place of what bears its name, in one transaction. Raises KernelError; then nothing changed."""
-    await run(render(table), f"replace nft table inet {table.name}")
+    await _run(render(table), f"replace nft table inet {table.name}")
 
 
 async def remove(name: str) -> None:
     """Delete the table `inet NAME`, present or not. Raises KernelError."""
-    await run(f"table inet {name}\ndelete table inet {name}\n", f"delete nft table inet {name}")
+    await _run(f"table inet {name}\ndelete table inet {name}\n", f"delete nft table inet {name}")
 
 
-async def run(script: str, doing: str) -> None:
+async def check(script: str) -> None:
+    """Have the kernel check a script without performing it. Raises KernelError."""
+    await _run(script, "check nft rules", "-c")
+
+
+async def _run(script: str, doing: str, *options: str) -> None:
     """Run one nft script as a transaction. Raises KernelError."""
-    status, _, errors = await _nft("-f", "-", script=script)
+    status, _, errors = await _nft(*options, "-f", "-", script=script)
     if status != 0:
         raise KernelError(f"{doing}: {errors}")
 

@@ -24,9 +24,7 @@ _RUNNING_LOWER: Final = 0x10000
 _RESILIENT_SINCE: Final = (5, 13)
 
 
-async def read(
-    partition: Partition, *, sysctls: Collection[str], tree: SysctlTree = NODE_SYSCTLS
-) -> KernelState:
+async def read(partition: Partition, *, sysctls: Collection[str], tree: SysctlTree = NODE_SYSCTLS) -> KernelState:
     """What the kernel holds of `partition`, and the current values of `sysctls`. Raises KernelError."""
     async with open_session() as session:
         devices = device_names()
@@ -84,9 +82,7 @@ async def _host_links(session: Session) -> frozenset[HostLink]:
 
 async def _default_route(session: Session, version: int) -> str | None:
     """The device of the best default route of the main table."""
-    request = build(
-        RouteMessage(), {"family": FAMILIES[version], "type": _UNICAST}, [("RTA_TABLE", _MAIN_TABLE)]
-    )
+    request = build(RouteMessage(), {"family": FAMILIES[version], "type": _UNICAST}, [("RTA_TABLE", _MAIN_TABLE)])
     candidates = [
         (message.get_attr("RTA_PRIORITY") or 0, index)
         for message in await session.dump(request, _GETROUTE, doing="read default routes")

@@ -1,0 +1,81 @@
+"""Raw ICMP sockets bound to one device, with the kernel's own receive time. Needs CAP_NET_RAW."""
+
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, TypeAlias
+
+_Address: TypeAlias = IPv4Address | IPv6Address
+
+_SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("@ll")
+_SOL_RAW: Final = 255
+_ICMP_FILTER: Final = 1
+_ICMPV6_FILTER: Final = 1
+_ONLY_ECHO_REPLY: Final = struct.pack("@I", ~(1 << 0) & 0xFFFFFFFF)
+"""struct icmp_filter: a set bit blocks the type."""
+_ONLY_ECHO_REPLY6: Final = struct.pack(
+    "@8I", *(~(1 << (129 % 32)) & 0xFFFFFFFF if word == 129 // 32 else 0xFFFFFFFF for word in range(8))
+)
+"""struct icmp6_filter: the same for ICMPv6 (type 129)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One packet: `delay` is the time in seconds it lay in the socket before it was read."""
+
+    sender: _Address
+    data: bytes
+    delay: float
+
+
+def open_socket(version: int, device: str, source: _Address | None) -> socket.socket:
+    """A non-blocking socket that sends and receives on `device` only, from `source` if given. Raises OSError."""
+    family, protocol = (
+        (socket.AF_INET, socket.IPPROTO_ICMP) if version == 4 else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
+    )
+    opened = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+    try:
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        if version == 4:
+            opened.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLY)
+        else:
+            opened.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, _ONLY_ECHO_REPLY6)
+        if source is not None:
+            opened.bind(_socket_address(source, device))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def send(opened: socket.socket, data: bytes, target: _Address, device: str) -> None:
+    """Send one packet. Raises OSError."""
+    opened.sendto(data, _socket_address(target, device))
+
+
+def receive(opened: socket.socket) -> Received | None:
+    """One waiting packet; None if there is none. Raises OSError for an error that waits on the socket."""
+    try:
+        data, ancillary, _, sender = opened.recvmsg(2048, 128)
+    except BlockingIOError:
+        return None
+    now = time.time()
+    stamps = [
+        seconds + nanoseconds / 1e9
+        for level, kind, body in ancillary
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS)
+        for seconds, nanoseconds in [_TIMESPEC.unpack(body[: _TIMESPEC.size])]
+    ]
+    delay = max(0.0, now - stamps[0]) if stamps else 0.0
+    return Received(ip_address(sender[0].partition("%")[0]), data, delay)
+
+
+def _socket_address(address: _Address, device: str) -> tuple[str, int] | tuple[str, int, int, int]:
+    if address.version == 4:
+        return str(address), 0
+    return str(address), 0, 0, socket.if_nametoindex(device) if address.is_link_local else 0
