@@ -1,0 +1,88 @@
+"""Two real API servers for the session, since a broker and its members never share one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+
+from mcnet.kube.api import Api
+from mcnet.kube.kinds import CRD, NAMESPACE
+from tests.apiserver.server import ApiServer
+
+CRDS = sorted((Path(__file__).parents[2] / "templates" / "crds").glob("*.yaml"))
+
+
+def _server(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    server = ApiServer(name, tmp_path_factory.mktemp(name))
+    try:
+        asyncio.run(_prepare(server))
+        yield server
+    finally:
+        server.close()
+
+
+async def _prepare(server: ApiServer) -> None:
+    await server.start()
+    async with await server.admin() as api:
+        await install_crds(api)
+
+
+async def install_crds(api: Api) -> None:
+    """Apply our CRDs and wait until the server serves them."""
+    for path in CRDS:
+        crd = await api.apply(yaml.safe_load(path.read_text()))
+        await api.wait_for(CRD, crd["metadata"]["name"], None, _established, 20)
+
+
+def _established(crd: dict[str, object] | None) -> bool:
+    status = (crd or {}).get("status")
+    conditions = (status.get("conditions") if isinstance(status, dict) else None) or []  # null at first
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
+@pytest.fixture(scope="session")
+def broker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """The API server that plays the broker, with our CRDs; a test that stops it must start it again."""
+    yield from _server("broker", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def member_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """The API server of a member cluster, with our CRDs; a test that stops it must start it again."""
+    yield from _server("west", tmp_path_factory)
+
+
+@pytest.fixture
+async def broker_api(broker_server: ApiServer) -> AsyncIterator[Api]:
+    """The broker's admin."""
+    async with await broker_server.admin() as api:
+        yield api
+
+
+@pytest.fixture
+async def member_api(member_server: ApiServer) -> AsyncIterator[Api]:
+    """The member cluster's admin."""
+    async with await member_server.admin() as api:
+        yield api
+
+
+@pytest.fixture
+async def broker_namespace(broker_api: Api) -> str:
+    """A namespace at the broker for this test alone."""
+    return await fresh_namespace(broker_api, "broker")
+
+
+@pytest.fixture
+async def member_namespace(member_api: Api) -> str:
+    """A namespace in the member cluster for this test alone."""
+    return await fresh_namespace(member_api, "system")
+
+
+async def fresh_namespace(api: Api, name: str) -> str:
+    """Create a namespace of a new name. It stays: there is no controller that could empty it, and the server goes."""
+    name = f"mcnet-{name}-{uuid4().hex[:8]}"
+    await api.create(NAMESPACE, {"metadata": {"name": name}})
+    return name
