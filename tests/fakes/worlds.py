@@ -1,0 +1,239 @@
+"""Worlds for the planner's tests: a table of small ones that differ in every way that matters, and random ones.
+
+The table must contain pairs that share all keys and differ in a value only, else a comparison by key alone
+would pass.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_interface, ip_network
+
+from hypothesis import strategies as st
+
+from mcnet.model.cluster import Cluster, ClusterId
+from mcnet.model.endpoint import DriverOffer, Endpoint
+from mcnet.model.kernel import HostFacts, HostLink, KernelState, Network
+from mcnet.model.member import Member
+from mcnet.model.node import Node
+from mcnet.plan import gateway, route_agent
+from mcnet.plan.addresses import cable_end
+from mcnet.plan.choice import GatewayView, Health
+
+EAST, WEST, NORTH = ClusterId("east"), ClusterId("west"), ClusterId("north")
+
+
+def prefixes(*texts: str) -> tuple[Network, ...]:
+    return tuple(ip_network(text) for text in texts)
+
+
+def node(number: int, *, gateway: bool = False, pods: str | None = None) -> Node:
+    """Node `n<number>` of cluster east: address 172.30.1.<number + 1>, pods 10.10.<number - 1>.0/24."""
+    return Node(
+        name=f"n{number}",
+        uid=f"uid-{number}",
+        addresses=(ip_address(f"172.30.1.{number + 1}"),),
+        pod_prefixes=prefixes(pods or f"10.10.{number - 1}.0/24"),
+        gateway=gateway,
+        created=number,
+    )
+
+
+def endpoint(cluster: ClusterId, rail: int, *, address: str, routed: Iterable[str], **changes: object) -> Endpoint:
+    end = cable_end(cluster, rail)
+    made = Endpoint(
+        cluster=cluster,
+        gateway=f"n{rail + 1}",
+        rail=rail,
+        private_addresses=(ip_address(address),),
+        drivers=(DriverOffer("vxlan"),),
+        cable_address4=end.address4,
+        cable_address6=end.address6,
+        prefixes=prefixes(*routed),
+        sequence=1,
+        signature="c2ln",
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+EAST_PREFIXES = ("10.10.0.0/16", "10.11.0.0/16")
+WEST_PREFIXES = ("10.20.0.0/16", "10.21.0.0/16")
+NORTH_PREFIXES = ("10.30.0.0/16",)
+
+MEMBER = Member(cluster=EAST, pod_prefixes=prefixes("10.10.0.0/16"), service_prefixes=prefixes("10.11.0.0/16"))
+DUAL_MEMBER = replace(MEMBER, pod_prefixes=prefixes("10.10.0.0/16", "fd10::/48"))
+CLUSTER_WEST = Cluster(WEST, prefixes("10.20.0.0/16", "fd20::/48"), prefixes("10.21.0.0/16"))
+CLUSTER_NORTH = Cluster(NORTH, prefixes("10.30.0.0/16"), ())
+EAST_0 = endpoint(EAST, 0, address="192.168.1.1", routed=EAST_PREFIXES)
+EAST_1 = endpoint(EAST, 1, address="192.168.1.2", routed=EAST_PREFIXES)
+WEST_0 = endpoint(WEST, 0, address="192.168.2.1", routed=WEST_PREFIXES)
+WEST_1 = endpoint(WEST, 1, address="192.168.2.2", routed=WEST_PREFIXES)
+NORTH_0 = endpoint(NORTH, 0, address="192.168.3.1", routed=NORTH_PREFIXES)
+
+SYSCTLS = {
+    "ipv4/ip_forward": "0",
+    "ipv4/fib_multipath_hash_policy": "0",
+    "ipv6/fib_multipath_hash_policy": "0",
+    "ipv6/conf/all/forwarding": "0",
+}
+
+
+def host(*, underlay_mtu: int = 1500, routable: bool = True, ipv6: bool = True) -> HostFacts:
+    links = {
+        HostLink("eth0", underlay_mtu, True, frozenset({ip_interface("172.30.1.2/24")})),
+        HostLink("wan0", underlay_mtu, True, frozenset({ip_interface("192.168.1.1/30")})),
+    }
+    if routable:
+        links.add(HostLink("cni0", 1500, True, frozenset({ip_interface("10.10.0.1/24"), ip_interface("fd10::1/64")})))
+    return HostFacts(
+        links=frozenset(links),
+        default_device4="wan0",
+        private4=ip_address("192.168.1.1"),  # type: ignore[arg-type]
+        ipv6=ipv6,
+        sysctls=SYSCTLS,
+    )
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What node n1 of east can be in; both planners read it."""
+
+    member: Member = MEMBER
+    nodes: tuple[Node, ...] = (node(1, gateway=True), node(2))
+    clusters: tuple[Cluster, ...] = (CLUSTER_WEST,)
+    endpoints: tuple[Endpoint, ...] = (EAST_0, WEST_0)
+    facts: HostFacts = field(default_factory=host)
+    gateways: tuple[GatewayView, ...] = ()
+    health: Mapping[str, Health] = field(default_factory=dict)
+    own: Endpoint = EAST_0
+
+    def for_route_agent(self, actual: KernelState = KernelState()) -> route_agent.World:
+        return route_agent.World(
+            node="n1",
+            member=self.member,
+            nodes=self.nodes,
+            clusters=self.clusters,
+            endpoints=self.endpoints,
+            gateways=self.gateways,
+            host=self.facts,
+            actual=actual,
+        )
+
+    def for_gateway(self, actual: KernelState = KernelState()) -> gateway.World:
+        return gateway.World(
+            member=self.member,
+            own=self.own,
+            nodes=self.nodes,
+            clusters=self.clusters,
+            endpoints=self.endpoints,
+            health=self.health,
+            host=self.facts,
+            actual=actual,
+        )
+
+
+def view(
+    name: str, rail: int, *, health: Health = Health.UP, reach: Iterable[ClusterId] | None = None
+) -> GatewayView:
+    return GatewayView(name, rail, health, None if reach is None else frozenset(reach))
+
+
+UP, DOWN = Health.UP, Health.DOWN
+TWO_GATEWAYS = (node(1), node(2, gateway=True), node(3, gateway=True))
+SITUATIONS: dict[str, Situation] = {
+    "alone": Situation(nodes=(node(1),), clusters=(), endpoints=()),
+    "gateway, no cable yet": Situation(),
+    "gateway, connected": Situation(health={"west.n1": UP}),
+    "gateway, cable lost": Situation(health={"west.n1": DOWN}),
+    "gateway, two rails": Situation(endpoints=(EAST_0, WEST_0, WEST_1), health={"west.n1": UP, "west.n2": UP}),
+    "gateway, first rail lost": Situation(
+        endpoints=(EAST_0, WEST_0, WEST_1), health={"west.n1": DOWN, "west.n2": UP}
+    ),
+    "gateway, remote moved": Situation(
+        endpoints=(EAST_0, endpoint(WEST, 0, address="192.168.2.9", routed=WEST_PREFIXES)), health={"west.n1": UP}
+    ),
+    "gateway, small underlay": Situation(facts=host(underlay_mtu=1400), health={"west.n1": UP}),
+    "gateway, own address moved": Situation(
+        own=endpoint(EAST, 0, address="192.168.1.77", routed=EAST_PREFIXES), health={"west.n1": UP}
+    ),
+    "gateway, three clusters": Situation(
+        clusters=(CLUSTER_WEST, CLUSTER_NORTH),
+        endpoints=(EAST_0, WEST_0, NORTH_0),
+        health={"west.n1": UP, "north.n1": UP},
+    ),
+    "gateway, no routable address": Situation(facts=host(routable=False), health={"west.n1": UP}),
+    "gateway, old kernel": Situation(facts=replace(host(), resilient=False), health={"west.n1": UP}),
+    "gateway, dual stack": Situation(
+        member=DUAL_MEMBER,
+        endpoints=(EAST_0, endpoint(WEST, 0, address="192.168.2.1", routed=(*WEST_PREFIXES, "fd20::/48"))),
+        health={"west.n1": UP},
+    ),
+    "node, one gateway": Situation(nodes=TWO_GATEWAYS, gateways=(view("n2", 0, reach=[WEST]),)),
+    "node, gateway moved": Situation(nodes=TWO_GATEWAYS, gateways=(view("n3", 0, reach=[WEST]),)),
+    "node, two gateways": Situation(
+        nodes=TWO_GATEWAYS, gateways=(view("n2", 0, reach=[WEST]), view("n3", 1, reach=[WEST]))
+    ),
+    "node, first gateway lost": Situation(
+        nodes=TWO_GATEWAYS, gateways=(view("n2", 0, health=DOWN, reach=[WEST]), view("n3", 1, reach=[WEST]))
+    ),
+    "node, nobody reaches": Situation(nodes=TWO_GATEWAYS, gateways=(view("n2", 0, reach=[]),)),
+    "node, peer re-addressed": Situation(
+        nodes=(node(1), replace(node(2, gateway=True), addresses=(ip_address("172.30.1.99"),))),
+        gateways=(view("n2", 0),),
+    ),
+    "node, flat network": Situation(
+        nodes=TWO_GATEWAYS,
+        clusters=(Cluster(WEST, prefixes("192.168.0.0/16"), ()),),
+        endpoints=(EAST_0, endpoint(WEST, 0, address="192.168.2.1", routed=("192.168.0.0/16",))),
+        gateways=(view("n2", 0),),
+    ),
+    "node, delivery by the CNI": Situation(
+        member=replace(MEMBER, delivery="cni"), nodes=(node(1, gateway=True), node(2)), health={"west.n1": UP}
+    ),
+}
+
+HEALTH = st.sampled_from(Health)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> Situation:
+    """Random situations: nodes, gateways, clusters, endpoints and probes that come and go and contradict each other."""
+    count = draw(st.integers(1, 4))
+    nodes = tuple(node(number, gateway=draw(st.booleans())) for number in range(1, count + 1))
+    remote_endpoints = draw(
+        st.lists(
+            st.builds(
+                endpoint,
+                st.sampled_from([WEST, NORTH]),
+                st.integers(0, 2),
+                address=st.sampled_from(["192.168.2.1", "192.168.2.2", "192.168.3.1", "10.20.0.7"]),
+                routed=st.lists(
+                    st.sampled_from([*WEST_PREFIXES, *NORTH_PREFIXES, "10.20.128.0/17", "10.10.0.0/24"]), max_size=3
+                ),
+                mtu=st.sampled_from([1500, 1400, 9000]),
+                sequence=st.integers(1, 9),
+            ),
+            max_size=4,
+        )
+    )
+    clusters = draw(st.lists(st.sampled_from([CLUSTER_WEST, CLUSTER_NORTH]), unique=True, max_size=2))
+    gateways = tuple(
+        view(
+            f"n{number}",
+            number - 1,
+            health=draw(HEALTH),
+            reach=draw(st.none() | st.lists(st.sampled_from([WEST, NORTH]))),
+        )
+        for number in range(1, draw(st.integers(1, 3)))
+    )
+    health = {one.name: draw(HEALTH) for one in remote_endpoints}
+    return Situation(
+        member=draw(st.sampled_from([MEMBER, DUAL_MEMBER, replace(MEMBER, delivery="cni")])),
+        nodes=nodes,
+        clusters=tuple(clusters),
+        endpoints=(EAST_0, *remote_endpoints),
+        facts=host(
+            underlay_mtu=draw(st.sampled_from([1500, 1400])), routable=draw(st.booleans()), ipv6=draw(st.booleans())
+        ),
+        gateways=gateways,
+        health=health,
+    )

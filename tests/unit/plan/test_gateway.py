@@ -1,0 +1,111 @@
+"""What a gateway wants: routes only over living cables, each cable only its cluster's sources."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from mcnet.model import ownership
+from mcnet.model.cluster import ClusterId
+from mcnet.model.kernel import NftTable, RouteType
+from mcnet.plan.addresses import cable_end
+from mcnet.plan.choice import Health
+from mcnet.plan.gateway import Decision, decide
+from tests.fakes.worlds import SITUATIONS, WEST, Situation, situations
+
+
+def decided(name: str) -> Decision:
+    return decide(SITUATIONS[name].for_gateway())
+
+
+def test_no_route_before_a_probe_is_answered() -> None:
+    decision = decided("gateway, no cable yet")
+    assert not decision.state.routes
+    assert not decision.reach
+    (link,) = decision.state.links
+    assert (link.name, link.mtu) == ("mcnet-cv", 1450)
+    assert {entry.remote.compressed for entry in decision.state.fdb} == {"192.168.2.1"}
+
+
+def test_a_living_cable_carries_its_clusters_prefixes() -> None:
+    decision = decided("gateway, connected")
+    assert {str(route.prefix) for route in decision.state.routes} == {"10.20.0.0/16", "10.21.0.0/16"}
+    (hop,) = decision.state.nexthops
+    assert hop.via == cable_end(WEST, 0).address4
+    assert decision.reach == {WEST}
+    assert [standing.active for standing in decision.cables] == [True]
+
+
+def test_a_lost_cable_takes_its_routes_along() -> None:
+    decision = decided("gateway, cable lost")
+    assert not decision.state.routes
+    assert not decision.state.groups
+    assert decision.state.fdb, "the cable stays configured, so that its probes can be answered again"
+
+
+def test_the_next_rail_takes_over() -> None:
+    before, after = decided("gateway, two rails"), decided("gateway, first rail lost")
+    assert [hop.via for hop in before.state.nexthops] == [cable_end(WEST, 0).address4]
+    assert [hop.via for hop in after.state.nexthops] == [cable_end(WEST, 1).address4]
+    assert {group.id for group in before.state.groups} == {group.id for group in after.state.groups}
+
+
+def test_a_restart_keeps_what_the_kernel_uses() -> None:
+    running = decided("gateway, first rail lost").state
+    restarted = replace(SITUATIONS["gateway, two rails"], health={})
+    assert decide(restarted.for_gateway(running)).state == running
+
+
+def test_the_firewall_lets_each_cable_bring_only_its_own_sources() -> None:
+    (table,) = decided("gateway, three clusters").state.tables
+    assert isinstance(table, NftTable)
+    sets = {one.name: one.elements for one in table.sets}
+    west, north = cable_end(WEST, 0), cable_end(ClusterId("north"), 0)
+    assert sets["allowed4"] == {
+        f"{west.mac} . {west.address4}",
+        f"{west.mac} . 10.20.0.0/16",
+        f"{west.mac} . 10.21.0.0/16",
+        f"{north.mac} . {north.address4}",
+        f"{north.mac} . 10.30.0.0/16",
+    }
+    assert sets["peers4"] == {"192.168.2.1", "192.168.3.1"}
+    assert sets["local4"] == {"10.10.0.0/15"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"drivers": ()}, "does not offer the driver vxlan"),
+        ({"port_base": 5500}, "port base 5500"),
+        ({"private_addresses": ()}, "has no IPv4 address"),
+    ],
+)
+def test_a_cable_that_cannot_be_made_says_why(change: dict[str, object], words: str) -> None:
+    situation = SITUATIONS["gateway, connected"]
+    broken = replace(situation.endpoints[1], **change)  # type: ignore[arg-type]
+    decision = decide(replace(situation, endpoints=(situation.endpoints[0], broken)).for_gateway())
+    assert words in decision.cables[0].path.problem
+    assert not decision.reach
+
+
+def test_without_an_outer_address_nothing_is_made_and_it_is_said() -> None:
+    situation = SITUATIONS["gateway, connected"]
+    decision = decide(replace(situation, own=replace(situation.own, private_addresses=())).for_gateway())
+    assert not decision.state.links
+    assert any("no default route" in problem for problem in decision.problems)
+
+
+@given(situations())
+def test_in_every_situation(situation: Situation) -> None:
+    decision = decide(situation.for_gateway())
+    state = decision.state
+    ids, groups = {hop.id for hop in state.nexthops}, {group.id for group in state.groups}
+    assert all(member in ids for group in state.groups for member, _ in group.members)
+    assert all(len(group.members) == 1 for group in state.groups), "one cable per remote cluster, for now"
+    assert all(route.nexthop in groups for route in state.routes if route.type is RouteType.UNICAST)
+    assert {route.table for route in state.routes} <= set(ownership.GATEWAY.tables)
+    assert {ownership.nexthop_kind(one) for one in ids | groups} <= set(ownership.GATEWAY.nexthops)
+    for standing in decision.cables:
+        if standing.active:
+            assert situation.health[standing.path.endpoint.name] is Health.UP
+            assert standing.path.endpoint.cluster in decision.reach

@@ -1,0 +1,164 @@
+"""What the route agent wants on its node: by a table of situations, and what must hold in every one."""
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+
+from mcnet.model import ownership
+from mcnet.model.kernel import KernelState, NftTable, Route, RouteType
+from mcnet.plan.addresses import overlay_ends
+from mcnet.plan.route_agent import Decision, decide
+from tests.fakes.worlds import SITUATIONS, Situation, node, situations
+
+
+def decided(name: str) -> Decision:
+    return decide(SITUATIONS[name].for_route_agent())
+
+
+def routes(decision: Decision, table: int) -> dict[str, Route]:
+    return {str(route.prefix): route for route in decision.state.routes if route.table == table}
+
+
+def firewall(decision: Decision) -> NftTable:
+    (table,) = decision.state.tables
+    assert isinstance(table, NftTable)
+    return table
+
+
+def test_a_node_reaches_remote_prefixes_over_the_lowest_gateway() -> None:
+    decision = decided("node, two gateways")
+    (group,) = decision.state.groups
+    (member,) = decision.state.nexthops
+    assert group.members == ((member.id, 1),)
+    assert member.via == overlay_ends(SITUATIONS["node, two gateways"].nodes)["n2"].address4
+    over = routes(decision, ownership.OVERLAY_TABLE)
+    assert {prefix: route.nexthop for prefix, route in over.items()} == {
+        "10.20.0.0/16": group.id,
+        "10.21.0.0/16": group.id,
+    }
+    assert {route.source for route in over.values()} == {ip_address("10.10.0.1")}
+
+
+def test_a_lost_gateway_is_left_for_the_next() -> None:
+    (member,) = decided("node, first gateway lost").state.nexthops
+    assert member.via == overlay_ends(SITUATIONS["node, first gateway lost"].nodes)["n3"].address4
+
+
+def test_an_unreachable_cluster_is_rejected_never_the_default_route() -> None:
+    decision = decided("node, nobody reaches")
+    over = routes(decision, ownership.OVERLAY_TABLE)
+    assert {route.type for route in over.values()} == {RouteType.UNREACHABLE}
+    assert set(over) == {"10.20.0.0/16", "10.21.0.0/16"}
+    assert not decision.state.groups
+
+
+def test_what_comes_from_overlay_or_cable_ends_in_the_reject_table() -> None:
+    decision = decided("gateway, connected")
+    rejected = routes(decision, ownership.REJECT_TABLE)
+    assert set(rejected) == {"10.20.0.0/16", "10.21.0.0/16"}
+    order = [
+        (rule.priority, rule.iif, rule.table)
+        for rule in sorted(decision.state.rules, key=lambda rule: rule.priority)
+        if rule.family == 4
+    ]
+    assert order == [
+        (300, "mcnet-vx", ownership.CABLES_TABLE),
+        (301, "mcnet-vx", ownership.REJECT_TABLE),
+        (302, "mcnet-cv", ownership.DELIVERY_TABLE),
+        (303, "mcnet-cv", ownership.REJECT_TABLE),
+        (304, None, ownership.CABLES_TABLE),
+        (305, None, ownership.OVERLAY_TABLE),
+    ]
+
+
+def test_a_gateway_delivers_to_the_node_that_has_the_pod() -> None:
+    delivery = routes(decided("gateway, connected"), ownership.DELIVERY_TABLE)
+    ends = overlay_ends(SITUATIONS["gateway, connected"].nodes)
+    assert {prefix: route.via for prefix, route in delivery.items()} == {"10.10.1.0/24": ends["n2"].address4}
+
+
+def test_delivery_by_the_cni_leaves_the_table_empty_and_the_source_check_out() -> None:
+    decision = decided("node, delivery by the CNI")
+    assert not routes(decision, ownership.DELIVERY_TABLE)
+    raw = firewall(decision).chains[0].rules
+    assert not any("saddr @remote" in rule and rule.endswith("drop") for rule in raw)
+
+
+def test_on_a_flat_network_outer_addresses_are_excepted() -> None:
+    over = routes(decided("node, flat network"), ownership.OVERLAY_TABLE)
+    thrown = {prefix for prefix, route in over.items() if route.type is RouteType.THROW}
+    assert thrown == {"192.168.1.1/32", "192.168.2.1/32"}
+
+
+def test_without_a_routable_address_node_traffic_is_refused_and_named() -> None:
+    decision = decided("gateway, no routable address")
+    output = next(chain for chain in firewall(decision).chains if chain.name == "filter_output")
+    assert output.rules == ("ip daddr @remote4 reject with icmpx type admin-prohibited",)
+    assert any("no IPv4 address" in problem for problem in decision.problems)
+    assert not any("snat ip to 10." in rule for chain in firewall(decision).chains for rule in chain.rules)
+
+
+def test_the_overlay_is_never_larger_than_the_smallest_cable() -> None:
+    situation = SITUATIONS["node, two gateways"]
+    small = replace(situation, endpoints=(*situation.endpoints[:1], replace(situation.endpoints[1], mtu=1400)))
+    (link,) = decide(small.for_route_agent()).state.links
+    assert link.mtu == 1350
+
+
+def test_an_unknown_node_gets_nothing() -> None:
+    decision = decide(replace(SITUATIONS["alone"].for_route_agent(), node="stranger"))
+    assert decision.state == KernelState()
+    assert decision.problems
+
+
+def test_originals_come_from_notes_before_nodestate_before_the_live_value() -> None:
+    situation = SITUATIONS["alone"]
+    first = decide(situation.for_route_agent())
+    assert dict(first.originals)["ipv4/ip_forward"] == "0"
+    changed = replace(situation, facts=replace(situation.facts, sysctls={"ipv4/ip_forward": "1"}))
+    again = decide(changed.for_route_agent(first.state))
+    assert dict(again.originals)["ipv4/ip_forward"] == "0"
+    flushed = replace(changed.for_route_agent(), reported_sysctls=dict(first.originals))
+    assert dict(decide(flushed).originals)["ipv4/ip_forward"] == "0"
+
+
+@given(situations())
+def test_in_every_situation(situation: Situation) -> None:
+    decision = decide(situation.for_route_agent())
+    state = decision.state
+    ids = {hop.id for hop in state.nexthops}
+    assert all(member in ids for group in state.groups for member, _ in group.members)
+    groups = {group.id for group in state.groups}
+    assert all(route.nexthop in groups for route in state.routes if route.nexthop is not None)
+    assert len({route.key for route in state.routes}) == len(state.routes)
+    assert {ownership.nexthop_kind(identifier) for identifier in ids | groups} <= set(ownership.ROUTE_AGENT.nexthops)
+    assert {route.table for route in state.routes} <= set(ownership.ROUTE_AGENT.tables)
+    # Every remote prefix that may come in from the overlay has its end here, never the default route.
+    over = {route.prefix for route in state.routes if route.table == ownership.OVERLAY_TABLE}
+    rejected = {route.prefix for route in state.routes if route.table == ownership.REJECT_TABLE}
+    assert rejected >= {prefix for prefix in over if prefix.version == 4}
+    assert decide(situation.for_route_agent()) == decision
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_the_order_of_inputs_does_not_matter(name: str) -> None:
+    situation = SITUATIONS[name]
+    turned = replace(
+        situation,
+        nodes=situation.nodes[::-1],
+        clusters=situation.clusters[::-1],
+        endpoints=situation.endpoints[::-1],
+        gateways=situation.gateways[::-1],
+    )
+    assert decide(turned.for_route_agent()).state == decide(situation.for_route_agent()).state
+
+
+def test_two_nodes_never_share_an_overlay_address() -> None:
+    twin = replace(node(1), name="twin", uid="other", addresses=(ip_address("10.30.1.2"),), created=9)
+    ends = overlay_ends([node(1), twin, node(2)])
+    assert ends["n1"].address4 == ip_address("244.30.1.2")
+    assert len({end.address4 for end in ends.values()}) == 3
+    assert all(end.address4 in ip_network("244.0.0.0/8") for end in ends.values())
+    assert overlay_ends([twin, node(1)])["n1"] == ends["n1"]
