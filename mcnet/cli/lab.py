@@ -1,0 +1,116 @@
+"""`mcnet lab …`: real clusters on one machine. Options in, one method of mcnet.lab.lab.Lab out.
+
+Heavy modules are imported inside the commands: `mcnet --help` must not wait for them.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mcnet.lab.spec import DEFAULT_NAME, IpFamily, LabSpec, RuleSyntax, parse_clusters, parse_nat
+
+if TYPE_CHECKING:
+    from mcnet.lab.lab import Lab
+
+app = typer.Typer(help="Real Kubernetes clusters in network namespaces of this machine.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Option("--name", help="Which lab; several live side by side.")]
+
+
+@app.command()
+def up(
+    *,
+    name: Name = DEFAULT_NAME,
+    clusters: Annotated[str, typer.Option(help="Names, separated by commas.")] = "east,west",
+    nodes: Annotated[int, typer.Option(help="Nodes per cluster.")] = 2,
+    ip_family: Annotated[IpFamily, typer.Option(help="Of nodes, pods and services.")] = IpFamily.IPV4,
+    kube_proxy_mode: Annotated[RuleSyntax, typer.Option(help="How kube-proxy writes rules.")] = RuleSyntax.NFTABLES,
+    masquerade: Annotated[
+        RuleSyntax, typer.Option(help="How pod traffic that leaves its cluster is masqueraded.")
+    ] = RuleSyntax.IPTABLES,
+    overlapping_cidrs: Annotated[
+        bool, typer.Option("--overlapping-cidrs", help="All clusters use the same pod and service CIDRs.")
+    ] = False,
+    nat: Annotated[
+        list[str] | None,
+        typer.Option(help="CLUSTER[:symmetric|eim]: put a cluster behind a NAT router. Repeatable."),
+    ] = None,
+) -> None:
+    """Bring up clusters and wait until they can be used."""
+    spec = LabSpec(
+        name=name,
+        clusters=parse_clusters(clusters),
+        nodes=nodes,
+        ip_family=ip_family,
+        kube_proxy_mode=kube_proxy_mode,
+        masquerade=masquerade,
+        overlapping_cidrs=overlapping_cidrs,
+        nat=tuple(parse_nat(text) for text in nat or []),
+    )
+    asyncio.run(_up(spec))
+
+
+@app.command()
+def down(name: Name = DEFAULT_NAME) -> None:
+    """Remove a lab without a trace, however far it had come."""
+    asyncio.run(_lab(name).down(typer.echo))
+
+
+@app.command()
+def kubeconfig(name: Name = DEFAULT_NAME) -> None:
+    """Print the path of a kubeconfig with a context per cluster."""
+    typer.echo(_lab(name).kubeconfig)
+
+
+@app.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def exec_(
+    place: Annotated[str, typer.Argument(help="CLUSTER/NODE, CLUSTER/cp, wan, …")],
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments, after --.")],
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Run a program inside of a machine of the lab."""
+    # With options passed through, the dashes that end our own come along.
+    argv = [*_lab(name).entry(place), *(command[1:] if command[0] == "--" else command)]
+    os.execvp(argv[0], argv)
+
+
+@app.command()
+def status(
+    name: Name = DEFAULT_NAME,
+    output: Annotated[str, typer.Option("-o", "--output", help="table or json")] = "table",
+) -> None:
+    """Show clusters, nodes, addresses and processes of a lab."""
+    from mcnet.lab.status import render, snapshot
+
+    typer.echo(render(snapshot(_lab(name).store), output), nl=False)
+
+
+@app.command(name="load-image")
+def load_image(
+    archive: Annotated[Path, typer.Argument(help="A docker-archive (.tar).")],
+    name: Name = DEFAULT_NAME,
+    cluster: Annotated[list[str] | None, typer.Option(help="Only this cluster. Repeatable.")] = None,
+) -> None:
+    """Import a container image into the nodes."""
+    asyncio.run(_lab(name).load_image(archive, cluster or []))
+
+
+async def _up(spec: LabSpec) -> None:
+    from mcnet.lab.progress import showing
+
+    with showing() as progress:
+        await _lab(spec.name).up(spec, progress)
+    typer.echo(f"lab {spec.name!r} is up; export KUBECONFIG={_lab(spec.name).kubeconfig}")
+
+
+def _lab(name: str) -> "Lab":
+    from mcnet.lab.lab import Lab
+
+    return Lab(name)
+
+
+if __name__ == "__main__":
+    app()

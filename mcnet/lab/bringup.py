@@ -1,0 +1,201 @@
+"""Starts the components of one cluster in their order and waits until it can be used.
+
+What each is started with is in configs.py; the network exists already.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from mcnet.lab import configs, machines, processes
+from mcnet.lab.certificates import Authority, context, kubeconfig, service_account_keys, write_secret
+from mcnet.lab.manifests import initial_objects
+from mcnet.lab.store import LabState, Store
+from mcnet.lab.topology import Cluster, Machine, Topology
+from mcnet.model.errors import KernelError, McnetError, UnreachableError
+
+Progress = Callable[[str], None]
+
+_API_SECONDS = 120
+_NODES_SECONDS = 120
+_RUNTIME_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplies:
+    """What a lab needs from outside: programs by name, and image archives every node gets."""
+
+    binaries: dict[str, Path]
+    images: tuple[Path, ...]
+
+
+def write_credentials(store: Store, topology: Topology) -> None:
+    """Makes all certificates and kubeconfigs of a lab."""
+    contexts = [_cluster_credentials(store, cluster) for cluster in topology.clusters]
+    write_secret(store.kubeconfig, kubeconfig(contexts))
+
+
+async def start_cluster(
+    store: Store, state: LabState, cluster: Cluster, supplies: Supplies, progress: Progress
+) -> None:
+    """From booted namespaces to all nodes Ready and DNS rolled out."""
+    started = Startup(store, state, cluster, supplies, progress)
+    await asyncio.gather(started.control_plane(), *(started.runtime(node) for node in cluster.nodes))
+    await asyncio.gather(started.controllers(), *(started.agents(node) for node in cluster.nodes))
+    await started.ready()
+
+
+class Startup:
+    """The steps of one cluster's start, which share its settings."""
+
+    def __init__(
+        self, store: Store, state: LabState, cluster: Cluster, supplies: Supplies, progress: Progress
+    ) -> None:
+        self._store = store
+        self._spec = state.spec
+        self._cluster = cluster
+        self._supplies = supplies
+        self._progress = progress
+        self._pki = store.pki(cluster.name)
+
+    async def control_plane(self) -> None:
+        """etcd and the API server, and then the objects the cluster begins with."""
+        machine = self._cluster.control_plane
+        await machines.boot(self._store, machine, {})
+        await self._start(machine, configs.etcd(self._cluster))
+        await self._start(machine, configs.apiserver(self._cluster, self._pki))
+        await self._api_ready()
+        self._say("API server ready")
+        await self._kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(initial_objects(self._cluster)))
+
+    async def controllers(self) -> None:
+        """Controller manager and scheduler."""
+        machine = self._cluster.control_plane
+        await self._start(machine, configs.controller_manager(self._cluster, self._pki))
+        await self._start(machine, configs.scheduler(self._pki))
+
+    async def runtime(self, node: Machine) -> None:
+        """containerd with the images."""
+        files = configs.node_files(self._spec, self._cluster, node, self._pki)
+        await machines.boot(self._store, node, files)
+        await self._start(node, configs.containerd())
+        await _runtime_ready(self._store, node)
+        for image in self._supplies.images:
+            await import_image(self._store, node, image)
+
+    async def agents(self, node: Machine) -> None:
+        """kubelet and kube-proxy."""
+        await self._start(node, configs.kubelet(node, self._pki))
+        await self._start(node, configs.kube_proxy())
+
+    async def ready(self) -> None:
+        """Waits for the nodes and for DNS."""
+        limit = f"--timeout={_NODES_SECONDS}s"
+        await self._kubectl("wait", "--for=condition=Ready", "node", "--all", limit)
+        self._say(f"{len(self._cluster.nodes)} nodes Ready")
+        await self._kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", limit)
+        self._say("DNS answers")
+
+    async def _start(self, machine: Machine, argv: list[str]) -> None:
+        program = argv[0]
+        path = self._supplies.binaries.get(program, Path(program))
+        await machines.start(self._store, machine.name, program, [str(path), *argv[1:]])
+
+    async def _api_ready(self) -> None:
+        url = f"{self._cluster.public_server}/readyz"
+        trust = ssl.create_default_context(cafile=str(self._pki / "ca.crt"))
+        # aiohttp's own limit would hide which server it was.
+        timeout = aiohttp.ClientTimeout(total=3)
+        try:
+            async with asyncio.timeout(_API_SECONDS), aiohttp.ClientSession(timeout=timeout) as session:
+                while not await _answers(session, url, trust):
+                    self._check_alive()
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            log = self._store.log(self._cluster.control_plane.name, "kube-apiserver")
+            raise UnreachableError(
+                f"the API server of cluster {self._cluster.name} was not ready after {_API_SECONDS} s", f"see {log}"
+            ) from None
+
+    def _check_alive(self) -> None:
+        name = self._cluster.control_plane.name
+        for program in ("etcd", "kube-apiserver"):
+            record = machines.find(self._store, name, program)
+            if not processes.is_running(record.pid, record.started):
+                log = self._store.log(name, program)
+                said = log.read_text(errors="replace").strip().splitlines()[-1:]
+                raise McnetError(f"{program} of {name} ended: {''.join(said)}", f"see {log}")
+
+    async def _kubectl(self, *arguments: str, stdin: str = "") -> str:
+        kubectl = [str(self._supplies.binaries["kubectl"]), f"--kubeconfig={self._store.kubeconfig}"]
+        command = [*kubectl, f"--context={self._cluster.name}", *arguments]
+        try:
+            return await processes.check(command, mark=self._store.mark, stdin=stdin)
+        except KernelError as error:
+            raise McnetError(error.message, f"logs are in {self._store.directory}/logs") from error
+
+    def _say(self, what: str) -> None:
+        self._progress(f"{self._cluster.name}: {what}")
+
+
+async def import_image(store: Store, node: Machine, archive: Path) -> None:
+    """Loads a docker-archive into a node's containerd."""
+    with archive.open("rb"):
+        command = ["ctr", "-n", "k8s.io", "images", "import", "--snapshotter=overlayfs", str(archive)]
+        await machines.check(store, node.name, command)
+
+
+async def _runtime_ready(store: Store, node: Machine) -> None:
+    async def answers() -> bool:
+        return (await machines.call(store, node.name, ["ctr", "version"])).status == 0
+
+    if not await processes.wait_until(answers, seconds=_RUNTIME_SECONDS, poll=0.1):
+        log = store.log(node.name, "containerd")
+        raise McnetError(f"containerd of {node.name} did not answer in {_RUNTIME_SECONDS} s", f"see {log}")
+
+
+async def _answers(session: aiohttp.ClientSession, url: str, trust: ssl.SSLContext) -> bool:
+    try:
+        async with session.get(url, ssl=trust) as response:
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _cluster_credentials(store: Store, cluster: Cluster) -> dict[str, object]:
+    """Writes a cluster's identities; returns the administrator's context."""
+    pki = store.pki(cluster.name)
+    pki.mkdir(parents=True)
+    authority = Authority(cluster.name)
+    ca = authority.certificate
+    (pki / "ca.crt").write_bytes(ca)
+    plane = cluster.control_plane
+    names = [
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        f"kubernetes.default.svc.{configs.CLUSTER_DOMAIN}",
+        "localhost",
+    ]
+    addresses = [*plane.cluster_addresses, *plane.wan_addresses, *cluster.api_service_addresses]
+    authority.server("kube-apiserver", [*names, *addresses]).write(pki, "apiserver")
+    authority.client("kube-apiserver-kubelet-client", "system:masters").write(pki, "apiserver-kubelet")
+    private, public = service_account_keys()
+    write_secret(pki / "sa.key", private)
+    (pki / "sa.pub").write_bytes(public)
+    users = {
+        "controller-manager": authority.client("system:kube-controller-manager"),
+        "scheduler": authority.client("system:kube-scheduler"),
+        "kube-proxy": authority.client("system:kube-proxy", "system:node-proxier"),
+        **{node.name: authority.client(f"system:node:{node.name}", "system:nodes") for node in cluster.nodes},
+    }
+    for name, user in users.items():
+        own = kubeconfig([context(cluster.name, cluster.internal_server, ca, user)])
+        write_secret(pki / f"{name}.kubeconfig", own)
+    admin = authority.client("kubernetes-admin", "system:masters")
+    return context(cluster.name, cluster.public_server, ca, admin)

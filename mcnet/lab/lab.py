@@ -1,0 +1,128 @@
+"""A lab as an object: what the command line and the end-to-end tests use.
+
+Each method is one of the commands; how they do it is in the modules they call.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mcnet.lab import machines, network, processes, teardown
+from mcnet.lab.bringup import Supplies, import_image, start_cluster, write_credentials
+from mcnet.lab.hostnet import blocks_in_use
+from mcnet.lab.processes import Completed
+from mcnet.lab.spec import LabSpec
+from mcnet.lab.store import STATE_ROOT, LabState, ProcessRecord, Store
+from mcnet.lab.supplies import gather
+from mcnet.lab.topology import Machine, Topology
+from mcnet.model.errors import UsageError
+
+Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    return None
+
+
+class Lab:
+    """One lab of this host, existing or not."""
+
+    def __init__(self, name: str, root: Path = STATE_ROOT) -> None:
+        self.name = name
+        self.store = Store(name, root)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig with a context per cluster."""
+        self.store.load()
+        return self.store.kubeconfig
+
+    @property
+    def topology(self) -> Topology:
+        """The plan of the existing lab. Raises UsageError when there is none of this name."""
+        return self.store.load().topology
+
+    async def up(self, spec: LabSpec, progress: Progress = _silent, images: Iterable[Path] = ()) -> LabState:
+        """Brings the lab up; returns when all nodes are Ready and DNS answers.
+
+        `images` are docker-archives that every node gets besides the lab's own. What a failed or
+        interrupted run has made stays, for a look at it; `down` removes it.
+        """
+        require_root("up")
+        supplies = await gather(progress, tuple(images))
+        state = self.store.claim(spec, await blocks_in_use())
+        with self.store.busy():
+            topology = state.topology
+            progress(f"lab {self.name!r}: building the network in {topology.block.network(4)}")
+            try:
+                await self._build(state, supplies, progress)
+            except BaseException:
+                progress(f"what was made of lab {self.name!r} stays: mcnet lab down --name {self.name}")
+                raise
+            return self.store.mark_up(state)
+
+    async def down(self, progress: Progress = _silent) -> None:
+        """Removes the lab completely."""
+        require_root("down")
+        state = self.store.load()
+        with self.store.busy():
+            progress(f"removing lab {self.name!r}")
+            await teardown.remove(self.store, state.topology)
+
+    async def exec(self, place: str, *argv: str, stdin: str = "") -> Completed:
+        """Runs a program at `place` (`east/n1`, `east/cp`, `wan`, ...) to its end."""
+        return await processes.call([*self.entry(place), *argv], mark=self.store.mark, stdin=stdin)
+
+    def entry(self, place: str) -> list[str]:
+        """The command prefix that runs a program at `place`, in this working directory."""
+        topology = self.topology
+        machine = next((each for each in topology.machines if place_of(each) == place), None)
+        if machine:
+            return machines.entry(self.store, machine.name)
+        if place in topology.namespaces:
+            return ["nsenter", f"--net=/run/netns/{topology.namespaces[place]}", "--"]
+        known = ", ".join(topology.namespaces)
+        raise UsageError(f"lab {self.name!r} has no {place!r}", f"use one of {known}")
+
+    async def load_image(self, archive: Path, clusters: Iterable[str] = ()) -> None:
+        """Imports a docker-archive into every node, or the nodes of some clusters."""
+        wanted = set(clusters)
+        topology = self.topology
+        if unknown := wanted - set(topology.spec.clusters):
+            raise UsageError(f"lab {self.name!r} has no cluster {', '.join(sorted(unknown))}", "mcnet lab status")
+        if not archive.is_file():
+            raise UsageError(f"there is no image archive {str(archive)!r}", "buildah push IMAGE docker-archive:FILE")
+        nodes = [node for node in topology.nodes if not wanted or node.cluster in wanted]
+        await asyncio.gather(*(import_image(self.store, node, archive.resolve()) for node in nodes))
+
+    async def stop(self, machine: str, program: str, *, kill: bool = False) -> ProcessRecord:
+        """Ends a component (`east-cp`, `kube-apiserver`) until `start` is called."""
+        return await machines.stop(self.store, machine, program, kill=kill)
+
+    async def start(self, machine: str, program: str) -> ProcessRecord:
+        """Starts a stopped component with the same arguments as before."""
+        record = machines.find(self.store, machine, program)
+        return await machines.start(self.store, machine, program, list(record.argv))
+
+    async def _build(self, state: LabState, supplies: Supplies, progress: Progress) -> None:
+        topology = state.topology
+        await asyncio.gather(
+            network.build(topology, self.store.mark),
+            asyncio.to_thread(write_credentials, self.store, topology),
+        )
+        progress("starting " + " and ".join(state.spec.clusters))
+        async with asyncio.TaskGroup() as group:
+            for cluster in topology.clusters:
+                group.create_task(start_cluster(self.store, state, cluster, supplies, progress))
+
+
+def place_of(machine: Machine) -> str:
+    """What `mcnet lab exec` calls a machine."""
+    return f"{machine.cluster}/{machine.short_name}"
+
+
+def require_root(command: str) -> None:
+    """Raises UsageError unless this process is root."""
+    if os.geteuid() != 0:
+        raise UsageError(f"mcnet lab {command} makes network namespaces and needs root", f"sudo mcnet lab {command}")

@@ -1,0 +1,171 @@
+"""Builds a lab's namespaces, links, addresses, routes and sysctls from its topology, and removes them.
+
+The texts for `ip` and `sysctl` are made by pure functions; iproute2 does the work, in one run per
+namespace. Packet filter rules are in filters.py.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+from mcnet.lab import processes
+from mcnet.lab.addresses import Interface, interface
+from mcnet.lab.filters import masquerade_commands, router_rules
+from mcnet.lab.topology import Cluster, Link, Machine, Port, Topology
+
+CNI_BRIDGE = "cni0"
+_BRIDGE = "br0"
+_EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+
+_FORWARD = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
+_COMMON = {
+    # Duplicate address detection would keep every new address unusable for a second.
+    "net.ipv6.conf.default.accept_dad": "0",
+    "net.ipv6.conf.all.accept_dad": "0",
+    "net.ipv6.conf.default.accept_ra": "0",
+    # A link that is cut and restored has its addresses back, as in IPv4.
+    "net.ipv6.conf.default.keep_addr_on_down": "1",
+    "net.ipv6.conf.all.keep_addr_on_down": "1",
+}
+_NODE = {
+    # Strict, as RHEL sets it: for every device, with `all` left at 0.
+    "net.ipv4.conf.default.rp_filter": "1",
+    "net.ipv4.conf.all.rp_filter": "0",
+    # Services between pods of one node need the bridge's frames to pass the NAT rules.
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
+}
+_SWITCH = {
+    "net.bridge.bridge-nf-call-iptables": "0",
+    "net.bridge.bridge-nf-call-ip6tables": "0",
+    "net.bridge.bridge-nf-call-arptables": "0",
+}
+
+
+async def build(topology: Topology, mark: str) -> None:
+    """Makes everything; the namespaces must not exist yet."""
+    batch = "".join(f"netns add {name}\n" for name in topology.namespaces.values())
+    await processes.check(["ip", "-batch", "-"], mark=mark, stdin=batch)
+    await asyncio.gather(
+        *(_set_sysctls(namespace, settings, mark) for namespace, settings in sysctls(topology).items())
+    )
+    await processes.check(["ip", "-batch", "-"], mark=mark, stdin=_lines(map(link_command, topology.links)))
+    await asyncio.gather(
+        *(
+            processes.check(_ip(namespace), mark=mark, stdin=_lines(commands))
+            for namespace, commands in configuration(topology).items()
+        )
+    )
+    await asyncio.gather(*_filters(topology, mark))
+
+
+async def remove(topology: Topology, mark: str) -> None:
+    """Removes what there is of it. Processes inside must be gone before, or they keep a namespace alive."""
+    await processes.call(["ip", "link", "delete", topology.host_link.near.device], mark=mark)
+    # Without -force iproute2 stops at the first that is missing.
+    batch = "".join(f"netns delete {name}\n" for name in topology.namespaces.values())
+    await processes.call(["ip", "-force", "-batch", "-"], mark=mark, stdin=batch)
+
+
+def sysctls(topology: Topology) -> dict[str, dict[str, str]]:
+    """Settings per namespace, made before any device exists so that all inherit them."""
+    found = {topology.wan_namespace: {**_COMMON, **_FORWARD}}
+    for cluster in topology.clusters:
+        found[cluster.net_namespace] = {**_COMMON, **_SWITCH}
+        if cluster.router:
+            found[cluster.router.namespace] = {**_COMMON, **_FORWARD}
+        found[cluster.control_plane.namespace] = dict(_COMMON)
+        for node in cluster.nodes:
+            seed = {"net.ipv4.fib_multipath_hash_seed": str(node.hash_seed)}
+            found[node.namespace] = {**_COMMON, **_FORWARD, **_NODE, **seed}
+    return found
+
+
+def link_command(link: Link) -> str:
+    """Makes a veth pair, each end at once in its own namespace."""
+    near, far = link.near, link.far
+    place = f" netns {near.namespace}" if near.namespace else ""
+    return f"link add {near.device}{place} type veth peer name {far.device} netns {far.namespace}"
+
+
+def configuration(topology: Topology) -> dict[str | None, list[str]]:
+    """The `ip` commands per namespace (None: the host's root namespace), to be run in their order."""
+    found: dict[str | None, list[str]] = {name: ["link set lo up"] for name in topology.namespaces.values()}
+    found[None] = []
+    for cluster in topology.clusters:
+        found[cluster.net_namespace] += [f"link add {_BRIDGE} type bridge", f"link set {_BRIDGE} up"]
+    for link in topology.links:
+        found[link.near.namespace] += _port_commands(link.near)
+        found[link.far.namespace] += _port_commands(link.far)
+        if link.default_route:
+            found[link.near.namespace] += [
+                f"route add {_EVERYWHERE[address.version]} via {address.ip} dev {link.near.device}"
+                for address in link.far.addresses
+            ]
+    for cluster in topology.clusters:
+        for machine in cluster.machines:
+            found[cluster.net_namespace].append(f"link set {machine.net.far.device} master {_BRIDGE}")
+            found[machine.namespace] += [*_pod_routes(cluster, machine), *_pod_bridge(machine)]
+    via_wan = topology.host_link
+    found[None] += [
+        f"route add {net} via {gateway.ip} dev {via_wan.near.device}"
+        for net, gateway in zip(topology.host_routes, via_wan.far.addresses, strict=True)
+    ]
+    return found
+
+
+def _port_commands(port: Port) -> Iterator[str]:
+    for address in port.addresses:
+        yield _address_command(address, port.device)
+    yield f"link set {port.device} up"
+
+
+def _address_command(address: Interface, device: str) -> str:
+    nodad = " nodad" if address.version == 6 else ""
+    return f"addr add {address} dev {device}{nodad}"
+
+
+def _pod_routes(cluster: Cluster, machine: Machine) -> Iterator[str]:
+    """To the pods of the other nodes, by the cluster's network."""
+    for node in cluster.nodes:
+        if node is machine:
+            continue
+        for cidr, address in zip(node.pod_cidrs, node.net.near.addresses, strict=True):
+            yield f"route add {cidr} via {address.ip} dev {machine.net.near.device}"
+
+
+def _pod_bridge(machine: Machine) -> Iterator[str]:
+    """The bridge of the node's pods: made before the first pod, so that the node has its pod address."""
+    if not machine.is_node:
+        return
+    yield f"link add {CNI_BRIDGE} type bridge"
+    for cidr in machine.pod_cidrs:
+        yield _address_command(interface(cidr, 1), CNI_BRIDGE)
+    yield f"link set {CNI_BRIDGE} up"
+
+
+def _filters(topology: Topology, mark: str) -> Iterator[asyncio.Future[str]]:
+    for cluster in topology.clusters:
+        if cluster.router:
+            yield _in(cluster.router.namespace, ["nft", "-f", "-"], mark, router_rules(cluster.router))
+        for node in cluster.nodes:
+            for argv, stdin in masquerade_commands(cluster, topology.spec.masquerade):
+                yield _in(node.namespace, argv, mark, stdin)
+
+
+def _in(namespace: str, argv: list[str], mark: str, stdin: str) -> asyncio.Future[str]:
+    command = ["nsenter", f"--net=/run/netns/{namespace}", *argv]
+    return asyncio.ensure_future(processes.check(command, mark=mark, stdin=stdin))
+
+
+async def _set_sysctls(namespace: str, settings: dict[str, str], mark: str) -> None:
+    # -e: an older kernel lacks some of them, and the lab works without.
+    argv = ["nsenter", f"--net=/run/netns/{namespace}", "sysctl", "-eqw"]
+    await processes.check([*argv, *(f"{key}={value}" for key, value in settings.items())], mark=mark)
+
+
+def _ip(namespace: str | None) -> list[str]:
+    return ["ip", *(["-n", namespace] if namespace else []), "-batch", "-"]
+
+
+def _lines(commands: Iterator[str] | list[str]) -> str:
+    return "".join(f"{command}\n" for command in commands)

@@ -1,0 +1,123 @@
+"""What a user asks of a lab: names, sizes, families, modes; parsed and checked, nothing computed.
+
+Addresses and namespaces follow from it in topology.py; nothing here looks at the machine.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from mcnet.model.errors import UsageError
+
+DEFAULT_NAME = "lab"
+MAX_CLUSTERS = 8
+MAX_NODES = 15
+# The lab's interface in the host's root namespace is `mcl-NAME`; IFNAMSIZ leaves 15 characters.
+MAX_LAB_NAME = 11
+# The far ends of links are named CLUSTER-n15 at the longest, and a cluster's name is also a DNS label.
+MAX_CLUSTER_NAME = 10
+# What stands where a cluster's name could in `mcnet lab exec`, or in a namespace's name.
+RESERVED_NAMES = frozenset({"wan", "host"})
+
+_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+
+Family = Literal[4, 6]
+
+
+class IpFamily(StrEnum):
+    """IP families of nodes, pods and services."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+    DUAL = "dual"
+
+    @property
+    def versions(self) -> tuple[Family, ...]:
+        """IP versions, the primary one first."""
+        match self:
+            case IpFamily.IPV4:
+                return (4,)
+            case IpFamily.IPV6:
+                return (6,)
+            case IpFamily.DUAL:
+                return (4, 6)
+
+
+class RuleSyntax(StrEnum):
+    """How kube-proxy, or the masquerading of pod traffic, writes its rules."""
+
+    NFTABLES = "nftables"
+    IPTABLES = "iptables"
+
+
+class NatKind(StrEnum):
+    """How the router in front of a cluster maps source ports.
+
+    `eim`: the same outside port for every destination, as far as it is free (Linux's masquerade keeps the
+    source port); `symmetric`: a random one per destination.
+    """
+
+    EIM = "eim"
+    SYMMETRIC = "symmetric"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabSpec:
+    """A lab as asked for. Constructing one checks it; `UsageError` says what is wrong."""
+
+    name: str = DEFAULT_NAME
+    clusters: tuple[str, ...] = ("east", "west")
+    nodes: int = 2
+    ip_family: IpFamily = IpFamily.IPV4
+    kube_proxy_mode: RuleSyntax = RuleSyntax.NFTABLES
+    masquerade: RuleSyntax = RuleSyntax.IPTABLES
+    overlapping_cidrs: bool = False
+    nat: tuple[tuple[str, NatKind], ...] = ()
+    """Clusters behind a NAT router of their own."""
+
+    def __post_init__(self) -> None:
+        _check_name(self.name, "lab", MAX_LAB_NAME)
+        for cluster in self.clusters:
+            _check_name(cluster, "cluster", MAX_CLUSTER_NAME)
+            if cluster in RESERVED_NAMES:
+                raise UsageError(f"a cluster can't be called {cluster!r}: the lab uses that name itself")
+        if not 1 <= len(self.clusters) <= MAX_CLUSTERS:
+            raise UsageError(f"a lab has 1 to {MAX_CLUSTERS} clusters, not {len(self.clusters)}")
+        if len(set(self.clusters)) != len(self.clusters):
+            raise UsageError(f"cluster names repeat in {','.join(self.clusters)!r}")
+        if not 1 <= self.nodes <= MAX_NODES:
+            raise UsageError(f"a cluster of the lab has 1 to {MAX_NODES} nodes, not {self.nodes}")
+        for cluster, _ in self.nat:
+            if cluster not in self.clusters:
+                raise UsageError(f"--nat names cluster {cluster!r}, which is not among {','.join(self.clusters)!r}")
+        if len({cluster for cluster, _ in self.nat}) != len(self.nat):
+            raise UsageError("--nat names a cluster twice")
+
+    def nat_of(self, cluster: str) -> NatKind | None:
+        """The NAT in front of `cluster`, None where its nodes have routed addresses."""
+        return dict(self.nat).get(cluster)
+
+
+def parse_clusters(text: str) -> tuple[str, ...]:
+    """`east,west` -> ("east", "west")."""
+    return tuple(part.strip() for part in text.split(","))
+
+
+def parse_nat(text: str) -> tuple[str, NatKind]:
+    """`west` or `west:symmetric` -> cluster and kind; without a kind the friendlier `eim`."""
+    cluster, colon, kind = text.partition(":")
+    if not colon:
+        return cluster, NatKind.EIM
+    try:
+        return cluster, NatKind(kind)
+    except ValueError:
+        raise UsageError(f"--nat {text!r} names the unknown kind {kind!r}", "use eim or symmetric") from None
+
+
+def _check_name(name: str, kind: str, longest: int) -> None:
+    if len(name) > longest or not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is not usable as the name of a {kind}",
+            f"use at most {longest} small letters, digits and dashes, starting with a letter",
+        )

@@ -1,0 +1,37 @@
+"""Everything a lab needs before it starts: system packages, Kubernetes binaries, its own two images.
+
+Where binaries come from is binaries.py's business; images are made once per version and kept in the cache.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from mcnet.lab.archive import write_image
+from mcnet.lab.binaries import ensure_binaries
+from mcnet.lab.bringup import Supplies
+from mcnet.lab.cache import cache_directory
+from mcnet.lab.configs import PAUSE_IMAGE
+from mcnet.lab.manifests import COREDNS_IMAGE
+from mcnet.lab.pause import pause_program
+
+
+async def gather(progress: Callable[[str], None], images: tuple[Path, ...] = ()) -> Supplies:
+    """Finds or makes everything; says what takes long."""
+    binaries = await ensure_binaries(progress)
+    own = await asyncio.to_thread(_own_images, binaries["coredns"])
+    return Supplies(binaries=binaries, images=(*own, *images))
+
+
+def _own_images(coredns: Path) -> tuple[Path, ...]:
+    directory = cache_directory() / "images"
+    directory.mkdir(exist_ok=True)
+    pause = directory / "pause.tar"
+    write_image(pause, PAUSE_IMAGE, {"/pause": pause_program()}, ["/pause"])
+    status = coredns.stat()
+    key = hashlib.sha256(f"{coredns}:{status.st_size}:{status.st_mtime_ns}".encode()).hexdigest()[:16]
+    dns = directory / f"coredns-{key}.tar"
+    if not dns.exists():
+        write_image(dns, COREDNS_IMAGE, {"/coredns": coredns}, ["/coredns"])
+    return pause, dns
