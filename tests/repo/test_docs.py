@@ -1,0 +1,63 @@
+"""The documents say what is there: their links resolve, their commands exist, the CLI reference is up to date."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.repo.checkout import ROOT, files, relative
+
+DOCUMENTS = [ROOT / "README.md", *(path for path in files("docs", "daemons") if path.suffix == ".md")]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+NOXFILE_COMMAND = re.compile(r"python3 noxfile\.py ([a-z]\w*)")
+ESSENTIAL = {"architecture", "datapath", "security", "contributing", "cli", "changelog"}
+
+
+def anchor_of(heading: str) -> str:
+    """A heading's anchor as code hosts make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def test_every_page_is_there() -> None:
+    assert {path.stem for path in (ROOT / "docs").glob("*.md")} >= ESSENTIAL
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_links_resolve(document: Path) -> None:
+    broken = []
+    for link in LINK.findall(document.read_text()):
+        target, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        path = (document.parent / target).resolve() if target else document
+        headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE) if path.is_file() else []
+        if not path.exists() or (anchor and anchor not in {anchor_of(heading) for heading in headings}):
+            broken.append(link)
+    assert broken == []
+
+
+def sessions() -> set[str]:
+    """The nox sessions, read without running the file."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name for node in functions if any("session" in ast.unparse(one) for one in node.decorator_list)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_commands_named_are_sessions(document: Path) -> None:
+    assert set(NOXFILE_COMMAND.findall(document.read_text())) <= sessions()
+
+
+def test_the_readme_has_the_two_commands() -> None:
+    assert set(NOXFILE_COMMAND.findall((ROOT / "README.md").read_text())) == {"demo", "tests"}
+
+
+def test_ci_runs_the_readmes_command() -> None:
+    assert "python3 noxfile.py tests" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_cli_reference_is_up_to_date() -> None:
+    from mcnet.cli import reference
+
+    assert (ROOT / "docs" / "cli.md").read_text() == reference.render(), "run: python3 noxfile.py docs"

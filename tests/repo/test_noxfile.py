@@ -1,0 +1,46 @@
+"""The noxfile as a script: how it counts a level, and that it covers every level there is."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.repo.checkout import ROOT
+
+
+@pytest.fixture(scope="module")
+def noxfile() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SHARED = {"fakes"}
+"""Folders of tests/ that hold doubles for several levels, and no tests."""
+
+
+def test_every_folder_of_tests_is_a_level(noxfile: ModuleType) -> None:
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "._"}
+    assert folders - SHARED == set(noxfile.LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        pytest.param('tests="5" failures="1" errors="1" skipped="1"', (2, 3), id="skips-count-as-failed"),
+        pytest.param('tests="5" failures="0" errors="0" skipped="0"', (5, 0), id="all-passed"),
+        pytest.param('tests="0" failures="0" errors="0" skipped="0"', (0, 0), id="empty"),
+    ],
+)
+def test_a_report_is_counted(noxfile: ModuleType, tmp_path: Path, attributes: str, expected: tuple[int, int]) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(f"<testsuites><testsuite {attributes}/></testsuites>")
+    assert noxfile.counted(report) == expected
+
+
+def test_a_level_without_a_report_has_failed(noxfile: ModuleType, tmp_path: Path) -> None:
+    assert noxfile.counted(tmp_path / "missing.xml") == (0, 1)
