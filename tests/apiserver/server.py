@@ -65,7 +65,7 @@ class ApiServer:
             self._spawn("etcd", self._etcd_arguments())
         self._spawn("kube-apiserver", self._apiserver_arguments())
         async with asyncio.timeout(START_TIMEOUT), await self.admin() as api:
-            while not await self._ready(api):
+            while not await self._ready(api):  # noqa: ASYNC110 - another process, nothing to be told by
                 await asyncio.sleep(0.1)
 
     async def _ready(self, api: Api) -> bool:

@@ -69,6 +69,8 @@ WEST_0 = endpoint(WEST, 0, address="192.168.2.1", routed=WEST_PREFIXES)
 WEST_1 = endpoint(WEST, 1, address="192.168.2.2", routed=WEST_PREFIXES)
 NORTH_0 = endpoint(NORTH, 0, address="192.168.3.1", routed=NORTH_PREFIXES)
 
+EMPTY = KernelState()
+
 SYSCTLS = {
     "ipv4/ip_forward": "0",
     "ipv4/fib_multipath_hash_policy": "0",
@@ -106,7 +108,7 @@ class Situation:
     health: Mapping[str, Health] = field(default_factory=dict)
     own: Endpoint = EAST_0
 
-    def for_route_agent(self, actual: KernelState = KernelState()) -> route_agent.World:
+    def for_route_agent(self, actual: KernelState = EMPTY) -> route_agent.World:
         return route_agent.World(
             node="n1",
             member=self.member,
@@ -118,7 +120,7 @@ class Situation:
             actual=actual,
         )
 
-    def for_gateway(self, actual: KernelState = KernelState()) -> gateway.World:
+    def for_gateway(self, actual: KernelState = EMPTY) -> gateway.World:
         return gateway.World(
             member=self.member,
             own=self.own,
@@ -196,7 +198,7 @@ HEALTH = st.sampled_from(Health)
 
 @st.composite
 def situations(draw: st.DrawFn) -> Situation:
-    """Random situations: nodes, gateways, clusters, endpoints and probes that come and go and contradict each other."""
+    """Random situations: nodes, gateways, clusters, endpoints and probes that contradict each other."""
     count = draw(st.integers(1, 4))
     nodes = tuple(node(number, gateway=draw(st.booleans())) for number in range(1, count + 1))
     remote_endpoints = draw(
