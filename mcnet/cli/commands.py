@@ -1,0 +1,32 @@
+"""The commands, one line each: what `mcnet --help` shows, and the module that is imported when one is called."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`module` holds a typer application `app`; `panel` is the heading in the help."""
+
+    name: str
+    module: str
+    help: str
+    panel: str
+
+
+SETUP = "Set up"
+LOOK = "Look"
+LAB = "Try and test"
+
+COMMANDS: Final = (
+    Command("deploy-broker", "mcnet.cli.deploy_broker", "Make a cluster the broker of a clusterset.", SETUP),
+    Command("token", "mcnet.cli.token", "Make, list and revoke the tokens that let clusters join.", SETUP),
+    Command("join", "mcnet.cli.join", "Join a cluster to the clusterset.", SETUP),
+    Command("leave", "mcnet.cli.leave", "Take a cluster out of the clusterset, without a trace.", SETUP),
+    Command("show", "mcnet.cli.show", "Show connections, endpoints and gateways, and what is wrong.", LOOK),
+    Command("version", "mcnet.cli.version", "Print the version of this command.", LOOK),
+    Command("completion", "mcnet.cli.completion", "Print the completion script for a shell.", LOOK),
+    Command("lab", "mcnet.cli.lab", "Real clusters on this machine, to try mcnet and to test it.", LAB),
+)
+
+BY_NAME: Final = {command.name: command for command in COMMANDS}

@@ -1,0 +1,202 @@
+"""`mcnet join`: options, files and the closing screen; the work is mcnet.install's."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mcnet.cli.main import application
+from mcnet.cli.options import Context, Kubeconfig, run
+from mcnet.cli.terminal import Steps
+
+if TYPE_CHECKING:
+    from mcnet.install.join import Joined, JoinRequest
+    from mcnet.model.broker import BrokerInfo, JoinToken
+
+app = application()
+
+TOKEN_VARIABLE = "MCNET_TOKEN"
+
+
+@app.command()
+def join(
+    broker_info: Annotated[Path, typer.Argument(metavar="BROKER-INFO", help="broker-info.mcnet of deploy-broker.")],
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    cluster_id: Annotated[
+        str, typer.Option(metavar="ID", help="A DNS label; made of the context's name if not given.")
+    ] = "",
+    token: Annotated[
+        str, typer.Option(metavar="TOKEN", help="Join token; rather give it as $MCNET_TOKEN or by --token-file.")
+    ] = "",
+    token_file: Annotated[str, typer.Option(metavar="FILE", help="File with the join token; - for stdin.")] = "",
+    broker_context: Annotated[
+        str, typer.Option(metavar="CONTEXT", help="Join as the broker's admin, without a token.")
+    ] = "",
+    gateways: Annotated[int, typer.Option(metavar="N", min=1, max=8, help="Number of gateway nodes.")] = 1,
+    image: Annotated[str, typer.Option(metavar="IMAGE", help="Image of the daemons.")] = "",
+    image_pull_policy: Annotated[
+        str, typer.Option(metavar="POLICY", help="IfNotPresent, Always or Never.")
+    ] = "IfNotPresent",
+    pull_secret: Annotated[
+        list[str] | None, typer.Option(metavar="NAMESPACE/NAME", help="Secret for the image's registry, copied.")
+    ] = None,
+    node_selector: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL=VALUE", help="Nodes for gateways and discovery.")
+    ] = None,
+    toleration: Annotated[
+        list[str] | None, typer.Option(metavar="KEY[=VALUE][:EFFECT]", help="Toleration of discovery.")
+    ] = None,
+    pod_cidr: Annotated[list[str] | None, typer.Option(metavar="CIDR", help="Pod networks, if not found out.")] = None,
+    service_cidr: Annotated[
+        list[str] | None, typer.Option(metavar="CIDR", help="Service networks, if not found out.")
+    ] = None,
+    port_base: Annotated[int, typer.Option(metavar="PORT", min=1024, max=65500, help="First port of cables.")] = 4500,
+    render: Annotated[bool, typer.Option("--render", help="Print the manifests and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change and do nothing.")] = False,
+    skip_preflight: Annotated[
+        bool, typer.Option("--skip-preflight", help="Don't run the probe pod on a gateway node.")
+    ] = False,
+    timeout: Annotated[int, typer.Option(metavar="SECONDS", min=1, help="For daemons and first connection.")] = 180,
+) -> None:
+    """Join a cluster to the clusterset.
+
+    Looks at the cluster, checks all that could go wrong, then installs the daemons and waits until they are
+    connected. A second run changes nothing; an interrupted one is finished by a second one, or undone by leave.
+
+    Example: mcnet join broker-info.mcnet --context west --token-file west.token
+    """
+    from mcnet.install.image import default_image
+    from mcnet.install.join import JoinRequest
+    from mcnet.plan.networks import parse_networks
+    from mcnet.plan.scheduling import parse_selector, parse_tolerations
+
+    request = JoinRequest(
+        info=_read_info(broker_info),
+        image=image or default_image(),
+        context=context,
+        kubeconfig=kubeconfig,
+        cluster_id=cluster_id,
+        token=_read_token(token, token_file),
+        broker_context=broker_context,
+        gateways=gateways,
+        pull_policy=_one_of("--image-pull-policy", image_pull_policy, ("IfNotPresent", "Always", "Never")),
+        pull_secrets=tuple(pull_secret or ()),
+        node_selector=parse_selector(node_selector or []),
+        tolerations=parse_tolerations(toleration or []),
+        pod_prefixes=parse_networks(pod_cidr or []),
+        service_prefixes=parse_networks(service_cidr or []),
+        port_base=port_base,
+        timeout=float(timeout),
+        probe=not skip_preflight,
+    )
+    steps = Steps()
+    try:
+        joined = run(_work(request, steps, render=render, dry_run=dry_run))
+    finally:
+        steps.clear()
+    if joined:
+        _close(joined, steps)
+
+
+async def _work(request: "JoinRequest", steps: Steps, *, render: bool, dry_run: bool) -> "Joined | None":
+    from mcnet.install import join as work
+    from mcnet.kube.connect import from_kubeconfig
+
+    async with await from_kubeconfig(context=request.context, kubeconfig=request.kubeconfig) as api:
+        await work.require_rights(api)
+        access = await work.open_access(api, request)
+        try:
+            plan = await work.prepare(api, access, request, steps)
+            if render:
+                _print_manifests(plan.manifests())
+                return None
+            if dry_run:
+                _print_changes(await work.dry_run(api, access, plan))
+                return None
+            return await work.carry_out(api, access, plan, steps)
+        finally:
+            await access.close()
+
+
+def _close(joined: "Joined", steps: Steps) -> None:
+    """The last screen: what is connected."""
+    from mcnet.install.apply import changed
+    from mcnet.model.gateway import CableState
+
+    if not changed(joined.changes):
+        steps.done("Nothing had to be changed")
+    cluster = joined.plan.cluster
+    if not joined.plan.others:
+        steps.done(f"{cluster} is the first member of the clusterset; join another one to connect it")
+        return
+    for gateway in joined.gateways:
+        for cable in gateway.cables:
+            if cable.state is CableState.CONNECTED:
+                trip = f", {cable.round_trip.last * 1000:.1f} ms" if cable.round_trip else ""
+                steps.done(f"{cluster} ({gateway.node}) is connected to {cable.cluster} ({cable.gateway}{trip})")
+
+
+def _read_info(path: Path) -> "BrokerInfo":
+    from mcnet.codec.broker_info import decode
+    from mcnet.codec.errors import DecodeError
+    from mcnet.model.errors import UsageError
+
+    hint = "take the file that `mcnet deploy-broker` wrote"
+    try:
+        return decode(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"{path} can't be read: {why}", hint) from error
+    except DecodeError as error:
+        raise UsageError(f"{path} is not a usable broker-info: {error}", hint) from error
+
+
+def _read_token(token: str, file: str) -> "JoinToken | None":
+    from mcnet.codec.errors import DecodeError
+    from mcnet.codec.join_token import decode
+    from mcnet.model.errors import UsageError
+
+    if token and file:
+        raise UsageError("--token and --token-file can't both be given")
+    text = token or (_read_file(file) if file else os.environ.get(TOKEN_VARIABLE, ""))
+    if not text:
+        return None
+    try:
+        return decode(text)
+    except DecodeError as error:
+        raise UsageError(f"the join token is not usable: {error.why}", "mcnet token create CLUSTER makes one") from error
+
+
+def _read_file(file: str) -> str:
+    from mcnet.model.errors import UsageError
+
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the token file {file} can't be read: {error}") from error
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
+    from mcnet.model.errors import UsageError
+
+    if value not in known:
+        raise UsageError(f"{option} is {value!r}", f"choose one of: {', '.join(known)}")
+    return value
+
+
+def _print_manifests(objects: Any) -> None:
+    from mcnet.render.engine import to_yaml
+
+    sys.stdout.write(to_yaml(objects))
+
+
+def _print_changes(applied: Any) -> None:
+    from mcnet.install.apply import changed, summary
+
+    for one in changed(applied):
+        fields = f": {', '.join(one.fields[:4])}" + (" …" if len(one.fields) > 4 else "") if one.fields else ""
+        print(f"{one.outcome.value:9} {one.kind} {one.name}{fields}")
+    print(f"would be {summary(applied)}")

@@ -1,0 +1,36 @@
+"""Options that several commands share, declared once: same name, same help, same meaning everywhere."""
+
+import asyncio
+from collections.abc import Coroutine
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+Result = TypeVar("Result")
+
+
+class Output(str, Enum):
+    """Forms of an answer."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+
+
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig; $KUBECONFIG or ~/.kube/config if not given."),
+]
+Context = Annotated[
+    str | None,
+    typer.Option("--context", metavar="CONTEXT", help="The kubeconfig's context to act on; else the current one."),
+]
+OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.", show_default=True)]
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """The one place where the command line enters asyncio."""
+    return asyncio.run(work)

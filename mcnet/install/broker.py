@@ -1,0 +1,114 @@
+"""Makes a cluster the broker of a clusterset: namespace, kinds, roles, admission policy, ClusterSet.
+
+Nothing of ours runs there afterwards. Letting clusters in is `tokens`.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from mcnet import __version__
+from mcnet.install import rights
+from mcnet.install.apply import Applied, apply_all, changed, summary
+from mcnet.install.progress import Progress
+from mcnet.kube import kinds
+from mcnet.kube.api import Api
+from mcnet.model.broker import BrokerInfo
+from mcnet.model.cluster import PROTOCOL_VERSION
+from mcnet.model.errors import ApiError, ForbiddenError, McnetError, UsageError
+from mcnet.model.member import BROKER_NAMESPACE, CLUSTERSET_NAME
+from mcnet.plan import versions
+from mcnet.render.engine import render, sort_objects
+from mcnet.render.values import BrokerValues
+
+POLICY_PROBE: Final = "mcnet-policy-probe"
+"""Objects of this name are refused to everybody by the admission policy: so its being in force can be seen."""
+POLICY_TIMEOUT = 30.0
+"""Seconds until an API server that has accepted the policy also enforces it; usually one or two."""
+POLICY_INTERVAL = 0.2
+DRIVERS: Final = ("vxlan",)
+"""Cable drivers that this version has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The broker, and what the run changed."""
+
+    info: BrokerInfo
+    applied: list[Applied]
+
+
+async def deploy_broker(
+    api: Api, *, default_driver: str = "vxlan", server: str = "", progress: Progress
+) -> Deployed:
+    """Makes `api`'s cluster the broker, or completes it; a second run changes nothing.
+
+    `server` is the URL that members reach the API server by, "" for the one of the context. Raises McnetError
+    when the cluster is too old, rights are missing, or the policy does not come into force.
+    """
+    if default_driver not in DRIVERS:
+        raise UsageError(f"{default_driver!r} is not a cable driver", f"choose one of: {', '.join(DRIVERS)}")
+    where = api.context or api.server
+    progress.doing(f"Asking {where} for its version and our rights")
+    version = await api.version()
+    versions.require(version, versions.BROKER_MINIMUM, f"the broker {where}")
+    await rights.require(api, rights.broker_rights(BROKER_NAMESPACE), "deploy-broker")
+    progress.done(f"{where} runs Kubernetes {version}")
+
+    values = BrokerValues(
+        default_driver=default_driver, protocol_version=PROTOCOL_VERSION, version=__version__
+    )
+    objects = sort_objects(render("crds") + render("broker", values))
+    applied = await apply_all(api, objects, told=lambda name: progress.doing(f"Applying {name}"))
+    progress.done(f"Namespace, kinds, roles and admission policy: {summary(applied)}")
+    progress.doing("Waiting until the admission policy is in force")
+    await _policy_in_force(api)
+    progress.done("The admission policy is in force")
+    info = await broker_info(api, server=server)
+    if not changed(applied):
+        progress.done("Nothing had to be changed")
+    return Deployed(info, applied)
+
+
+async def broker_info(api: Api, *, server: str = "") -> BrokerInfo:
+    """What members need to know of the broker behind `api`. Raises UsageError where none is deployed."""
+    clusterset = await api.find(kinds.CLUSTERSET, CLUSTERSET_NAME, BROKER_NAMESPACE)
+    if clusterset is None:
+        raise UsageError(
+            f"{api.context or api.server} is no broker: it has no ClusterSet in {BROKER_NAMESPACE}",
+            "make it one with `mcnet deploy-broker`, or choose the broker's context",
+        )
+    spec = clusterset.get("spec") or {}
+    return BrokerInfo(
+        server=server or api.server,
+        ca=api.ca,
+        id=str(clusterset["metadata"]["uid"]),
+        namespace=BROKER_NAMESPACE,
+        default_driver=str(spec.get("defaultDriver") or "vxlan"),
+    )
+
+
+async def _policy_in_force(api: Api) -> None:
+    """Asks for the reserved name, as a dry run, until it is refused."""
+    lease = {"metadata": {"name": POLICY_PROBE, "namespace": BROKER_NAMESPACE}, "spec": {}}
+    try:
+        async with asyncio.timeout(POLICY_TIMEOUT):
+            while not await _is_refused(api, lease):
+                await asyncio.sleep(POLICY_INTERVAL)
+    except TimeoutError as error:
+        raise McnetError(
+            f"{api.server} does not enforce the admission policy mcnet-broker-ownership after {POLICY_TIMEOUT:g} s",
+            "kubectl get validatingadmissionpolicy mcnet-broker-ownership -o yaml",
+        ) from error
+
+
+async def _is_refused(api: Api, lease: dict[str, object]) -> bool:
+    try:
+        await api.create(kinds.LEASE, lease, BROKER_NAMESPACE, dry_run=True)
+    except ForbiddenError:
+        return True
+    except ApiError as error:
+        if error.status == 422:  # servers that answer Invalid whatever the policy's reason
+            return True
+        raise
+    return False

@@ -1,0 +1,172 @@
+"""Whether a cluster may join, judged from what was found out: every reason against it, each with its remedy.
+
+Gathering is mcnet.install's. A finding that stops is an error; others tell what the user loses.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcnet.model.cluster import Cluster, ClusterId, Identity, cluster_number
+from mcnet.model.kernel import Network
+from mcnet.model.member import API_GROUP, Member
+
+NAT_MARK: Final = f"{API_GROUP}/nat"
+"""Node label or annotation: the node is behind NAT, and of which kind ("symmetric", "eim")."""
+REFUSED_CNIS: Final = {"ovn-kubernetes": "it does not route pods by the node's routing table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that speaks against joining (`stops`) or that the user should know."""
+
+    message: str
+    hint: str = ""
+    stops: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What `judge` looks at. `others` are the members at the broker, `mine` this cluster's record there."""
+
+    cluster: ClusterId
+    pod_prefixes: tuple[Network, ...]
+    service_prefixes: tuple[Network, ...]
+    others: tuple[Cluster, ...]
+    mine: Cluster | None = None
+    identity: Identity | None = None
+    """The identity that this cluster has already; None before its first join."""
+    member: Member | None = None
+    """The settings of an earlier join, if there was one."""
+    cni: str = "unknown"
+    nodes: tuple[dict[str, Any], ...] = ()
+    gateways: tuple[str, ...] = ()
+    from_admin: bool = False
+    """Whether the broker's admin joins, who may change an approved record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings, and the service prefixes that may be advertised."""
+
+    findings: tuple[Finding, ...]
+    advertised: tuple[Network, ...]
+
+    @property
+    def blockers(self) -> tuple[Finding, ...]:
+        """Those that stop the join."""
+        return tuple(finding for finding in self.findings if finding.stops)
+
+
+def judge(question: Question) -> Verdict:
+    """Every finding at once, so that the user fixes them in one go."""
+    advertised, lost = _services(question)
+    findings = (
+        *_identity(question),
+        *_networks(question),
+        *lost,
+        *_record(question, advertised),
+        *_nodes(question),
+    )
+    return Verdict(tuple(findings), advertised)
+
+
+def _identity(question: Question) -> Iterable[Finding]:
+    """The ID: this cluster's own, free, and with a number of its own."""
+    before = question.member.cluster if question.member else question.cluster
+    if before != question.cluster:
+        yield Finding(
+            f"this cluster is already the member {before}, it can't also be {question.cluster}",
+            f"join again with --cluster-id {before}, or take it out first: mcnet leave",
+        )
+    taken = question.mine
+    if taken and taken.identity and taken.identity != question.identity:
+        yield Finding(
+            f"the cluster ID {question.cluster} is taken by another cluster of this clusterset",
+            "choose another one with --cluster-id; if that cluster is gone for good, the broker's admin removes it: "
+            f"kubectl -n mcnet-broker delete cluster.mcnet.dev,serviceaccount -l mcnet.dev/cluster={question.cluster}",
+        )
+    for other in question.others:
+        if cluster_number(other.id) == cluster_number(question.cluster):
+            yield Finding(
+                f"the cluster ID {question.cluster} has the same number as the member {other.id}",
+                "choose another one with --cluster-id",
+            )
+
+
+def _networks(question: Question) -> Iterable[Finding]:
+    if not question.pod_prefixes:
+        yield Finding("the cluster's pod CIDRs could not be found out", "say them with --pod-cidr")
+    if not question.service_prefixes:
+        yield Finding("the cluster's service CIDRs could not be found out", "say them with --service-cidr")
+    for own in question.pod_prefixes:
+        for other in question.others:
+            if hit := _overlap(own, other.prefixes):
+                what = "pods" if hit in other.pod_prefixes else "services"
+                yield Finding(
+                    f"the pod CIDR {own} overlaps with {hit}, the {what} of member {other.id}",
+                    "clusters with overlapping pod CIDRs can't be joined by this version: re-create one of them "
+                    "with another range",
+                )
+
+
+def _services(question: Question) -> tuple[tuple[Network, ...], list[Finding]]:
+    """Those service prefixes that overlap with nothing, and what is lost with the others."""
+    advertised: list[Network] = []
+    findings: list[Finding] = []
+    for own in question.service_prefixes:
+        clashes = [(other.id, hit) for other in question.others if (hit := _overlap(own, other.prefixes))]
+        if not clashes:
+            advertised.append(own)
+            continue
+        named = ", ".join(f"{hit} of {cluster}" for cluster, hit in clashes)
+        findings.append(
+            Finding(
+                f"the service CIDR {own} overlaps with {named}: it is not advertised, so other clusters reach "
+                f"{question.cluster}'s pods but not its services by ClusterIP",
+                "services will be reached by name once exported",
+                stops=False,
+            )
+        )
+    return tuple(advertised), findings
+
+
+def _record(question: Question, advertised: Sequence[Network]) -> Iterable[Finding]:
+    """A record that the broker has approved is changed by its admin only."""
+    mine = question.mine
+    if mine is None or question.from_admin:
+        return
+    wanted, approved = {*question.pod_prefixes, *advertised}, set(mine.prefixes)
+    if wanted != approved:
+        yield Finding(
+            f"the broker has {question.cluster} with {_texts(mine.prefixes)}, but the cluster now has "
+            f"{_texts((*question.pod_prefixes, *advertised))}",
+            "let the broker's admin approve it: join again with --broker-context",
+        )
+
+
+def _nodes(question: Question) -> Iterable[Finding]:
+    if why := REFUSED_CNIS.get(question.cni):
+        yield Finding(f"the CNI {question.cni} is not supported: {why}")
+    if not question.gateways:
+        yield Finding(
+            "no node can be a gateway" if not question.nodes else "no node fits --node-selector as a gateway",
+            "kubectl get nodes",
+        )
+    for node in question.nodes:
+        metadata = node["metadata"]
+        kind = (metadata.get("labels") or {}).get(NAT_MARK) or (metadata.get("annotations") or {}).get(NAT_MARK)
+        if kind and metadata["name"] in question.gateways:
+            yield Finding(
+                f"cluster {question.cluster} is behind NAT ({kind}, says node {metadata['name']}), which the vxlan "
+                "cable driver can't cross",
+                "join it once this clusterset has an encrypted cable driver",
+            )
+
+
+def _overlap(own: Network, others: Iterable[Network]) -> Network | None:
+    return next((other for other in others if other.version == own.version and own.overlaps(other)), None)
+
+
+def _texts(prefixes: Iterable[Network]) -> str:
+    return ", ".join(map(str, prefixes)) or "nothing"

@@ -1,0 +1,1 @@
+"""What `mcnet show` prints: gathered from every context, judged, laid out."""

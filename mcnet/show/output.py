@@ -1,0 +1,74 @@
+"""Rows of values as a table, JSON or YAML. What the rows say is the callers'."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TextIO
+
+import yaml
+
+GAP: Final = 3
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+COLORS: Final = {"connected": "32", "connecting": "33", "error": "31", "ready": "32", "not ready": "31"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: heading and the key of the row's value. `wide` columns are shown by `-o wide` only."""
+
+    heading: str
+    key: str
+    wide: bool = False
+    colored: bool = False
+
+
+def write(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    form: str,
+    *,
+    empty: str = "",
+    color: bool = False,
+    stream: TextIO | None = None,
+) -> None:
+    """Writes the rows in `form`: "table", "wide", "json" or "yaml". `empty` is said (to stderr) for a table
+    without rows."""
+    out = stream or sys.stdout
+    match form:
+        case "json":
+            out.write(json.dumps(list(rows), indent=2) + "\n")
+        case "yaml":
+            out.write(yaml.safe_dump([dict(row) for row in rows], sort_keys=False, allow_unicode=True))
+        case _ if not rows:
+            print(empty, file=sys.stderr)
+        case _:
+            shown = [column for column in columns if form == "wide" or not column.wide]
+            out.write(table(rows, shown, color=color) + "\n")
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, color: bool = False) -> str:
+    """Headings and rows, aligned, without lines: what scripts can cut and people can read."""
+    lines = [[column.heading for column in columns]]
+    lines += [[_cell(row, column, color) for column in columns] for row in rows]
+    widths = [max(_width(line[at]) for line in lines) for at in range(len(columns))]
+    return "\n".join(_line(line, widths) for line in lines)
+
+
+def _cell(row: Mapping[str, Any], column: Column, color: bool) -> str:
+    value = row.get(column.key)
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
+    if color and column.colored and text in COLORS and "NO_COLOR" not in os.environ:
+        return f"\x1b[{COLORS[text]}m{text}\x1b[0m"
+    return text or "-"
+
+
+def _width(text: str) -> int:
+    return len(_ESCAPE.sub("", text))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell + " " * (width - _width(cell) + GAP) for cell, width in zip(cells, widths, strict=True)]
+    return "".join(padded).rstrip()
