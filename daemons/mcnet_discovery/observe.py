@@ -1,0 +1,101 @@
+"""What the discovery daemon sees: the member's own objects, and the broker's through the session. Decides nothing."""
+
+from collections.abc import Callable
+
+import mcnet
+from mcnet.codec import broker as broker_codec
+from mcnet.codec import cluster as cluster_codec
+from mcnet.codec import member as member_codec
+from mcnet.codec.broker import BrokerCredential
+from mcnet.codec.errors import DecodeError
+from mcnet.kube.api import Api
+from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, MEMBER, SECRET, JsonObject, Kind
+from mcnet.kube.store import Store
+from mcnet.model.member import BROKER_SECRET, MEMBER_NAME, Member
+from mcnet.plan.mirror import Objects, World
+from mcnet_discovery.session import Session
+
+
+class Local:
+    """The stores of the own API server."""
+
+    def __init__(self, api: Api, namespace: str, trigger: Callable[[str], None]) -> None:
+        self.namespace = namespace
+        self._member = self._store(api, MEMBER, trigger, MEMBER_NAME)
+        self._secret = self._store(api, SECRET, trigger, BROKER_SECRET)
+        self._clustersets, self._clusters, self._endpoints = (
+            self._store(api, kind, trigger) for kind in (CLUSTERSET, CLUSTER, ENDPOINT)
+        )
+
+    def _store(self, api: Api, kind: Kind, trigger: Callable[[str], None], name: str = "") -> Store:
+        reason = f"local {kind.plural}"
+        fields = f"metadata.name={name}" if name else ""
+        return Store(api, kind, namespace=self.namespace, fields=fields, on_change=lambda: trigger(reason))
+
+    @property
+    def stores(self) -> tuple[Store, ...]:
+        return self._member, self._secret, self._clustersets, self._clusters, self._endpoints
+
+    @property
+    def waiting(self) -> list[str]:
+        """Plurals of the kinds that have not been listed yet."""
+        return [store.kind.plural for store in self.stores if not store.synced]
+
+    @property
+    def member_object(self) -> JsonObject | None:
+        return self._member.get(MEMBER_NAME)
+
+    @property
+    def secret_object(self) -> JsonObject | None:
+        return self._secret.get(BROKER_SECRET)
+
+    def member(self) -> tuple[Member | None, str]:
+        """The settings, or None and why there are none."""
+        obj = self.member_object
+        if obj is None:
+            return None, "there is no Member: this cluster has not joined"
+        try:
+            return member_codec.decode(obj), ""
+        except DecodeError as error:
+            return None, f"the Member is not usable: {error}"
+
+    def credential(self) -> tuple[BrokerCredential | None, str]:
+        """The broker's credential, or None and why there is none."""
+        obj = self.secret_object
+        if obj is None:
+            return None, f"there is no Secret {BROKER_SECRET}"
+        try:
+            return broker_codec.decode_secret(obj), ""
+        except DecodeError as error:
+            return None, f"the Secret {BROKER_SECRET} is not usable: {error}"
+
+    def objects(self) -> Objects:
+        return _objects(self._clustersets, self._clusters, self._endpoints)
+
+
+async def world(local: Local, session: Session | None, member: Member) -> World:
+    """The inputs of the mirror's plan; the broker counts only while all it holds is known and current."""
+    broker = None
+    owner = None
+    if session and session.usable:
+        broker = _objects(session.clustersets, session.clusters, session.endpoints)
+        if session.clusters.get(member.cluster) is None:
+            owner = await session.owner()
+    status = cluster_codec.encode_status(
+        version=mcnet.__version__,
+        requested_pod_prefixes=member.pod_prefixes,
+        requested_service_prefixes=member.service_prefixes,
+    )
+    return World(
+        cluster=member.cluster,
+        local=local.objects(),
+        broker=broker,
+        namespace=local.namespace,
+        broker_namespace=session.namespace if session else "",
+        status=status,
+        owner=owner,
+    )
+
+
+def _objects(clustersets: Store, clusters: Store, endpoints: Store) -> Objects:
+    return Objects(tuple(clustersets.objects), tuple(clusters.objects), tuple(endpoints.objects))

@@ -1,0 +1,51 @@
+"""Says what has changed: one log line and one event for each new problem and for each one that is over."""
+
+from mcnet.kube.api import Api
+from mcnet.kube.events import emit
+from mcnet.kube.kinds import JsonObject
+from mcnet.loop.log import Log
+from mcnet_discovery.metrics import DiscoveryMetrics
+
+log = Log("discovery")
+
+
+class Reporter:
+    """Remembers what has been said, nothing else."""
+
+    def __init__(self, api: Api, *, metrics: DiscoveryMetrics, instance: str) -> None:
+        self._api = api
+        self._metrics = metrics
+        self._instance = instance
+        self._problems: dict[str, str] = {}
+        self._broker: str | None = None
+
+    async def problems(self, member: JsonObject, problems: dict[str, str]) -> None:
+        """`problems`: by object, why it is left alone or refused."""
+        self._metrics.problems.set(len(problems))
+        before, self._problems = self._problems, problems
+        for name, why in problems.items():
+            if before.get(name) != why:
+                log.warning("not mirrored", object=name, reason=why)
+                await self.event(member, "NotMirrored", f"{name}: {why}", warning=True)
+        for name in before.keys() - problems.keys():
+            log.info("no longer a problem", object=name)
+
+    async def broker(self, member: JsonObject, fault: str) -> None:
+        """`fault`: why the broker can't be used now, "" if it can."""
+        self._metrics.reachable.set(not fault)
+        before, self._broker = self._broker, fault
+        if fault == before:
+            return
+        if fault:
+            log.warning("broker not usable: local copies stay", reason=fault)
+            await self.event(member, "BrokerUnusable", fault, warning=True)
+        else:
+            log.info("broker is usable")
+            await self.event(member, "BrokerUsable", "the broker's objects are watched")
+
+    async def event(self, member: JsonObject, reason: str, message: str, *, warning: bool = False) -> None:
+        """An event about the Member."""
+        await emit(
+            self._api, regarding=member, reason=reason, message=message, type="Warning" if warning else "Normal",
+            component="discovery", instance=self._instance,
+        )  # fmt: skip

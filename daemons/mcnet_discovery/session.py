@@ -1,0 +1,180 @@
+"""A session with the broker: one credential, three watched kinds, and the Lease that says this member is alive.
+
+The credential comes and changes at any time; a session never outlives the one it was made with. What is done
+with the objects belongs to `main`.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from mcnet.codec.broker import BrokerCredential, member_account
+from mcnet.kube import connect, lease
+from mcnet.kube.api import Api
+from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, SERVICE_ACCOUNT, JsonObject
+from mcnet.kube.store import Store
+from mcnet.loop.log import Log
+from mcnet.model.cluster import ClusterId
+from mcnet.model.errors import McnetError
+from mcnet.model.member import CLUSTER_LABEL
+from mcnet_discovery.metrics import DiscoveryMetrics
+
+HEARTBEAT = 20.0
+"""Seconds between two renewals of the Lease at the broker."""
+HEARTBEAT_RETRY = 5.0
+"""Seconds until the next try after a failure."""
+LAST_SEEN_DURATION = 60
+"""leaseDurationSeconds of that Lease: three missed renewals."""
+
+log = Log("broker")
+
+Connect = Callable[[BrokerCredential], Awaitable[Api]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a session is for."""
+
+    credential: BrokerCredential
+    cluster: ClusterId
+
+
+async def by_token(credential: BrokerCredential) -> Api:
+    """The broker's Api."""
+    return await connect.with_token(server=credential.server, ca=credential.ca, token=credential.token)
+
+
+class Session:
+    """The broker as one Target reaches it."""
+
+    def __init__(self, api: Api, target: Target, *, on_change: Callable[[], None], metrics: DiscoveryMetrics) -> None:
+        self.api = api
+        self.target = target
+        self._metrics = metrics
+        self._owner: JsonObject | None = None
+        self.clustersets, self.clusters, self.endpoints = (
+            Store(api, kind, namespace=self.namespace, on_change=on_change)
+            for kind in (CLUSTERSET, CLUSTER, ENDPOINT)
+        )
+
+    @property
+    def namespace(self) -> str:
+        return self.target.credential.namespace
+
+    @property
+    def stores(self) -> tuple[Store, ...]:
+        return self.clustersets, self.clusters, self.endpoints
+
+    @property
+    def usable(self) -> bool:
+        """Whether all that the broker holds is known, and known to be current."""
+        return all(store.synced and store.reachable for store in self.stores)
+
+    @property
+    def error(self) -> str:
+        """Why it is not usable, "" as long as nothing has failed."""
+        return next((store.error for store in self.stores if store.error), "")
+
+    async def owner(self) -> JsonObject | None:
+        """An owner reference to the own ServiceAccount, None if that can't be had now."""
+        if self._owner is None:
+            name = member_account(self.target.cluster)
+            try:
+                account = await self.api.get(SERVICE_ACCOUNT, name, self.namespace)
+            except McnetError as error:
+                log.warning("own account not readable", reason=error.message)
+                return None
+            uid = account["metadata"]["uid"]
+            self._owner = {"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": uid}
+        return self._owner
+
+    def coroutines(self) -> list[Coroutine[Any, Any, None]]:
+        """What has to run for the session to live."""
+        return [*(store.run() for store in self.stores), self._heartbeat()]
+
+    async def _heartbeat(self) -> None:
+        """Renew the Lease named by the own ID for ever; a failure is logged once."""
+        failing = ""
+        while True:
+            try:
+                await lease.renew(
+                    self.api, name=self.target.cluster, namespace=self.namespace, holder=self.target.cluster,
+                    seconds=LAST_SEEN_DURATION, labels={CLUSTER_LABEL: self.target.cluster},
+                )  # fmt: skip
+            except McnetError as error:
+                if error.message != failing:
+                    log.warning("sign of life not written", reason=error.message)
+                failing = error.message
+            else:
+                if failing:
+                    log.info("sign of life written again")
+                failing = ""
+                self._metrics.last_seen.set(time.time())
+            pause = HEARTBEAT_RETRY if failing else HEARTBEAT
+            await asyncio.sleep(pause * random.uniform(0.9, 1.0))
+
+
+class Link:
+    """Keeps one session for the wanted target, none without one."""
+
+    def __init__(
+        self, *, on_change: Callable[[], None], metrics: DiscoveryMetrics, open_api: Connect = by_token
+    ) -> None:
+        self.session: Session | None = None
+        self.fault = ""
+        """Why there is no session although one is wanted."""
+        self._open_api = open_api
+        self._on_change = on_change
+        self._metrics = metrics
+        self._wanted: Target | None = None
+        self._news = asyncio.Event()
+
+    def want(self, target: Target | None) -> None:
+        """Ask for a session with `target`; the same one again changes nothing."""
+        if target != self._wanted:
+            self._wanted = target
+            self._news.set()
+
+    @property
+    def current(self) -> Session | None:
+        """The session, if it is the wanted one and not one about to end."""
+        return self.session if self.session and self.session.target == self._wanted else None
+
+    async def run(self) -> None:
+        """Open and close sessions as wanted, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._wanted:
+                await self._hold(self._wanted)
+
+    async def _hold(self, target: Target) -> None:
+        """One session, until another target is wanted."""
+        try:
+            api = await self._open_api(target.credential)
+        except McnetError as error:
+            self.fault = error.message
+            log.error("no session with the broker", reason=error.message, hint=error.hint)
+            self._on_change()
+            return
+        self.fault = ""
+        async with api:
+            session = Session(api, target, on_change=self._on_change, metrics=self._metrics)
+            tasks = [asyncio.create_task(coroutine) for coroutine in session.coroutines()]
+            self.session = session
+            self._metrics.reconnects.inc()
+            log.info("session with the broker", server=target.credential.server)
+            changed = asyncio.create_task(self._news.wait())
+            try:
+                done, _ = await asyncio.wait((changed, *tasks), return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {changed}:
+                    task.result()  # they never return; what they raise is a fault of ours
+            finally:
+                self.session = None
+                for task in (changed, *tasks):
+                    task.cancel()
+                await asyncio.gather(changed, *tasks, return_exceptions=True)
+                self._on_change()
