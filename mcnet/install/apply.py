@@ -79,8 +79,8 @@ async def _apply(api: Api, obj: JsonObject) -> Applied:
     after = await api.apply(obj)
     if before is None:
         return _applied(obj, Outcome.CREATED)
-    same = before["metadata"].get("resourceVersion") == after["metadata"].get("resourceVersion")
-    return _applied(obj, Outcome.UNCHANGED if same else Outcome.CHANGED)
+    fields = tuple(different(_comparable(before), _comparable(after)))
+    return _applied(obj, Outcome.CHANGED if fields else Outcome.UNCHANGED, fields)
 
 
 async def _dry_run(api: Api, obj: JsonObject) -> Applied:
@@ -110,13 +110,13 @@ def _applied(obj: JsonObject, outcome: Outcome, fields: tuple[str, ...] = ()) ->
 
 
 def _comparable(obj: JsonObject) -> JsonObject:
-    """Without what the server changes by itself."""
+    """Without what the server and its controllers change by themselves."""
     metadata = {
         key: value
         for key, value in obj["metadata"].items()
         if key not in ("managedFields", "resourceVersion", "generation")
     }
-    return {**obj, "metadata": metadata}
+    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
 
 
 def different(old: Any, new: Any, path: str = "") -> list[str]:

@@ -6,7 +6,6 @@
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +104,6 @@ class Joined:
     plan: JoinPlan
     changes: tuple[Applied, ...]
     gateways: tuple[Gateway, ...] = ()
-    expires: datetime | None = None
-    """End of the member's credential at the broker."""
 
 
 async def prepare(api: Api, access: Access, request: JoinRequest, progress: Progress) -> JoinPlan:
@@ -189,21 +186,20 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
     rest = [obj for obj in objects if obj not in first]
     changes = await apply_all(api, first, told=lambda name: progress.doing(f"Applying {name}"))
     private = await _keep_identity(api, changes)
-    access = await broker_access.with_account(access, plan.cluster)
-    assert access.member is not None
-    assert access.credential is not None
-    if access.fresh:
-        changes += await apply_all(api, [broker_access.credential_secret(access.credential, plan.cluster)])
-    await broker_access.spend(access, plan.cluster)
-    progress.done(_account_text(access))
-    await _register(access, plan, private, changes)
-    changes += await _label_gateways(api, plan)
-    progress.done(f"Gateways: {', '.join(plan.gateways)}")
-    changes += await apply_all(api, rest, told=lambda name: progress.doing(f"Applying {name}"))
-    progress.done(f"Objects: {summary(changes)}")
-    await await_rollout(api, gateways=len(plan.gateways), timeout=plan.request.timeout, progress=progress)
-    gateways = await _connect(api, access, plan, progress)
-    return Joined(plan, tuple(changes), gateways, access.credential.expires)
+    account = await broker_access.with_account(access, plan.cluster)
+    try:
+        await _open_account(api, account, plan, changes, progress)
+        await _register(account, plan, private, changes)
+        changes += await _label_gateways(api, plan)
+        progress.done(f"Gateways: {', '.join(plan.gateways)}")
+        changes += await apply_all(api, rest, told=lambda name: progress.doing(f"Applying {name}"))
+        progress.done(f"Objects: {summary(changes)}")
+        await await_rollout(api, gateways=len(plan.gateways), timeout=plan.request.timeout, progress=progress)
+        gateways = await _connect(api, account, plan, progress)
+    finally:
+        if account is not access:
+            await account.reader.close()
+    return Joined(plan, tuple(changes), gateways)
 
 
 async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
@@ -278,6 +274,17 @@ async def _keep_identity(api: Api, changes: list[Applied]) -> identity_codec.Pri
     await api.create(kinds.SECRET, made, SYSTEM_NAMESPACE)
     changes.append(Applied("Secret", IDENTITY_SECRET, Outcome.CREATED))
     return private
+
+
+async def _open_account(
+    api: Api, access: Access, plan: JoinPlan, changes: list[Applied], progress: Progress
+) -> None:
+    """Keeps the credential in the cluster, and only then spends the join token: nothing is lost in between."""
+    assert access.credential is not None
+    if access.fresh:
+        changes += await apply_all(api, [broker_access.credential_secret(access.credential, plan.cluster)])
+    await broker_access.spend(access, plan.cluster)
+    progress.done(_account_text(access))
 
 
 async def _register(

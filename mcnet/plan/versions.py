@@ -22,8 +22,9 @@ MEMBER_MINIMUM: Final = Minor(1, 27)
 
 
 def parse(text: str) -> Minor | None:
-    """Major and minor of "v1.37.2", "v1.30.4-gke.100" or "1.28+"; None if there is none."""
-    found = re.match(r"v?(\d+)\.(\d+)", text)
+    """Major and minor of "v1.37.2", "v1.30.4-gke.100" or "1.28+"; None if there is none, or for "v0.0.0-master",
+    as servers built without a release's stamp call themselves."""
+    found = re.match(r"v?([1-9]\d*)\.(\d+)", text)
     return Minor(int(found[1]), int(found[2])) if found else None
 
 
