@@ -61,11 +61,7 @@ async def _perform(session: Session, change: Change, tree: SysctlTree) -> None:
         case Replace(old, item):
             await _replace(session, old, item, tree)
         case Remove(item):
-            try:
-                await _remove(session, item)
-            except KernelError as error:
-                if not is_gone(error):
-                    raise
+            await _remove_once(session, item)
         case _:
             assert_never(change)
 
@@ -75,6 +71,16 @@ async def _add_once(session: Session, item: KernelObject, tree: SysctlTree) -> N
         await _add(session, item, tree)
     except KernelError as error:
         if not is_there(error) or not await _present(session, item):
+            raise
+
+
+async def _remove_once(session: Session, item: KernelObject) -> None:
+    try:
+        await _remove(session, item)
+    except KernelError as error:
+        # A route whose next hop is gone went with it, but the kernel calls the request invalid, not the route gone.
+        gone = is_gone(error) or (isinstance(item, Route) and not await _present(session, item))
+        if not gone:
             raise
 
 

@@ -139,6 +139,9 @@ async def _finish(session: Session, link: Link, index: int, existing: frozenset[
     if up != link.up:
         request = build(ifinfmsg(), {"index": index, "flags": _UP if link.up else 0, "change": _UP}, [])
         await session.request(request, _NEWLINK, doing=f"set {link.name} {'up' if link.up else 'down'}")
+    if up and not link.up:
+        # IPv6 drops its addresses when the device goes down (unless keep_addr_on_down), IPv4 keeps them.
+        existing = frozenset(address for address in existing if address.version == 4)
     for address in _ordered(link.addresses - existing):
         await _address(session, index, address, _NEWADDR, f"add {address} to {link.name}")
     for address in _ordered(existing - link.addresses):

@@ -11,21 +11,19 @@ from mcnet.model.kernel import NftFingerprint, NftTable
 
 async def read(name: str) -> NftFingerprint | None:
     """What the kernel holds of the table `inet NAME`; None if there is none. Raises KernelError."""
-    if name not in await _names():
-        return None
     status, output, errors = await _nft("-j", "-n", "list", "table", "inet", name)
     if status == 0:
         try:
             return parse(output)
         except ValueError as error:
             raise KernelError(f"read nft table inet {name}: {error}") from error
-    if name not in await _names():
-        return None
-    raise KernelError(f"read nft table inet {name}: {errors}")
+    if name in await _names():
+        raise KernelError(f"read nft table inet {name}: {errors}")
+    return None
 
 
 async def _names() -> set[str]:
-    """The inet tables of the namespace. Asked first, so that absence is never guessed from an error's text."""
+    """The inet tables of the namespace: absence is never guessed from an error's text."""
     status, output, errors = await _nft("list", "tables", "inet")
     if status != 0:
         raise KernelError(f"list nft tables: {errors}", "check that the node's kernel has nf_tables")
