@@ -119,10 +119,12 @@ class Discovery:
             await self._renew_if_due()
 
     async def _renew_if_due(self) -> None:
-        session, secret, member = self._link.session, self._local.secret_object, self._local.member_object
+        session, secret, member = self._link.current, self._local.secret_object, self._local.member_object
         if session is None or secret is None or member is None or not self._leadership.held:
             return
-        credential = session.target.credential
+        credential, _ = self._local.credential()
+        if credential != session.target.credential:
+            return  # a newer one is there already
         if end := renewal.ends(credential):
             self._metrics.expiry.set(end.timestamp())
         if not renewal.due(credential, datetime.now(UTC)):

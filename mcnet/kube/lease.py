@@ -37,8 +37,6 @@ class Leadership:
         identity: str,
         on_change: Callable[[], None],
         duration: int = DURATION,
-        renew: float = RENEW,
-        give_up: float = GIVE_UP,
     ) -> None:
         self._api = api
         self._name = name
@@ -46,8 +44,6 @@ class Leadership:
         self._identity = identity
         self._on_change = on_change
         self._duration = duration
-        self._renew = renew
-        self._give_up = give_up
         self._held = False
         self._renewed = 0.0
         self._seen: tuple[str, float] = "", 0.0
@@ -59,21 +55,21 @@ class Leadership:
     @property
     def held(self) -> bool:
         """Whether this process is the leader; false as soon as a renewal is overdue."""
-        return self._held and time.monotonic() - self._renewed < self._give_up
+        return self._held and time.monotonic() - self._renewed < GIVE_UP
 
     async def run(self) -> None:
         """Compete until cancelled, then let go of the lease if it is held."""
         try:
             while True:
                 await self._round()
-                await asyncio.sleep(self._renew * random.uniform(0.8, 1.0))
+                await asyncio.sleep(RENEW * random.uniform(0.8, 1.0))
         finally:
             await self._release()
 
     async def _round(self) -> None:
         begun = time.monotonic()
         try:
-            async with asyncio.timeout(self._give_up):
+            async with asyncio.timeout(GIVE_UP):
                 held = await self._try()
             self.synced = True
         except ConflictError:

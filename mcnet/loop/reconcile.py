@@ -37,7 +37,6 @@ class Reconciler:
         metrics: LoopMetrics | None = None,
         settle: float = 0.1,
         resync: float = 60.0,
-        backoff: tuple[float, ...] = BACKOFF,
         stuck_after: float = 600.0,
     ) -> None:
         self._round = round
@@ -45,7 +44,6 @@ class Reconciler:
         self._metrics = metrics
         self._settle = settle
         self._resync = resync
-        self._backoff = backoff
         self._stuck_after = stuck_after
         self._dirty = asyncio.Event()
         self._reasons: dict[str, None] = {}
@@ -121,7 +119,7 @@ class Reconciler:
         if self._metrics:
             self._metrics.failed.inc()
             self._metrics.failures.set(self.failures)
-        delay = self._backoff[min(self.failures, len(self._backoff)) - 1]
+        delay = BACKOFF[min(self.failures, len(BACKOFF)) - 1]
         text = f"{type(error).__name__}: {error}"
         if text != self._last_error:
             known = isinstance(error, McnetError)
