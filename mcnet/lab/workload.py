@@ -1,0 +1,133 @@
+"""Web servers in a lab's clusters, one per node, and clients in their pods: what demo and tests send traffic with."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from mcnet.kube.api import Api
+from mcnet.kube.connect import from_kubeconfig
+from mcnet.kube.kinds import NODE, POD, SERVICE
+from mcnet.lab.binaries import ensure_binaries
+from mcnet.lab.lab import Lab
+from mcnet.lab.processes import Completed, call
+from mcnet.model.errors import McnetError
+from mcnet.render.engine import render
+
+READY_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class WebValues:
+    """`templates/demo`."""
+
+    nodes: tuple[str, ...]
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebPod:
+    """A web server pod; `url` reaches it by its own address."""
+
+    cluster: str
+    name: str
+    node: str
+    address: str
+
+    @property
+    def url(self) -> str:
+        return url_of(self.address, 8080)
+
+
+def url_of(address: str, port: int) -> str:
+    """The URL of a server; IPv6 addresses in brackets (RFC 3986, 3.2.2)."""
+    return f"http://[{address}]:{port}/" if ":" in address else f"http://{address}:{port}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a web server said: its host name, and the client's address as it saw it."""
+
+    server: str
+    client: str
+
+
+FETCH = """
+import json, sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode().strip())
+"""
+
+
+class Workload:
+    """The web servers of one cluster of a lab."""
+
+    def __init__(self, lab: Lab, cluster: str, api: Api, kubectl: str) -> None:
+        self.cluster = cluster
+        self._lab = lab
+        self._api = api
+        self._kubectl = kubectl
+        self.pods: tuple[WebPod, ...] = ()
+        self.service = ""
+        """The Service's ClusterIP."""
+
+    @classmethod
+    async def deploy(cls, lab: Lab, cluster: str, image: str) -> Self:
+        """Start the web servers and wait until all are ready."""
+        api = await from_kubeconfig(context=cluster, kubeconfig=lab.kubeconfig)
+        made = cls(lab, cluster, api, str((await ensure_binaries(lambda _: None))["kubectl"]))
+        nodes = tuple(sorted(node["metadata"]["name"] for node in await api.list(NODE)))
+        for obj in render("demo", WebValues(nodes=nodes, image=image)):
+            await api.apply(obj)
+        made.pods = tuple(await asyncio.gather(*(made._ready(node) for node in nodes)))
+        made.service = (await api.get(SERVICE, "web", "default"))["spec"]["clusterIP"]
+        return made
+
+    async def close(self) -> None:
+        """Close the connection to the API server; the web servers stay."""
+        await self._api.close()
+
+    def on(self, node: str) -> WebPod:
+        """The pod on the node `node`."""
+        return next(pod for pod in self.pods if pod.node == node)
+
+    async def run(self, pod: WebPod, *argv: str, stdin: str = "") -> Completed:
+        """Run a program inside of `pod` to its end."""
+        command = [
+            self._kubectl,
+            f"--kubeconfig={self._lab.kubeconfig}",
+            f"--context={self.cluster}",
+            "-n",
+            "default",
+        ]
+        # From the host, as a user would; the API server's address is reachable from there.
+        return await call([*command, "exec", "-i", pod.name, "--", *argv], mark=self._lab.store.mark, stdin=stdin)
+
+    async def fetch(self, pod: WebPod, url: str, timeout: float = 5.0) -> Seen:
+        """Fetch `url` from inside of `pod`. Raises McnetError if that fails."""
+        done = await self.run(pod, "python3", "-c", FETCH, url, str(timeout))
+        if done.status != 0:
+            last = (done.errors.strip().splitlines() or ["no word"])[-1]
+            raise McnetError(f"{pod.name} in {pod.cluster} can't fetch {url}: {last}", "mcnet show connections")
+        said: Mapping[str, str] = json.loads(done.output)
+        return Seen(said["server"], said["client"])
+
+    async def _ready(self, node: str) -> WebPod:
+        name = f"web-{node}"
+        try:
+            pod = await self._api.wait_for(POD, name, "default", _is_ready, READY_TIMEOUT)
+        except TimeoutError as error:
+            raise McnetError(
+                f"pod {name} in {self.cluster} is not ready after {READY_TIMEOUT:.0f} s",
+                f"kubectl --context {self.cluster} describe pod {name}",
+            ) from error
+        assert pod is not None
+        return WebPod(self.cluster, name, node, pod["status"]["podIP"])
+
+
+def _is_ready(pod: Mapping[str, object] | None) -> bool:
+    status = (pod or {}).get("status", {})
+    assert isinstance(status, dict)
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True" for condition in status.get("conditions", [])
+    )
