@@ -3,19 +3,22 @@
 Heavy modules are imported inside the commands: `mcnet --help` must not wait for them.
 """
 
-import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mcnet.cli.main import application
+from mcnet.cli.options import run
 from mcnet.lab.spec import DEFAULT_NAME, IpFamily, LabSpec, RuleSyntax, parse_clusters, parse_nat
+from mcnet.model.errors import UsageError
 
 if TYPE_CHECKING:
     from mcnet.lab.lab import Lab
 
-app = typer.Typer(help="Real Kubernetes clusters in network namespaces of this machine.", no_args_is_help=True)
+app = application(help="Real Kubernetes clusters in network namespaces of this machine.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Option("--name", help="Which lab; several live side by side.")]
 
@@ -38,6 +41,9 @@ def up(
         list[str] | None,
         typer.Option(help="CLUSTER[:symmetric|eim]: put a cluster behind a NAT router. Repeatable."),
     ] = None,
+    with_image: Annotated[
+        bool, typer.Option("--with-image", help="Also build mcnet's own image and load it into every node.")
+    ] = False,
 ) -> None:
     """Bring up clusters and wait until they can be used."""
     spec = LabSpec(
@@ -50,13 +56,13 @@ def up(
         overlapping_cidrs=overlapping_cidrs,
         nat=tuple(parse_nat(text) for text in nat or []),
     )
-    asyncio.run(_up(spec))
+    run(_up(spec, with_image))
 
 
 @app.command()
 def down(name: Name = DEFAULT_NAME) -> None:
     """Remove a lab without a trace, however far it had come."""
-    asyncio.run(_lab(name).down(typer.echo))
+    run(_lab(name).down(typer.echo))
 
 
 @app.command()
@@ -95,15 +101,65 @@ def load_image(
     cluster: Annotated[list[str] | None, typer.Option(help="Only this cluster. Repeatable.")] = None,
 ) -> None:
     """Import a container image into the nodes."""
-    asyncio.run(_lab(name).load_image(archive, cluster or []))
+    run(_lab(name).load_image(archive, cluster or []))
 
 
-async def _up(spec: LabSpec) -> None:
+@app.command()
+def impair(
+    machine: Annotated[str, typer.Argument(help="A node or control plane: east-n1, east-cp.")],
+    link: Annotated[str, typer.Argument(help="wan or cluster")],
+    *,
+    name: Name = DEFAULT_NAME,
+    cut: Annotated[bool, typer.Option("--cut", help="No packet passes.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="End all faults of the link.")] = False,
+    rate: Annotated[str, typer.Option(help="At most so fast, for example 10mbit.")] = "",
+    delay: Annotated[str, typer.Option(help="Later by this in each direction, for example 20ms.")] = "",
+    drop: Annotated[str, typer.Option(help="Lose this share in each direction, for example 5%.")] = "",
+) -> None:
+    """Cut, slow, delay or lose packets on a machine's link; each call replaces the faults before."""
+    from mcnet.lab.impair import Impairment, parse_link, parse_percent
+
+    faults = Impairment(cut=cut, rate=rate, delay=delay, drop_percent=parse_percent(drop or "0"))
+    if restore == (faults != Impairment()):
+        raise UsageError(
+            "give either --restore or at least one of --cut, --rate, --delay, --drop",
+            f"mcnet lab impair {machine} {link} --restore",
+        )
+    run(_lab(name).impair(machine, parse_link(link), faults))
+
+
+@app.command()
+def demo(
+    *,
+    name: Name = DEFAULT_NAME,
+    nodes: Annotated[int, typer.Option(help="Nodes per cluster.")] = 2,
+) -> None:
+    """Bring up two clusters, join them, and send traffic between their pods; leaves the lab up.
+
+    Example: sudo mcnet lab demo
+    """
+    run(_demo(LabSpec(name=name, nodes=nodes)))
+
+
+async def _demo(spec: LabSpec) -> None:
+    from mcnet.lab.demo import bring_up, tell
     from mcnet.lab.progress import showing
 
     with showing() as progress:
-        await _lab(spec.name).up(spec, progress)
-    typer.echo(f"lab {spec.name!r} is up; export KUBECONFIG={_lab(spec.name).kubeconfig}")
+        image = await bring_up(spec, typer.echo, progress)
+    await tell(spec, image, typer.echo)
+
+
+async def _up(spec: LabSpec, with_image: bool) -> None:
+    from mcnet.lab.image import ensure_image
+    from mcnet.lab.progress import showing
+
+    with showing() as progress:
+        lab = _lab(spec.name)
+        lab.require_absent()
+        images = [await ensure_image(progress)] if with_image else []
+        await lab.up(spec, progress, images)
+    typer.echo(f"lab {spec.name!r} is up; export KUBECONFIG={lab.kubeconfig}")
 
 
 def _lab(name: str) -> "Lab":
@@ -113,4 +169,6 @@ def _lab(name: str) -> "Lab":
 
 
 if __name__ == "__main__":
-    app()
+    from mcnet.cli.entry import main
+
+    sys.exit(main(["lab", *sys.argv[1:]]))

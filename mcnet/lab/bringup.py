@@ -96,9 +96,10 @@ class Startup:
     async def ready(self) -> None:
         """Waits for the nodes and for DNS."""
         limit = f"--timeout={_NODES_SECONDS}s"
-        await self._kubectl("wait", "--for=condition=Ready", "node", "--all", limit)
+        await self._wait("its nodes are not Ready", "wait", "--for=condition=Ready", "node", "--all", limit)
         self._say(f"{len(self._cluster.nodes)} nodes Ready")
-        await self._kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", limit)
+        rollout = ("-n", "kube-system", "rollout", "status", "deployment/coredns", limit)
+        await self._wait("its DNS is not ready", *rollout)
         self._say("DNS answers")
 
     async def _start(self, machine: Machine, argv: list[str]) -> None:
@@ -131,6 +132,13 @@ class Startup:
                 said = log.read_text(errors="replace").strip().splitlines()[-1:]
                 raise McnetError(f"{program} of {name} ended: {''.join(said)}", f"see {log}")
 
+    async def _wait(self, otherwise: str, *arguments: str) -> None:
+        try:
+            await self._kubectl(*arguments)
+        except McnetError as error:
+            logs = f"look into {self._store.directory}/logs"
+            raise McnetError(f"cluster {self._cluster.name}: {otherwise} after {_NODES_SECONDS} s", logs) from error
+
     async def _kubectl(self, *arguments: str, stdin: str = "") -> str:
         kubectl = [str(self._supplies.binaries["kubectl"]), f"--kubeconfig={self._store.kubeconfig}"]
         command = [*kubectl, f"--context={self._cluster.name}", *arguments]
@@ -145,9 +153,9 @@ class Startup:
 
 async def import_image(store: Store, node: Machine, archive: Path) -> None:
     """Loads a docker-archive into a node's containerd."""
-    with archive.open("rb"):
-        command = ["ctr", "-n", "k8s.io", "images", "import", "--snapshotter=overlayfs", str(archive)]
-        await machines.check(store, node.name, command)
+    # By standard input, since a machine does not see the host's /run and /var/lib.
+    command = ["ctr", "-n", "k8s.io", "images", "import", "--snapshotter=overlayfs", "-"]
+    await machines.check(store, node.name, command, archive)
 
 
 async def _runtime_ready(store: Store, node: Machine) -> None:

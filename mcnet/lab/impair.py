@@ -48,6 +48,14 @@ def parse_percent(text: str) -> float:
         raise UsageError(f"{text!r} is not a percentage", "for example --drop 5%") from None
 
 
+def parse_link(text: str) -> LinkName:
+    """`wan` or `cluster`."""
+    try:
+        return LinkName(text)
+    except ValueError:
+        raise UsageError(f"a machine has no link {text!r}", "use wan or cluster") from None
+
+
 def find_link(topology: Topology, machine: str, link: LinkName) -> Link:
     """The link of a machine, named `east-n1` or `east/n1`."""
     for each in topology.machines:

@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from mcnet.lab import machines, network, processes, teardown
+from mcnet.lab import impair, machines, network, processes, teardown
 from mcnet.lab.bringup import Supplies, import_image, start_cluster, write_credentials
+from mcnet.lab.hostlimits import raise_inotify
 from mcnet.lab.hostnet import blocks_in_use
+from mcnet.lab.impair import Impairment, LinkName
 from mcnet.lab.processes import Completed
 from mcnet.lab.spec import LabSpec
 from mcnet.lab.store import STATE_ROOT, LabState, ProcessRecord, Store
@@ -49,18 +51,24 @@ class Lab:
         `images` are docker-archives that every node gets besides the lab's own. What a failed or
         interrupted run has made stays, for a look at it; `down` removes it.
         """
-        require_root("up")
+        self.require_absent()
         supplies = await gather(progress, tuple(images))
-        state = self.store.claim(spec, await blocks_in_use())
+        state = self.store.claim(spec, await blocks_in_use(), raise_inotify)
         with self.store.busy():
             topology = state.topology
-            progress(f"lab {self.name!r}: building the network in {topology.block.network(4)}")
+            blocks = " and ".join(str(topology.block.network(family)) for family in spec.ip_family.versions)
+            progress(f"lab {self.name!r}: building the network in {blocks}")
             try:
                 await self._build(state, supplies, progress)
             except BaseException:
                 progress(f"what was made of lab {self.name!r} stays: mcnet lab down --name {self.name}")
                 raise
             return self.store.mark_up(state)
+
+    def require_absent(self) -> None:
+        """Raises UsageError when a lab of this name exists, or this process is not root."""
+        require_root("up")
+        self.store.require_absent()
 
     async def down(self, progress: Progress = _silent) -> None:
         """Removes the lab completely."""
@@ -96,6 +104,11 @@ class Lab:
         nodes = [node for node in topology.nodes if not wanted or node.cluster in wanted]
         await asyncio.gather(*(import_image(self.store, node, archive.resolve()) for node in nodes))
 
+    async def impair(self, machine: str, link: LinkName, wanted: Impairment) -> None:
+        """Gives a machine's link exactly these faults; `Impairment()` makes it whole."""
+        require_root("impair")
+        await impair.apply(impair.find_link(self.topology, machine, link), wanted, self.store.mark)
+
     async def stop(self, machine: str, program: str, *, kill: bool = False) -> ProcessRecord:
         """Ends a component (`east-cp`, `kube-apiserver`) until `start` is called."""
         return await machines.stop(self.store, machine, program, kill=kill)
@@ -112,9 +125,13 @@ class Lab:
             asyncio.to_thread(write_credentials, self.store, topology),
         )
         progress("starting " + " and ".join(state.spec.clusters))
-        async with asyncio.TaskGroup() as group:
-            for cluster in topology.clusters:
-                group.create_task(start_cluster(self.store, state, cluster, supplies, progress))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for cluster in topology.clusters:
+                    group.create_task(start_cluster(self.store, state, cluster, supplies, progress))
+        except BaseExceptionGroup as failures:
+            # The first is the cause; the other clusters were stopped for it.
+            raise failures.exceptions[0] from None
 
 
 def place_of(machine: Machine) -> str:

@@ -22,9 +22,10 @@ INIT = "init"
 _BOOT_SECONDS = 15
 _STOP_SECONDS = 5
 
-# A private copy of the host's mounts would keep the namespaces of other labs alive: hence the first line.
+# A private copy of the host's mounts would keep the namespaces of other labs alive: hence the first lines.
 # Of the machine's own /var/lib, the lab's directory is a window into the host's.
 _BOOT = """set -e
+umount --lazy /run/netns/* 2>/dev/null || :
 umount --recursive --lazy /run/netns 2>/dev/null || :
 mount --make-rshared /
 mkdir -p "$LIB$LAB_RELATIVE"
@@ -118,12 +119,12 @@ def entry(store: Store, machine: str) -> list[str]:
     return [*_enter(init_pid(store, machine))[:-1], f"--wdns={Path.cwd()}", "--"]
 
 
-async def call(store: Store, machine: str, argv: list[str], stdin: str = "") -> Completed:
+async def call(store: Store, machine: str, argv: list[str], stdin: str | Path = "") -> Completed:
     """Runs a program inside of a machine to its end."""
     return await processes.call([*_enter(init_pid(store, machine)), *argv], mark=store.mark, stdin=stdin)
 
 
-async def check(store: Store, machine: str, argv: list[str], stdin: str = "") -> str:
+async def check(store: Store, machine: str, argv: list[str], stdin: str | Path = "") -> str:
     """Like `call`, but raises KernelError when the program fails; returns its output."""
     return await processes.check([*_enter(init_pid(store, machine)), *argv], mark=store.mark, stdin=stdin)
 

@@ -24,7 +24,6 @@ _COREFILE = f""".:53 {{
     }}
     prometheus :9153
     cache 30
-    loop
     reload
     loadbalance
 }}

@@ -5,7 +5,9 @@ namespace. Packet filter rules are in filters.py.
 """
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from mcnet.lab import processes
 from mcnet.lab.addresses import Interface, interface
@@ -13,6 +15,7 @@ from mcnet.lab.filters import masquerade_commands, router_rules
 from mcnet.lab.topology import Cluster, Link, Machine, Port, Topology
 
 CNI_BRIDGE = "cni0"
+NAMES = Path("/run/netns")
 _BRIDGE = "br0"
 _EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
@@ -43,8 +46,7 @@ _SWITCH = {
 
 async def build(topology: Topology, mark: str) -> None:
     """Makes everything; the namespaces must not exist yet."""
-    batch = "".join(f"netns add {name}\n" for name in topology.namespaces.values())
-    await processes.check(["ip", "-batch", "-"], mark=mark, stdin=batch)
+    await processes.check(["sh", "-c", creation(topology.namespaces.values())], mark=mark)
     await asyncio.gather(
         *(_set_sysctls(namespace, settings, mark) for namespace, settings in sysctls(topology).items())
     )
@@ -64,6 +66,18 @@ async def remove(topology: Topology, mark: str) -> None:
     # Without -force iproute2 stops at the first that is missing.
     batch = "".join(f"netns delete {name}\n" for name in topology.namespaces.values())
     await processes.call(["ip", "-force", "-batch", "-"], mark=mark, stdin=batch)
+    # The directory too, unless others use it.
+    with contextlib.suppress(OSError):
+        NAMES.rmdir()
+
+
+def creation(namespaces: Iterable[str]) -> str:
+    """A shell script that makes named namespaces, as `ip netns add` does.
+
+    That one would also mount /run/netns on itself, which nobody takes back.
+    """
+    making = "".join(f": > {NAMES}/{name}\nunshare --net={NAMES}/{name} true\n" for name in namespaces)
+    return f"set -e\nmkdir -p {NAMES}\n{making}"
 
 
 def sysctls(topology: Topology) -> dict[str, dict[str, str]]:
@@ -153,13 +167,13 @@ def _filters(topology: Topology, mark: str) -> Iterator[asyncio.Future[str]]:
 
 
 def _in(namespace: str, argv: list[str], mark: str, stdin: str) -> asyncio.Future[str]:
-    command = ["nsenter", f"--net=/run/netns/{namespace}", *argv]
+    command = ["nsenter", f"--net={NAMES}/{namespace}", *argv]
     return asyncio.ensure_future(processes.check(command, mark=mark, stdin=stdin))
 
 
 async def _set_sysctls(namespace: str, settings: dict[str, str], mark: str) -> None:
     # -e: an older kernel lacks some of them, and the lab works without.
-    argv = ["nsenter", f"--net=/run/netns/{namespace}", "sysctl", "-eqw"]
+    argv = ["nsenter", f"--net={NAMES}/{namespace}", "sysctl", "-eqw"]
     await processes.check([*argv, *(f"{key}={value}" for key, value in settings.items())], mark=mark)
 
 

@@ -33,13 +33,20 @@ def environment(mark: str) -> dict[str, str]:
     return {"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8", name: value}
 
 
-async def call(argv: Sequence[str], *, mark: str, stdin: str = "") -> Completed:
-    """Runs a program to its end. One that is cancelled is killed."""
+async def call(argv: Sequence[str], *, mark: str, stdin: str | Path = "") -> Completed:
+    """Runs a program to its end, with a text or a file as its input. One that is cancelled is killed."""
+    if isinstance(stdin, Path):
+        with stdin.open("rb") as file:
+            return await _call(argv, mark, file.fileno(), None)
+    return await _call(argv, mark, asyncio.subprocess.PIPE, stdin.encode())
+
+
+async def _call(argv: Sequence[str], mark: str, stdin: int, text: bytes | None) -> Completed:
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
             env=environment(mark),
-            stdin=asyncio.subprocess.PIPE,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -47,7 +54,7 @@ async def call(argv: Sequence[str], *, mark: str, stdin: str = "") -> Completed:
     except FileNotFoundError:
         raise McnetError(f"the program {argv[0]!r} is not installed", "mcnet lab up installs it") from None
     try:
-        output, errors = await process.communicate(stdin.encode())
+        output, errors = await process.communicate(text)
     except asyncio.CancelledError:
         process.kill()
         await process.wait()
@@ -55,7 +62,7 @@ async def call(argv: Sequence[str], *, mark: str, stdin: str = "") -> Completed:
     return Completed(process.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace"))
 
 
-async def check(argv: Sequence[str], *, mark: str, stdin: str = "") -> str:
+async def check(argv: Sequence[str], *, mark: str, stdin: str | Path = "") -> str:
     """Like `call`, but raises KernelError with the program's own words when it fails."""
     done = await call(argv, mark=mark, stdin=stdin)
     if done.status:

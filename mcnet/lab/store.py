@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -87,23 +87,21 @@ class Store:
         """What a process writes to its standard output and error."""
         return self.directory / "logs" / machine / f"{program}.log"
 
-    def claim(self, spec: LabSpec, taken: Iterable[int] = ()) -> LabState:
-        """Records a new lab with the lowest free address block.
+    def claim(
+        self, spec: LabSpec, taken: Iterable[int] = (), first: Callable[[Path], object] = lambda _: None
+    ) -> LabState:
+        """Records a new lab with the lowest free address block, then calls `first` with the root of all labs.
 
         `taken` are block indices in use by something else on this host. Raises UsageError when the name is
         in use, McnetError when no block is left.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked_root():
-            if self.directory.exists():
-                raise UsageError(
-                    f"a lab called {self.name!r} exists already",
-                    f"mcnet lab down --name {self.name}, or choose another --name",
-                )
+            self.require_absent()
             used = {state.block.index for state in self._all_states()} | set(taken)
             free = next((index for index in range(BLOCKS) if index not in used), None)
             if free is None:
-                raise McnetError(f"all {BLOCKS} address blocks of labs are in use", "mcnet lab status --all")
+                raise McnetError(f"all {BLOCKS} address blocks of labs are in use", "mcnet lab down --name LAB")
             state = LabState(spec, Block(free))
             # Built aside and renamed, so that a lab's directory never lacks its state.
             made = self.root / f".new-{self.name}"
@@ -111,7 +109,16 @@ class Store:
             made.mkdir(mode=0o700)
             (made / _STATE).write_text(_encode(state))
             made.rename(self.directory)
+            first(self.root)
         return state
+
+    def require_absent(self) -> None:
+        """Raises UsageError when the name is in use."""
+        if self.directory.exists():
+            raise UsageError(
+                f"a lab called {self.name!r} exists already",
+                f"mcnet lab down --name {self.name}, or choose another --name",
+            )
 
     def load(self) -> LabState:
         """The recorded lab. Raises UsageError when there is none of this name."""
@@ -143,15 +150,22 @@ class Store:
             found.append(ProcessRecord(**{**data, "argv": tuple(data["argv"])}))
         return found
 
-    def forget(self) -> None:
-        """Removes the lab's directory, its state last; and the root when it was the last lab's."""
+    def forget(self, last: Callable[[Path], None] = lambda _: None) -> None:
+        """Removes the lab's directory, its state last.
+
+        If it was the last lab, `last` is called with the root, which then goes too.
+        """
         with self._locked_root():
             if self.directory.exists():
                 for path in self.directory.iterdir():
                     if path.name != _STATE:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
                 shutil.rmtree(self.directory)
-            shutil.rmtree(self.root / f".new-{self.name}", ignore_errors=True)
+            # Of killed claims, of this name or another: nobody makes one while the root is locked.
+            for made in self.root.glob(".new-*"):
+                shutil.rmtree(made)
+            if not names(self.root):
+                last(self.root)
             if not [path for path in self.root.iterdir() if path.name != _LOCK]:
                 (self.root / _LOCK).unlink()
                 self.root.rmdir()
@@ -200,7 +214,7 @@ def names(root: Path = STATE_ROOT) -> list[str]:
     """The labs recorded on this host."""
     if not root.is_dir():
         return []
-    return sorted(path.name for path in root.iterdir() if (path / _STATE).is_file())
+    return sorted(path.name for path in root.glob("[!.]*") if (path / _STATE).is_file())
 
 
 def _same_file(descriptor: int, path: Path) -> bool:

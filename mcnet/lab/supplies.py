@@ -13,12 +13,16 @@ from mcnet.lab.binaries import ensure_binaries
 from mcnet.lab.bringup import Supplies
 from mcnet.lab.cache import cache_directory
 from mcnet.lab.configs import PAUSE_IMAGE
+from mcnet.lab.features import require_features
 from mcnet.lab.manifests import COREDNS_IMAGE
+from mcnet.lab.packages import require_packages
 from mcnet.lab.pause import pause_program
 
 
 async def gather(progress: Callable[[str], None], images: tuple[Path, ...] = ()) -> Supplies:
-    """Finds or makes everything; says what takes long."""
+    """Finds or makes everything; says what takes long. Raises UsageError for what the machine lacks."""
+    await require_packages()
+    await require_features()
     binaries = await ensure_binaries(progress)
     own = await asyncio.to_thread(_own_images, binaries["coredns"])
     return Supplies(binaries=binaries, images=(*own, *images))

@@ -5,6 +5,7 @@ import contextlib
 from pathlib import Path
 
 from mcnet.lab import network, processes
+from mcnet.lab.hostlimits import restore_inotify
 from mcnet.lab.store import Store
 from mcnet.lab.topology import Topology
 from mcnet.model.errors import McnetError
@@ -26,7 +27,7 @@ async def remove(store: Store, topology: Topology) -> None:
     await kill_all(store, topology)
     await network.remove(topology, store.mark)
     await remove_cgroups(store)
-    store.forget()
+    store.forget(last=restore_inotify)
 
 
 async def kill_all(store: Store, topology: Topology) -> None:

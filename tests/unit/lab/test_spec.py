@@ -1,0 +1,56 @@
+"""What can be asked of a lab, and what is refused by name."""
+
+import pytest
+
+from mcnet.lab.spec import LabSpec, NatKind, parse_clusters, parse_nat
+from mcnet.model.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"name": "Lab"}, "'Lab'"),
+        ({"name": "a-name-too-long"}, "'a-name-too-long'"),
+        ({"name": "../etc"}, "'../etc'"),
+        ({"clusters": ("east", "east")}, "repeat"),
+        ({"clusters": ("east", "")}, "''"),
+        ({"clusters": ("wan",)}, "'wan'"),
+        ({"clusters": ()}, "not 0"),
+        ({"clusters": tuple(f"c{n}" for n in range(9))}, "not 9"),
+        ({"clusters": ("east-1", "east_2")}, "'east_2'"),
+        ({"nodes": 0}, "not 0"),
+        ({"nodes": 16}, "not 16"),
+        ({"nat": (("north", NatKind.EIM),)}, "'north'"),
+        ({"nat": (("east", NatKind.EIM), ("east", NatKind.SYMMETRIC))}, "twice"),
+    ],
+)
+def test_a_spec_that_can_not_be_built_is_refused_with_the_value(settings: dict[str, object], named: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        LabSpec(**settings)  # type: ignore[arg-type]
+    assert named in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("west", ("west", NatKind.EIM)),
+        ("west:eim", ("west", NatKind.EIM)),
+        ("west:symmetric", ("west", NatKind.SYMMETRIC)),
+    ],
+)
+def test_nat_option(text: str, meant: tuple[str, NatKind]) -> None:
+    assert parse_nat(text) == meant
+
+
+def test_an_unknown_kind_of_nat_is_named() -> None:
+    with pytest.raises(UsageError, match="'cone'"):
+        parse_nat("west:cone")
+
+
+def test_clusters_option() -> None:
+    assert parse_clusters("east, west") == ("east", "west")
+
+
+def test_nat_of_a_cluster() -> None:
+    spec = LabSpec(nat=(("west", NatKind.SYMMETRIC),))
+    assert (spec.nat_of("west"), spec.nat_of("east")) == (NatKind.SYMMETRIC, None)
