@@ -1,7 +1,6 @@
 """A real etcd and kube-apiserver on loopback, for one test session. Nodes, controllers and pods there are none."""
 
 import asyncio
-import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -16,7 +15,6 @@ from mcnet.model.errors import McnetError
 from tests.apiserver.certificates import Authority, Pair, write_key
 
 START_TIMEOUT = 60.0
-END_TIMEOUT = 20.0
 
 
 class ApiServer:
@@ -63,7 +61,8 @@ class ApiServer:
         self._binaries = self._binaries or await ensure_binaries(print)
         if "etcd" not in self._processes:
             self._spawn("etcd", self._etcd_arguments())
-        self._spawn("kube-apiserver", self._apiserver_arguments())
+        if "kube-apiserver" not in self._processes:
+            self._spawn("kube-apiserver", self._apiserver_arguments())
         async with asyncio.timeout(START_TIMEOUT), await self.admin() as api:
             while not await self._ready(api):  # noqa: ASYNC110 - another process, nothing to be told by
                 await asyncio.sleep(0.1)
@@ -78,14 +77,14 @@ class ApiServer:
             return False
         return True
 
-    def stop(self, *, kill: bool = False) -> None:
-        """End the API server; etcd stays."""
-        self._end("kube-apiserver", signal.SIGKILL if kill else signal.SIGTERM)
+    def stop(self) -> None:
+        """Kill the API server; etcd stays. An orderly end would wait a minute for the watches to end."""
+        self._end("kube-apiserver")
 
     def close(self) -> None:
         """End everything."""
         for name in ("kube-apiserver", "etcd"):
-            self._end(name, signal.SIGKILL)
+            self._end(name)
 
     def _spawn(self, name: str, arguments: list[str]) -> None:
         with (self._directory / f"{name}.log").open("ab") as log:
@@ -94,15 +93,11 @@ class ApiServer:
                 cwd=self._directory,
             )  # fmt: skip
 
-    def _end(self, name: str, number: signal.Signals) -> None:
+    def _end(self, name: str) -> None:
         process = self._processes.pop(name, None)
         if process:
-            process.send_signal(number)
-            try:
-                process.wait(END_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
     def _etcd_arguments(self) -> list[str]:
         client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd_ports)
