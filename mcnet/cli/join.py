@@ -12,7 +12,8 @@ from mcnet.cli.options import Context, Kubeconfig, run
 from mcnet.cli.terminal import Steps
 
 if TYPE_CHECKING:
-    from mcnet.install.join import Joined, JoinRequest
+    from mcnet.install.join import Joined
+    from mcnet.install.join_plan import JoinRequest
     from mcnet.model.broker import BrokerInfo, JoinToken
 
 app = application()
@@ -69,7 +70,7 @@ def join(
     Example: mcnet join broker-info.mcnet --context west --token-file west.token
     """
     from mcnet.install.image import default_image
-    from mcnet.install.join import JoinRequest
+    from mcnet.install.join_plan import JoinRequest
     from mcnet.plan.networks import parse_networks
     from mcnet.plan.scheduling import parse_selector, parse_tolerations
 
@@ -103,19 +104,21 @@ def join(
 
 async def _work(request: "JoinRequest", steps: Steps, *, render: bool, dry_run: bool) -> "Joined | None":
     from mcnet.install import join as work
+    from mcnet.install import join_plan
     from mcnet.kube.connect import from_kubeconfig
 
     async with await from_kubeconfig(context=request.context, kubeconfig=request.kubeconfig) as api:
-        await work.require_rights(api)
-        access = await work.open_access(api, request)
+        await join_plan.require_rights(api)
+        access = await join_plan.open_access(api, request)
         try:
-            plan = await work.prepare(api, access, request, steps)
+            plan = await join_plan.prepare(api, access, request, steps)
             if render:
                 _print_manifests(plan.manifests())
                 return None
             if dry_run:
                 _print_changes(await work.dry_run(api, access, plan))
                 return None
+            await join_plan.try_out(api, plan, steps)
             return await work.carry_out(api, access, plan, steps)
         finally:
             await access.close()

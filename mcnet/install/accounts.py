@@ -4,7 +4,6 @@ The account is the ServiceAccount member-ID; everything of it is owned by it, so
 removes the member's rights and its Cluster. Using a token is `broker_access`'s.
 """
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 from mcnet.codec.broker import BrokerCredential, join_account, member_account
 from mcnet.install.apply import apply_all
 from mcnet.install.broker import broker_info
+from mcnet.install.until import until
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.connect import with_token
@@ -31,7 +31,6 @@ SHORTEST_TTL: Final = 600
 """Seconds: API servers refuse shorter tokens (TokenRequest)."""
 RIGHTS_TIMEOUT = 15.0
 """Seconds until an API server's authorizer has seen a new binding; usually a tenth of one."""
-RIGHTS_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +56,19 @@ async def create_token(admin: Api, cluster: ClusterId, *, seconds: int, info: Br
         )
     await delete_join_account(admin, cluster, info.namespace)
     await ensure_account(admin, cluster, info.namespace, with_join=True)
-    secret, expires = await admin.create_token(join_account(ClusterId(cluster)), info.namespace, seconds=seconds)
+    secret, expires = await admin.create_token(join_account(cluster), info.namespace, seconds=seconds)
     mark = {"metadata": {"annotations": {EXPIRES_ANNOTATION: expires.isoformat()}}}
     await admin.merge_patch(kinds.SERVICE_ACCOUNT, join_account(cluster), mark, info.namespace)
     await _in_force(admin, cluster, info.namespace, secret)
     return JoinToken(cluster, info.id, expires, secret)
 
 
-async def ensure_account(admin: Api, cluster: str, namespace: str, *, with_join: bool = False) -> None:
+async def ensure_account(admin: Api, cluster: ClusterId, namespace: str, *, with_join: bool = False) -> None:
     """The ServiceAccount member-CLUSTER with its rights, and join-CLUSTER if asked for."""
-    member = await admin.apply(_service_account(member_account(ClusterId(cluster)), cluster, namespace))
+    member = await admin.apply(_service_account(member_account(cluster), cluster, namespace))
     join_uid = ""
     if with_join:
-        join = await admin.apply(_service_account(join_account(ClusterId(cluster)), cluster, namespace))
+        join = await admin.apply(_service_account(join_account(cluster), cluster, namespace))
         join_uid = join["metadata"]["uid"]
     values = AccountValues(
         cluster=cluster, member_uid=member["metadata"]["uid"], join_uid=join_uid, namespace=namespace
@@ -77,10 +76,10 @@ async def ensure_account(admin: Api, cluster: str, namespace: str, *, with_join:
     await apply_all(admin, render("broker/account", values))
 
 
-async def admin_credential(admin: Api, cluster: str, info: BrokerInfo) -> BrokerCredential:
+async def admin_credential(admin: Api, cluster: ClusterId, info: BrokerInfo) -> BrokerCredential:
     """A credential of the member's account, made by the broker's admin instead of a join token."""
     await ensure_account(admin, cluster, info.namespace)
-    token, expires = await admin.create_token(member_account(ClusterId(cluster)), info.namespace, seconds=CREDENTIAL_SECONDS)
+    token, expires = await admin.create_token(member_account(cluster), info.namespace, seconds=CREDENTIAL_SECONDS)
     return BrokerCredential(info.server, info.ca, token, info.namespace, expires)
 
 
@@ -91,7 +90,7 @@ async def list_tokens(admin: Api) -> list[PendingToken]:
     return [_pending(account) for account in accounts if account["metadata"]["name"].startswith("join-")]
 
 
-async def revoke_token(admin: Api, cluster: str) -> bool:
+async def revoke_token(admin: Api, cluster: ClusterId) -> bool:
     """Makes the unused token of `cluster` worthless; whether there was one. A member that has joined stays."""
     info = await broker_info(admin)
     there = await delete_join_account(admin, cluster, info.namespace)
@@ -100,30 +99,28 @@ async def revoke_token(admin: Api, cluster: str) -> bool:
     return there
 
 
-async def delete_join_account(admin: Api, cluster: str, namespace: str) -> bool:
+async def delete_join_account(admin: Api, cluster: ClusterId, namespace: str) -> bool:
     """Removes join-CLUSTER and its rights now, without waiting for the garbage collector."""
-    name = join_account(ClusterId(cluster))
+    name = join_account(cluster)
     await admin.delete(kinds.ROLE_BINDING, name, namespace)
     await admin.delete(kinds.ROLE, name, namespace)
     return await admin.delete(kinds.SERVICE_ACCOUNT, name, namespace)
 
 
-async def delete_account(admin: Api, cluster: str, namespace: str) -> bool:
+async def delete_account(admin: Api, cluster: ClusterId, namespace: str) -> bool:
     """Removes member-CLUSTER and its rights; whether it was there."""
-    name = member_account(ClusterId(cluster))
+    name = member_account(cluster)
     for binding in (name, f"{name}.shared"):
         await admin.delete(kinds.ROLE_BINDING, binding, namespace)
     await admin.delete(kinds.ROLE, name, namespace)
     return await admin.delete(kinds.SERVICE_ACCOUNT, name, namespace)
 
 
-async def _in_force(admin: Api, cluster: str, namespace: str, secret: str) -> None:
+async def _in_force(admin: Api, cluster: ClusterId, namespace: str, secret: str) -> None:
     """Waits until the API server lets the new token do what it is for."""
     async with await with_token(server=admin.server, ca=admin.ca, token=secret) as joining:
         try:
-            async with asyncio.timeout(RIGHTS_TIMEOUT):
-                while not await _can_obtain(joining, cluster, namespace):
-                    await asyncio.sleep(RIGHTS_INTERVAL)
+            await until(lambda: _can_obtain(joining, cluster, namespace), timeout=RIGHTS_TIMEOUT)
         except TimeoutError as error:
             raise McnetError(
                 f"{admin.server} does not grant {join_account(cluster)} its right after {RIGHTS_TIMEOUT:g} s",
@@ -131,7 +128,7 @@ async def _in_force(admin: Api, cluster: str, namespace: str, secret: str) -> No
             ) from error
 
 
-async def _can_obtain(joining: Api, cluster: str, namespace: str) -> bool:
+async def _can_obtain(joining: Api, cluster: ClusterId, namespace: str) -> bool:
     try:
         return await joining.can_i(
             "create", kinds.SERVICE_ACCOUNT, namespace, subresource="token", name=member_account(cluster)
@@ -140,7 +137,7 @@ async def _can_obtain(joining: Api, cluster: str, namespace: str) -> bool:
         return False  # the account is too new for this server
 
 
-def _service_account(name: str, cluster: str, namespace: str) -> JsonObject:
+def _service_account(name: str, cluster: ClusterId, namespace: str) -> JsonObject:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",

@@ -68,7 +68,7 @@ def changed(results: Iterable[Applied]) -> list[Applied]:
 
 def summary(results: Iterable[Applied]) -> str:
     """ "3 created, 1 changed, 20 unchanged"."""
-    counts = {outcome: 0 for outcome in Outcome}
+    counts = dict.fromkeys(Outcome, 0)
     for applied in results:
         counts[applied.outcome] += 1
     return ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count) or "nothing to do"

@@ -3,7 +3,6 @@
 Nothing of ours runs there afterwards. Letting clusters in is `tokens`.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,8 +10,10 @@ from mcnet import __version__
 from mcnet.install import rights
 from mcnet.install.apply import Applied, apply_all, changed, summary
 from mcnet.install.progress import Progress
+from mcnet.install.until import until
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
+from mcnet.kube.kinds import JsonObject
 from mcnet.model.broker import BrokerInfo
 from mcnet.model.cluster import PROTOCOL_VERSION
 from mcnet.model.errors import ApiError, ForbiddenError, McnetError, UsageError
@@ -25,7 +26,6 @@ POLICY_PROBE: Final = "mcnet-policy-probe"
 """Objects of this name are refused to everybody by the admission policy: so its being in force can be seen."""
 POLICY_TIMEOUT = 30.0
 """Seconds until an API server that has accepted the policy also enforces it; usually one or two."""
-POLICY_INTERVAL = 0.2
 DRIVERS: Final = ("vxlan",)
 """Cable drivers that this version has."""
 
@@ -90,11 +90,9 @@ async def broker_info(api: Api, *, server: str = "") -> BrokerInfo:
 
 async def _policy_in_force(api: Api) -> None:
     """Asks for the reserved name, as a dry run, until it is refused."""
-    lease = {"metadata": {"name": POLICY_PROBE, "namespace": BROKER_NAMESPACE}, "spec": {}}
+    lease: JsonObject = {"metadata": {"name": POLICY_PROBE, "namespace": BROKER_NAMESPACE}, "spec": {}}
     try:
-        async with asyncio.timeout(POLICY_TIMEOUT):
-            while not await _is_refused(api, lease):
-                await asyncio.sleep(POLICY_INTERVAL)
+        await until(lambda: _is_refused(api, lease), timeout=POLICY_TIMEOUT)
     except TimeoutError as error:
         raise McnetError(
             f"{api.server} does not enforce the admission policy mcnet-broker-ownership after {POLICY_TIMEOUT:g} s",
@@ -102,7 +100,7 @@ async def _policy_in_force(api: Api) -> None:
         ) from error
 
 
-async def _is_refused(api: Api, lease: dict[str, object]) -> bool:
+async def _is_refused(api: Api, lease: JsonObject) -> bool:
     try:
         await api.create(kinds.LEASE, lease, BROKER_NAMESPACE, dry_run=True)
     except ForbiddenError:

@@ -3,7 +3,6 @@
 Making tokens and accounts is `accounts`'.
 """
 
-import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from mcnet.codec.errors import DecodeError
 from mcnet.install import accounts, rights
 from mcnet.install.apply import SYSTEM_LABELS
 from mcnet.install.broker import broker_info
+from mcnet.install.until import until
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.connect import contexts, from_kubeconfig, with_token
@@ -54,7 +54,7 @@ class Access:
                 await api.close()
 
 
-async def by_existing(cluster_api: Api, info: BrokerInfo, cluster: str) -> Access | None:
+async def by_existing(cluster_api: Api, info: BrokerInfo, cluster: ClusterId) -> Access | None:
     """By the credential that an earlier join of `cluster` left; None if there is none, or it no longer works."""
     credential = await stored_credential(cluster_api, cluster)
     if credential is None or (credential.server, credential.ca) != (info.server, info.ca):
@@ -71,7 +71,7 @@ async def by_existing(cluster_api: Api, info: BrokerInfo, cluster: str) -> Acces
     return Access(info, credential, member, fresh=False)
 
 
-async def by_token(info: BrokerInfo, token: JoinToken, cluster: str) -> Access:
+async def by_token(info: BrokerInfo, token: JoinToken, cluster: ClusterId) -> Access:
     """By a join token: obtains the credential of the member's account. The token is not spent yet (`spend`).
 
     Raises UsageError for a token of another cluster or broker, or one that has expired; ForbiddenError for one
@@ -85,7 +85,7 @@ async def by_token(info: BrokerInfo, token: JoinToken, cluster: str) -> Access:
     async with await with_token(server=info.server, ca=info.ca, token=token.secret) as joining:
         try:
             secret, expires = await joining.create_token(
-                member_account(ClusterId(cluster)), info.namespace, seconds=accounts.CREDENTIAL_SECONDS
+                member_account(cluster), info.namespace, seconds=accounts.CREDENTIAL_SECONDS
             )
         except (ForbiddenError, NotFoundError) as error:
             raise ForbiddenError(
@@ -98,7 +98,7 @@ async def by_token(info: BrokerInfo, token: JoinToken, cluster: str) -> Access:
     return Access(info, credential, await _member_api(credential))
 
 
-def check_token(info: BrokerInfo, token: JoinToken, cluster: str) -> None:
+def check_token(info: BrokerInfo, token: JoinToken, cluster: ClusterId) -> None:
     """Raises UsageError if the token can't be meant for this broker and cluster."""
     if token.broker_id != info.id:
         raise UsageError(
@@ -129,7 +129,7 @@ def both(existing: Access, as_admin: Access) -> Access:
     return replace(existing, admin=as_admin.admin)
 
 
-async def with_account(access: Access, cluster: str) -> Access:
+async def with_account(access: Access, cluster: ClusterId) -> Access:
     """The same with the member's account, which the broker's admin makes where it is missing."""
     if access.member or not access.admin:
         return access
@@ -150,12 +150,12 @@ async def admin_context(info: BrokerInfo, kubeconfig: Path | None) -> Api | None
     return None
 
 
-async def spend(access: Access, cluster: str) -> None:
+async def spend(access: Access, cluster: ClusterId) -> None:
     """Deletes what the join token stands for: from now on it obtains nothing. Safe to repeat."""
     namespace = access.info.namespace
-    api = access.admin or access.member
-    await api.delete(kinds.ROLE_BINDING, join_account(ClusterId(cluster)), namespace)
-    await api.delete(kinds.SERVICE_ACCOUNT, join_account(ClusterId(cluster)), namespace)
+    api = access.admin or access.reader
+    await api.delete(kinds.ROLE_BINDING, join_account(cluster), namespace)
+    await api.delete(kinds.SERVICE_ACCOUNT, join_account(cluster), namespace)
 
 
 async def stored_credential(api: Api, cluster: str = "") -> BrokerCredential | None:
@@ -170,14 +170,14 @@ async def stored_credential(api: Api, cluster: str = "") -> BrokerCredential | N
         return None
 
 
-def credential_secret(credential: BrokerCredential, cluster: str) -> JsonObject:
+def credential_secret(credential: BrokerCredential, cluster: ClusterId) -> JsonObject:
     """The Secret mcnet-broker, which discovery reads and renews."""
     secret = encode_secret(credential)
     secret["metadata"]["labels"] = {**SYSTEM_LABELS, CLUSTER_LABEL: cluster}
     return secret
 
 
-def _new_token(cluster: str) -> str:
+def _new_token(cluster: ClusterId) -> str:
     return f"ask the broker's admin for a new one: mcnet token create {cluster}"
 
 
@@ -185,9 +185,7 @@ async def _member_api(credential: BrokerCredential) -> Api:
     """The broker as the member; waits until a new account's rights are in force."""
     api = await with_token(server=credential.server, ca=credential.ca, token=credential.token)
     try:
-        async with asyncio.timeout(BINDING_TIMEOUT):
-            while not await _has_rights(api, credential.namespace):
-                await asyncio.sleep(0.1)
+        await until(lambda: _has_rights(api, credential.namespace), timeout=BINDING_TIMEOUT)
     except TimeoutError as error:
         await api.close()
         raise ForbiddenError(

@@ -23,48 +23,56 @@ IMPOSSIBLE_CLUSTER_IP: Final = "192.0.2.1"
 
 async def discover(api: Api) -> ClusterFacts:
     """What can be found out about the cluster without changing anything."""
-    version, nodes, daemon_sets, config_maps, pools, cidrs, control, refusal = await asyncio.gather(
-        api.version(),
-        api.list(kinds.NODE),
-        _list(api, kinds.DAEMON_SET),
-        _config_maps(api),
-        _list(api, kinds.IP_POOL),
-        _list(api, SERVICE_CIDR),
-        _control_plane_arguments(api),
-        _refusal(api),
+    async with asyncio.TaskGroup() as group:
+        version = group.create_task(api.version())
+        nodes = group.create_task(api.list(kinds.NODE))
+        daemon_sets = group.create_task(_list(api, kinds.DAEMON_SET))
+        texts = group.create_task(_config_texts(api))
+        pools = group.create_task(_list(api, kinds.IP_POOL))
+        service_cidrs = group.create_task(_list(api, SERVICE_CIDR))
+        control_plane = group.create_task(_control_plane_arguments(api))
+        refusal = group.create_task(_refusal(api))
+    cni = discovered.cni(daemon_sets.result())
+    has_proxy = any(found["metadata"]["name"] == "kube-proxy" for found in daemon_sets.result())
+    configured = discovered.pod_prefixes(
+        controller_arguments=control_plane.result().get("kube-controller-manager", []),
+        pools=[pool["spec"].get("cidr", "") for pool in pools.result() if not pool["spec"].get("disabled")],
+        flannel=texts.result().get("flannel"),
+        kubeadm=texts.result().get("kubeadm"),
     )
-    cni = discovered.cni(daemon_sets)
-    has_proxy = any(found["metadata"]["name"] == "kube-proxy" for found in daemon_sets)
     return ClusterFacts(
-        version=version,
-        distribution=discovered.distribution(version, nodes),
+        version=version.result(),
+        distribution=discovered.distribution(version.result(), nodes.result()),
         cni=cni,
         kube_proxy_mode=discovered.kube_proxy_mode(
-            config_maps.get("kube-proxy"), cni, has_kube_proxy=has_proxy
+            texts.result().get("kube-proxy"), cni, has_kube_proxy=has_proxy
         ),
-        pod_prefixes=discovered.pod_prefixes(
-            nodes=nodes,
-            controller_arguments=control.get("kube-controller-manager", []),
-            pools=[pool["spec"].get("cidr", "") for pool in pools if not pool["spec"].get("disabled")],
-            flannel=config_maps.get("flannel"),
-        ),
+        pod_prefixes=configured or discovered.pod_prefixes(nodes=nodes.result()),
+        pods_from_nodes=not configured,
         service_prefixes=discovered.service_prefixes(
-            service_cidrs=cidrs, server_arguments=control.get("kube-apiserver", []), refusal=refusal
+            service_cidrs=service_cidrs.result(),
+            server_arguments=control_plane.result().get("kube-apiserver", []),
+            refusal=refusal.result(),
+            kubeadm=texts.result().get("kubeadm"),
         ),
-        nodes=tuple(nodes),
+        nodes=tuple(nodes.result()),
     )
 
 
 async def _list(api: Api, kind: Kind) -> list[JsonObject]:
-    return await _or(api.list(kind), [])
+    found: list[JsonObject] = await _or(api.list(kind), [])
+    return found
 
 
-async def _config_maps(api: Api) -> dict[str, str]:
-    """Texts of kube-proxy's and flannel's configuration, where they are."""
+async def _config_texts(api: Api) -> dict[str, str]:
+    """Texts of kube-proxy's, flannel's and kubeadm's configuration, where they are."""
     texts: dict[str, str] = {}
     proxy = await _or(api.find(kinds.CONFIG_MAP, "kube-proxy", SYSTEM), None)
     if proxy:
         texts["kube-proxy"] = "\n".join((proxy.get("data") or {}).values())
+    kubeadm = await _or(api.find(kinds.CONFIG_MAP, "kubeadm-config", SYSTEM), None)
+    if kubeadm:
+        texts["kubeadm"] = str((kubeadm.get("data") or {}).get("ClusterConfiguration", ""))
     for namespace in FLANNEL_NAMESPACES:
         flannel = await _or(api.find(kinds.CONFIG_MAP, "kube-flannel-cfg", namespace), None)
         if flannel:

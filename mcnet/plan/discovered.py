@@ -56,6 +56,8 @@ class ClusterFacts:
     service_prefixes: tuple[Network, ...]
     nodes: tuple[JsonObject, ...] = ()
     """The Node objects."""
+    pods_from_nodes: bool = False
+    """Whether the pod prefixes are only those of today's nodes: nothing named the cluster's whole range."""
 
 
 def distribution(version: str, nodes: Iterable[JsonObject]) -> str:
@@ -98,21 +100,26 @@ def kube_proxy_mode(config: str | None, cni_name: str, *, has_kube_proxy: bool) 
 
 
 def pod_prefixes(
-    *, nodes: Sequence[JsonObject], controller_arguments: Sequence[str], pools: Iterable[str], flannel: str | None
+    *,
+    nodes: Sequence[JsonObject] = (),
+    controller_arguments: Sequence[str] = (),
+    pools: Iterable[str] = (),
+    flannel: str | None = None,
+    kubeadm: str | None = None,
 ) -> tuple[Network, ...]:
     """The pod prefixes: of the CNI's own configuration, else the controller manager's, else the nodes' own.
 
-    `pools` are the CIDRs of Calico's enabled IP pools, `flannel` the text of flannel's net-conf.json,
-    `controller_arguments` the arguments of kube-controller-manager's pods.
+    `pools` are the CIDRs of Calico's enabled IP pools, `flannel` the text of flannel's net-conf.json, `kubeadm`
+    that of kubeadm's ClusterConfiguration, `controller_arguments` the arguments of kube-controller-manager's pods.
     """
-    if found := _networks(pools):
-        return found
-    if flannel and (named := re.findall(r'"(?:IPv6)?Network"\s*:\s*"([^"]+)"', flannel)) and (found := _networks(named)):
-        return found
-    if named := argument(controller_arguments, "--cluster-cidr"):
-        if found := _networks(named.split(",")):
-            return found
-    return _networks(cidr for node in nodes for cidr in node_pod_cidrs(node))
+    sources = (
+        pools,
+        re.findall(r'"(?:IPv6)?Network"\s*:\s*"([^"]+)"', flannel or ""),
+        argument(controller_arguments, "--cluster-cidr").split(","),
+        _subnets(kubeadm, "podSubnet"),
+        [cidr for node in nodes for cidr in node_pod_cidrs(node)],
+    )
+    return _first(sources)
 
 
 def node_pod_cidrs(node: JsonObject) -> list[str]:
@@ -122,18 +129,22 @@ def node_pod_cidrs(node: JsonObject) -> list[str]:
 
 
 def service_prefixes(
-    *, service_cidrs: Iterable[JsonObject], server_arguments: Sequence[str], refusal: str
+    *,
+    service_cidrs: Iterable[JsonObject] = (),
+    server_arguments: Sequence[str] = (),
+    refusal: str = "",
+    kubeadm: str | None = None,
 ) -> tuple[Network, ...]:
-    """The service prefixes: of ServiceCIDR objects (1.33), else the API server's arguments, else what it says
-    when it refuses a Service with an impossible ClusterIP (`refusal`)."""
-    listed = [cidr for found in service_cidrs for cidr in (found.get("spec") or {}).get("cidrs") or ()]
-    if found := _networks(listed):
-        return found
-    named = argument(server_arguments, "--service-cluster-ip-range")
-    if named and (found := _networks(named.split(","))):
-        return found
-    match = re.search(r"valid IPs is ([0-9a-fA-F.:/, ]+)", refusal)
-    return _networks(match[1].split(",")) if match else ()
+    """The service prefixes: of ServiceCIDR objects (1.33), else the API server's arguments or kubeadm's, else what
+    the server says when it refuses a Service with an impossible ClusterIP (`refusal`)."""
+    named = re.search(r"valid IPs is ([0-9a-fA-F.:/, ]+)", refusal)
+    sources = (
+        [cidr for found in service_cidrs for cidr in (found.get("spec") or {}).get("cidrs") or ()],
+        argument(server_arguments, "--service-cluster-ip-range").split(","),
+        _subnets(kubeadm, "serviceSubnet"),
+        named[1].split(",") if named else [],
+    )
+    return _first(sources)
 
 
 def argument(arguments: Sequence[str], name: str) -> str:
@@ -148,6 +159,16 @@ def argument(arguments: Sequence[str], name: str) -> str:
 
 def _is_named(name: str, mark: str) -> bool:
     return name == mark or name.startswith(mark + "-")
+
+
+def _first(sources: Iterable[Iterable[str]]) -> tuple[Network, ...]:
+    """What the first source says that says anything."""
+    return next((found for source in sources if (found := _networks(source))), ())
+
+
+def _subnets(kubeadm: str | None, key: str) -> list[str]:
+    found = re.search(rf"^\s*{key}:\s*(\S+)\s*$", kubeadm or "", re.MULTILINE)
+    return found[1].strip("\"'").split(",") if found else []
 
 
 def _networks(texts: Iterable[str]) -> tuple[Network, ...]:

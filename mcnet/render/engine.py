@@ -43,7 +43,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("mcnet", "templates"),
         undefined=StrictUndefined,
-        autoescape=False,  # YAML, not HTML: `quote` does the escaping  # noqa: S701
+        autoescape=False,  # YAML, not HTML: `quote` does the escaping
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

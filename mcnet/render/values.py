@@ -55,14 +55,16 @@ class NodePodValues:
     """`templates/node`: one throw-away pod on one node, for preflight or for cleaning the node."""
 
     name: str
-    node: str
     image: str
     module: str
     """The Python module it runs."""
     arguments: tuple[str, ...] = ()
+    node: str = ""
+    """"" lets the scheduler choose."""
     namespace: str = SYSTEM_NAMESPACE
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
     host_network: bool = True
+    """With the host's network, NET_ADMIN and /proc/sys/net, as the node daemons; else as discovery."""
     seconds: int = 60
     """The pod is ended by the kubelet after this long, whatever happens to the command line."""

@@ -1,0 +1,63 @@
+"""Removes a member's records and account at the broker: as the member itself, or as the broker's admin."""
+
+from mcnet.codec.broker import join_account, member_account
+from mcnet.install import accounts
+from mcnet.install.broker_access import stored_credential
+from mcnet.kube import kinds
+from mcnet.kube.api import Api
+from mcnet.kube.connect import with_token
+from mcnet.model.cluster import ClusterId
+from mcnet.model.errors import ForbiddenError, McnetError, NotFoundError
+from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTER_LABEL, SYSTEM_NAMESPACE
+
+
+async def credential_owner(api: Api) -> str:
+    """Cluster ID of the credential in the cluster, for a join that was interrupted; "" if there is none."""
+    secret = await api.find(kinds.SECRET, BROKER_SECRET, SYSTEM_NAMESPACE)
+    return str(((secret or {}).get("metadata", {}).get("labels") or {}).get(CLUSTER_LABEL, ""))
+
+
+async def deregister(api: Api, cluster: ClusterId, admin: Api | None) -> str:
+    """Removes everything of `cluster` at the broker; why it could not, "" if it could."""
+    try:
+        if admin:
+            await _as_admin(admin, cluster)
+            return ""
+        return await _as_member(api, cluster)
+    except McnetError as error:
+        return error.message
+
+
+async def _as_admin(admin: Api, cluster: ClusterId) -> None:
+    await _remove_records(admin, cluster, BROKER_NAMESPACE)
+    await admin.delete(kinds.CLUSTER, cluster, BROKER_NAMESPACE)
+    await accounts.delete_join_account(admin, cluster, BROKER_NAMESPACE)
+    await accounts.delete_account(admin, cluster, BROKER_NAMESPACE)
+
+
+async def _as_member(api: Api, cluster: ClusterId) -> str:
+    """With the member's own credential: the account goes last; it owns the Cluster, roles and bindings, which the
+    broker's garbage collector removes with it."""
+    credential = await stored_credential(api)
+    if credential is None:
+        return "the cluster holds no credential of the broker"
+    async with await with_token(server=credential.server, ca=credential.ca, token=credential.token) as broker:
+        try:
+            await _remove_records(broker, cluster, credential.namespace)
+            for name in (join_account(cluster), member_account(cluster)):
+                await broker.delete(kinds.SERVICE_ACCOUNT, name, credential.namespace)
+        except ForbiddenError as error:
+            if error.status == 401:
+                return "the broker no longer accepts the member's credential"
+            raise
+    return ""
+
+
+async def _remove_records(broker: Api, cluster: ClusterId, namespace: str) -> None:
+    try:
+        endpoints = await broker.list(kinds.ENDPOINT, namespace, labels=f"{CLUSTER_LABEL}={cluster}")
+    except NotFoundError:
+        return  # the kind is gone: so are all records
+    for endpoint in endpoints:
+        await broker.delete(kinds.ENDPOINT, endpoint["metadata"]["name"], namespace)
+    await broker.delete(kinds.LEASE, cluster, namespace)

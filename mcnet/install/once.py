@@ -1,0 +1,106 @@
+"""Runs a module of our image once, in a throw-away pod, and returns what it printed. The pod is always removed."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from mcnet.install.rollout import pod_problem
+from mcnet.kube import kinds
+from mcnet.kube.api import Api
+from mcnet.kube.kinds import JsonObject
+from mcnet.model.errors import ApiError, McnetError, UnreachableError
+from mcnet.render.engine import render
+from mcnet.render.values import NodePodValues
+
+AT_ONCE: Final = 20
+"""Pods at a time: so that hundreds of nodes don't swamp an API server."""
+HOPELESS: Final = (
+    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
+    "CreateContainerError", "RunContainerError",
+)  # fmt: skip
+"""Reasons of a waiting container that waiting does not cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a pod ended. `problem` is "" if it succeeded; `output` is what it printed."""
+
+    values: NodePodValues
+    output: str = ""
+    problem: str = ""
+    reason: str = field(default="")
+    """The kubelet's reason where the container did not even start ("ImagePullBackOff")."""
+
+
+async def run_once(api: Api, pods: Iterable[NodePodValues]) -> list[Outcome]:
+    """Runs the pods beside each other; one that fails does not stop the others. Raises what the API server's
+    refusal of a pod raises."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(values: NodePodValues) -> Outcome:
+        async with limit:
+            return await _run(api, values)
+
+    return list(await asyncio.gather(*(one(values) for values in pods)))
+
+
+async def _run(api: Api, values: NodePodValues) -> Outcome:
+    (pod,) = render("node", values)
+    await api.delete(kinds.POD, values.name, values.namespace)
+    await api.wait_for(kinds.POD, values.name, values.namespace, lambda found: found is None, values.seconds)
+    await api.create(kinds.POD, pod, values.namespace)
+    try:
+        return await _outcome(api, values)
+    finally:
+        await asyncio.shield(_remove(api, values))
+
+
+async def _outcome(api: Api, values: NodePodValues) -> Outcome:
+    try:
+        pod = await api.wait_for(kinds.POD, values.name, values.namespace, _is_over, values.seconds + 15.0)
+    except TimeoutError:
+        last = await api.find(kinds.POD, values.name, values.namespace)
+        return Outcome(values, problem=f"no result after {values.seconds} s: {pod_problem(last or {})}")
+    assert pod is not None
+    reason = hopeless_reason(pod)
+    if reason:
+        return Outcome(values, problem=pod_problem(pod), reason=reason)
+    output = await _log(api, values)
+    if (pod.get("status") or {}).get("phase") == "Succeeded":
+        return Outcome(values, output)
+    lines = output.strip().splitlines()
+    return Outcome(values, output, lines[-1] if lines else pod_problem(pod))
+
+
+async def _log(api: Api, values: NodePodValues) -> str:
+    try:
+        return await api.logs(values.name, values.namespace)
+    except ApiError as error:
+        return f"its output could not be read: {error.message}"
+
+
+async def _remove(api: Api, values: NodePodValues) -> None:
+    try:
+        await api.delete(kinds.POD, values.name, values.namespace)
+    except (ApiError, UnreachableError) as error:
+        raise McnetError(
+            f"the pod {values.namespace}/{values.name} could not be removed: {error.message}",
+            f"kubectl -n {values.namespace} delete pod {values.name}",
+        ) from error
+
+
+def hopeless_reason(pod: JsonObject) -> str:
+    """Why the pod's container will never start; "" if it may."""
+    statuses: list[dict[str, Any]] = (pod.get("status") or {}).get("containerStatuses") or []
+    for container in statuses:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in HOPELESS:
+            return str(waiting["reason"])
+    return ""
+
+
+def _is_over(pod: JsonObject | None) -> bool:
+    if pod is None:
+        return False
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") or bool(hopeless_reason(pod))

@@ -1,0 +1,138 @@
+"""The part of preflight that needs pods: whether a gateway node can do what its daemons will, whether the image can
+be pulled, and whether the broker can be reached from inside.
+
+Everything happens in a throw-away namespace, which is always removed. What the answers mean for the join is
+mcnet.plan.preflight's kind of Finding.
+"""
+
+import asyncio
+import base64
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcnet.install.apply import SYSTEM_LABELS, apply_all
+from mcnet.install.once import Outcome, run_once
+from mcnet.install.progress import Progress
+from mcnet.install.pull_secrets import copies, secret_names
+from mcnet.kube import kinds
+from mcnet.kube.api import Api
+from mcnet.model.broker import BrokerInfo
+from mcnet.model.errors import ApiError, McnetError, UnreachableError
+from mcnet.model.ownership import (
+    ADVERT_PORT,
+    GATEWAY_METRICS_PORT,
+    OVERLAY_PORT,
+    ROUTE_AGENT_METRICS_PORT,
+    vxlan_cable_port,
+)
+from mcnet.plan.preflight import Finding
+from mcnet.render.values import NodePodValues
+
+MODULE: Final = "mcnet.install.preflight_probe"
+SECONDS: Final = 90
+"""How long the probes may take, the image's pull included."""
+ACCOUNT_TIMEOUT: Final = 15.0
+"""Seconds until a new namespace has its default ServiceAccount, without which no pod is admitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRequest:
+    """What the probes need to know. `node` is the first gateway candidate."""
+
+    node: str
+    image: str
+    info: BrokerInfo
+    port_base: int
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+
+
+async def probe(api: Api, request: ProbeRequest, progress: Progress) -> tuple[Finding, ...]:
+    """Runs the two probe pods and returns what speaks against joining."""
+    namespace = f"mcnet-preflight-{secrets.token_hex(3)}"
+    progress.doing(f"Preflight: a probe pod on {request.node}")
+    labels = {**SYSTEM_LABELS, "pod-security.kubernetes.io/enforce": "privileged"}
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+    try:
+        await apply_all(api, [made, *await copies(api, request.pull_secrets, namespace)])
+        await api.wait_for(
+            kinds.SERVICE_ACCOUNT, "default", namespace, lambda found: found is not None, ACCOUNT_TIMEOUT
+        )
+        outcomes = await run_once(api, (_node_probe(request, namespace), _broker_probe(request, namespace)))
+    except TimeoutError as error:
+        raise McnetError(
+            f"the namespace {namespace} got no default ServiceAccount within {ACCOUNT_TIMEOUT:g} s",
+            "is kube-controller-manager running?",
+        ) from error
+    finally:
+        await asyncio.shield(_remove(api, namespace, progress))
+    findings = judge_probes(request, outcomes)
+    if not any(finding.stops for finding in findings):
+        progress.done(f"Preflight: {request.node} has what it takes, and the broker can be reached from inside")
+    return findings
+
+
+def judge_probes(request: ProbeRequest, outcomes: list[Outcome]) -> tuple[Finding, ...]:
+    """What the two pods' ends mean: on the node, then in the pod network."""
+    on_node, inside = outcomes
+    findings = [*_findings(on_node, f"node {request.node}: ", _pod_hint(request))]
+    if on_node.reason:  # the same image problem twice tells nothing more
+        return tuple(findings)
+    hint = f"open the way to {request.info.server}, or deploy-broker with a --server URL that pods can reach"
+    findings += _findings(inside, f"the broker {request.info.server} can't be reached from inside the cluster: ", hint)
+    return tuple(findings)
+
+
+def _findings(outcome: Outcome, prefix: str, hint: str) -> list[Finding]:
+    if outcome.problem:
+        if outcome.reason:
+            return [Finding(f"the image {outcome.values.image} can't be run: {outcome.problem}", hint)]
+        return [Finding(f"{prefix}the probe pod failed: {outcome.problem}", hint)]
+    try:
+        answer: dict[str, Any] = json.loads(outcome.output.strip().splitlines()[-1])
+        problems, notes = list(answer["problems"]), list(answer["notes"])
+    except (ValueError, KeyError, IndexError):
+        return [Finding(f"{prefix}the probe pod said nothing that can be read: {outcome.output[:200]!r}", hint)]
+    stopping = [Finding(prefix + problem, hint if "broker" in prefix else "") for problem in problems]
+    return stopping + [Finding(prefix + note, stops=False) for note in notes]
+
+
+def _pod_hint(request: ProbeRequest) -> str:
+    return f"check that {request.image} exists and can be pulled there: --image, --pull-secret"
+
+
+def _node_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
+    udp = (vxlan_cable_port(request.port_base), OVERLAY_PORT, ADVERT_PORT)
+    tcp = (GATEWAY_METRICS_PORT, ROUTE_AGENT_METRICS_PORT)
+    return _pod(request, namespace, "node", (",".join(map(str, udp)), ",".join(map(str, tcp))), node=request.node)
+
+
+def _broker_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
+    ca = base64.b64encode(request.info.ca).decode()
+    return _pod(request, namespace, "broker", (request.info.server, ca), node="")
+
+
+def _pod(
+    request: ProbeRequest, namespace: str, look: str, arguments: tuple[str, ...], *, node: str
+) -> NodePodValues:
+    return NodePodValues(
+        name=f"mcnet-preflight-{look}",
+        node=node,
+        image=request.image,
+        module=MODULE,
+        arguments=(look, *arguments),
+        namespace=namespace,
+        pull_policy=request.pull_policy,
+        pull_secrets=secret_names(request.pull_secrets),
+        host_network=bool(node),
+        seconds=SECONDS,
+    )
+
+
+async def _remove(api: Api, namespace: str, progress: Progress) -> None:
+    try:
+        await api.delete(kinds.NAMESPACE, namespace)
+    except (ApiError, UnreachableError) as error:
+        progress.warn(f"the namespace {namespace} could not be removed: {error.message}")

@@ -1,0 +1,101 @@
+"""What preflight runs in throw-away pods of the joining cluster; prints JSON {"problems": [...], "notes": [...]}.
+
+`python3 -m mcnet.install.preflight_probe node PORT…` in a node's network looks at kernel, nft, sysctls and whether
+the UDP ports are free; `… broker URL CA` in the pod network tries to reach the broker's API server (CA: base64 of
+PEM, "" for the system's certificates).
+"""
+
+import asyncio
+import base64
+import errno
+import json
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from mcnet.kernel.features import check
+from mcnet.model.errors import KernelError
+
+PROC_VARIABLE: Final = "MCNET_PROC_SYS_NET"
+SYSCTL: Final = "ipv4/conf/all/rp_filter"
+"""One that every kernel has; it is only asked whether it could be written."""
+CONNECT_TIMEOUT: Final = 10.0
+
+
+async def look_at_node(udp_ports: Sequence[int], tcp_ports: Sequence[int]) -> tuple[list[str], list[str]]:
+    """Problems that stop a join, and notes about what works less well."""
+    problems: list[str] = []
+    notes: list[str] = []
+    try:
+        for missing in await check():
+            text = f"the kernel lacks {missing.name} (Linux {missing.since}): {missing.detail}"
+            (problems if missing.required else notes).append(text)
+    except KernelError as error:
+        problems.append(f"the kernel can't be tried: {error.message}")
+    problems += [why for port in udp_ports if (why := port_problem(socket.SOCK_DGRAM, port))]
+    problems += [why for port in tcp_ports if (why := port_problem(socket.SOCK_STREAM, port))]
+    sysctl = Path(os.environ.get(PROC_VARIABLE, "/proc/sys/net")) / SYSCTL
+    if not os.access(sysctl, os.W_OK):
+        problems.append(f"{sysctl} can't be written from a pod")
+    return problems, notes
+
+
+def port_problem(kind: int, port: int) -> str:
+    """Why `port` can't be used, "" if it can. VXLAN takes its port for all addresses: so does the trial."""
+    family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    with socket.socket(family, kind) as trial:
+        if family == socket.AF_INET6:
+            trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        try:
+            trial.bind(("", port))
+        except OSError as error:
+            name = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
+            why = "is in use on the node" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"
+            return f"{name} port {port} {why}"
+    return ""
+
+
+async def reach_broker(url: str, ca: bytes) -> list[str]:
+    """Why the API server at `url` can't be reached from here; empty if it can. Its answer does not matter: a
+    TLS connection that its certificate vouches for is enough."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    context = ssl.create_default_context(cadata=ca.decode() if ca else None)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except ssl.SSLError as error:
+        return [f"the server at {host}:{port} does not have the broker's certificate: {error.reason}"]
+    except TimeoutError:
+        return [f"no connection to {host}:{port} within {CONNECT_TIMEOUT:g} s"]
+    except OSError as error:
+        return [f"no connection to {host}:{port}: {error.strerror or error}"]
+    writer.transport.abort()
+    return []
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one of the two looks; the exit status is 0 whenever there is a result."""
+    match arguments:
+        case ["node", udp, tcp]:
+            problems, notes = asyncio.run(look_at_node(_ports(udp), _ports(tcp)))
+        case ["broker", url, ca]:
+            problems, notes = asyncio.run(reach_broker(url, base64.b64decode(ca))), []
+        case _:
+            print("usage: preflight_probe node UDP-PORTS TCP-PORTS | broker URL CA", file=sys.stderr)
+            return 2
+    print(json.dumps({"problems": problems, "notes": notes}))
+    return 0
+
+
+def _ports(text: str) -> list[int]:
+    return [int(port) for port in text.split(",") if port]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
