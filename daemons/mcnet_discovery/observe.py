@@ -5,6 +5,8 @@ from collections.abc import Callable
 import mcnet
 from mcnet.codec import broker as broker_codec
 from mcnet.codec import cluster as cluster_codec
+from mcnet.codec import clusterset as clusterset_codec
+from mcnet.codec import endpoint as endpoint_codec
 from mcnet.codec import member as member_codec
 from mcnet.codec.broker import BrokerCredential
 from mcnet.codec.errors import DecodeError
@@ -12,7 +14,7 @@ from mcnet.kube.api import Api
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, MEMBER, SECRET, JsonObject, Kind
 from mcnet.kube.store import Store
 from mcnet.model.member import BROKER_SECRET, MEMBER_NAME, Member
-from mcnet.plan.mirror import Objects, World
+from mcnet.plan.mirror import Faults, Objects, Place, World
 from mcnet_discovery.session import Session
 
 
@@ -75,8 +77,7 @@ class Local:
 
 async def world(local: Local, session: Session | None, member: Member) -> World:
     """The inputs of the mirror's plan; the broker counts only while all it holds is known and current."""
-    broker = None
-    owner = None
+    local_objects, broker, owner = local.objects(), None, None
     if session and session.usable:
         broker = _objects(session.clustersets, session.clusters, session.endpoints)
         if session.clusters.get(member.cluster) is None:
@@ -88,13 +89,36 @@ async def world(local: Local, session: Session | None, member: Member) -> World:
     )
     return World(
         cluster=member.cluster,
-        local=local.objects(),
+        local=local_objects,
         broker=broker,
         namespace=local.namespace,
         broker_namespace=session.namespace if session else "",
         status=status,
         owner=owner,
+        faults=faults(local_objects, broker),
     )
+
+
+def faults(local: Objects, broker: Objects | None) -> Faults:
+    """Which objects can't be understood, and why."""
+    found = {}
+    for place, objects in ((Place.LOCAL, local), (Place.BROKER, broker or Objects())):
+        for obj in (*objects.clustersets, *objects.clusters, *objects.endpoints):
+            try:
+                _decode(obj)
+            except DecodeError as error:
+                found[place, obj["kind"], obj["metadata"]["name"]] = f"{error.field}: {error.why}"
+    return found
+
+
+def _decode(obj: JsonObject) -> None:
+    match obj["kind"]:
+        case "Cluster":
+            cluster_codec.decode(obj)
+        case "Endpoint":
+            endpoint_codec.decode(obj)
+        case _:
+            clusterset_codec.decode(obj)
 
 
 def _objects(clustersets: Store, clusters: Store, endpoints: Store) -> Objects:

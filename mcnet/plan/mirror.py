@@ -11,10 +11,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
-from mcnet.codec import cluster as cluster_codec
-from mcnet.codec import clusterset as clusterset_codec
-from mcnet.codec import endpoint as endpoint_codec
-from mcnet.codec.errors import DecodeError
 from mcnet.model.cluster import ClusterId
 from mcnet.model.member import CLUSTER_LABEL, CLUSTERSET_NAME, MANAGED_LABEL
 
@@ -46,6 +42,10 @@ class Objects:
     endpoints: tuple[JsonObject, ...] = ()
 
 
+Faults: TypeAlias = Mapping[tuple[Place, str, str], str]
+"""Why an object can't be understood, by place, kind and name; those that can are not in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """The inputs of a round. `broker` is None while its lists are not known or not current."""
@@ -55,6 +55,7 @@ class World:
     broker: Objects | None
     namespace: str
     broker_namespace: str
+    faults: Faults = field(default_factory=dict)
     status: Mapping[str, Any] = field(default_factory=dict)
     """The status that the own Cluster is to have (mcnet.codec.cluster.encode_status)."""
     owner: Mapping[str, Any] | None = None
@@ -121,21 +122,20 @@ def plan(world: World) -> Plan:
 
 def _clustersets(world: World, broker: Objects) -> Plan:
     originals = [obj for obj in broker.clustersets if _name(obj) == CLUSTERSET_NAME]
-    return _mirror(_Copying(Place.LOCAL, world.namespace), originals, world.local.clustersets)
+    return _mirror(_Copying(world, Place.LOCAL), originals, world.local.clustersets)
 
 
 def _clusters(world: World, broker: Objects) -> Plan:
     """Specs of all Clusters, and the status of the others, from the broker. The own copy is never deleted."""
     own = [obj for obj in broker.clusters if _name(obj) == world.cluster]
     others = [obj for obj in broker.clusters if _name(obj) != world.cluster]
-    copying = _Copying(Place.LOCAL, world.namespace)
     mine = [obj for obj in world.local.clusters if _name(obj) == world.cluster]
     if not own:
         mine = []
     theirs = [obj for obj in world.local.clusters if _name(obj) != world.cluster]
     return _join(
-        _mirror(copying, own, mine),
-        _mirror(_Copying(Place.LOCAL, world.namespace, status=True), others, theirs),
+        _mirror(_Copying(world, Place.LOCAL), own, mine),
+        _mirror(_Copying(world, Place.LOCAL, status=True), others, theirs),
     )
 
 
@@ -157,22 +157,26 @@ def _own_cluster(world: World, broker: Objects) -> Plan:
 def _remote_endpoints(world: World, broker: Objects) -> Plan:
     originals = [obj for obj in broker.endpoints if _owner(obj) != world.cluster]
     copies = [obj for obj in world.local.endpoints if _owner(obj) != world.cluster]
-    return _mirror(_Copying(Place.LOCAL, world.namespace), originals, copies)
+    return _mirror(_Copying(world, Place.LOCAL), originals, copies)
 
 
 def _own_endpoints(world: World, broker: Objects) -> Plan:
     originals = [obj for obj in world.local.endpoints if _owner(obj) == world.cluster]
     copies = [obj for obj in broker.endpoints if _owner(obj) == world.cluster]
-    return _mirror(_Copying(Place.BROKER, world.broker_namespace), originals, copies)
+    return _mirror(_Copying(world, Place.BROKER), originals, copies)
 
 
 @dataclass(frozen=True, slots=True)
 class _Copying:
     """Where copies go, and whether their status is copied too."""
 
+    world: World
     place: Place
-    namespace: str
     status: bool = False
+
+    @property
+    def namespace(self) -> str:
+        return self.world.namespace if self.place is Place.LOCAL else self.world.broker_namespace
 
     @property
     def source(self) -> Place:
@@ -188,8 +192,8 @@ def _mirror(copying: _Copying, originals: Iterable[JsonObject], copies: Iterable
     for original in originals:
         name = _name(original)
         kept.add(name)
-        if why := _fault(original):
-            problems.append(Problem(copying.source, f"{original.get('kind', '')} {name}", why))
+        if why := copying.world.faults.get((copying.source, original["kind"], name)):
+            problems.append(Problem(copying.source, f"{original['kind']} {name}", why))
         else:
             writes += _one(copying, original, there.get(name))
     for name in sorted(there.keys() - kept):
@@ -227,21 +231,6 @@ def _copy(original: JsonObject, namespace: str, owner: str) -> JsonObject:
 
 def _labels(owner: str) -> dict[str, str]:
     return {MANAGED_LABEL: "mcnet"} | ({CLUSTER_LABEL: owner} if owner else {})
-
-
-def _fault(obj: JsonObject) -> str:
-    """Why an original is not copied, "" if it is."""
-    try:
-        match obj["kind"]:
-            case "Cluster":
-                cluster_codec.decode(obj)
-            case "Endpoint":
-                endpoint_codec.decode(obj)
-            case _:
-                clusterset_codec.decode(obj)
-    except DecodeError as error:
-        return f"{error.field}: {error.why}"
-    return ""
 
 
 def _owner(obj: JsonObject) -> str:

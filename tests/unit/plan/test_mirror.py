@@ -16,6 +16,7 @@ from mcnet.model.endpoint import Endpoint, endpoint_name
 from mcnet.model.kernel import IPv4Address, IPv4Network
 from mcnet.model.member import CLUSTER_LABEL
 from mcnet.plan.mirror import Objects, Place, Verb, World, Write, plan
+from mcnet_discovery.observe import faults
 
 WEST, EAST, NORTH = ClusterId("west"), ClusterId("east"), ClusterId("north")
 OWNER = {"apiVersion": "v1", "kind": "ServiceAccount", "name": "member-west", "uid": "u"}
@@ -48,6 +49,7 @@ class Places:
 
     def world(self, *, away: bool = False) -> World:
         return World(
+            faults=faults(self._objects(Place.LOCAL), self._objects(Place.BROKER)),
             cluster=WEST, local=self._objects(Place.LOCAL), broker=None if away else self._objects(Place.BROKER),
             namespace="local", broker_namespace="broker", status=STATUS, owner=OWNER,
         )  # fmt: skip
