@@ -155,12 +155,12 @@ STATES: dict[str, KernelState] = {
 def states(draw: st.DrawFn) -> KernelState:
     """Any consistent state."""
     links = frozenset(draw(_link(name)) for name in NAMES if draw(st.booleans()))
-    up = sorted(found.name for found in links if found.up)
     nexthops = frozenset(
-        replace(member(number, family), device=draw(st.sampled_from(up)))
+        replace(member(number, family), device=draw(st.sampled_from(usable)))
         for family in (4, 6)
+        for usable in [_devices_of(family, links)]
         for number in range(len(_PEERS[family]))
-        if up and draw(st.booleans())
+        if usable and draw(st.booleans())
     )
     groups = frozenset(
         made for family in (4, 6) for number in (1, 2) for made in draw(_groups(family, number, nexthops))
@@ -193,6 +193,13 @@ def states(draw: st.DrawFn) -> KernelState:
         rules=frozenset(draw(st.lists(_rules(), max_size=4, unique_by=lambda rule: rule.key))),
         tables=draw(st.one_of(st.just(frozenset()), st.builds(lambda table: frozenset({table}), _nft_tables()))),
         sysctls=frozenset(Sysctl(path, draw(st.sampled_from("01"))) for path in SYSCTLS if draw(st.booleans())),
+    )
+
+
+def _devices_of(family: int, links: frozenset[Link]) -> list[str]:
+    """Where a next hop of the family can be: the kernel refuses one that belongs to another device's prefix."""
+    return sorted(
+        found.name for found in links if found.up and any(address.version == family for address in found.addresses)
     )
 
 
@@ -237,9 +244,8 @@ def _routes(
         Route(table, prefix, RouteType.THROW),
         *(Route(table, prefix, nexthop=identifier, source=source) for identifier in ids),
         *(
-            Route(table, prefix, device=found.name, via=_PEERS[family][0], source=source)
-            for found in sorted(links, key=lambda item: item.name)
-            if found.up and any(address.version == family for address in found.addresses)
+            Route(table, prefix, device=device, via=_PEERS[family][0], source=source)
+            for device in _devices_of(family, links)
         ),
     ]
     return [draw(st.sampled_from(choices))] if draw(st.booleans()) else []

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mcnet.kernel import execute, observe
@@ -15,6 +15,13 @@ from mcnet.plan.diff import diff
 from tests.fakes.kernel import FakeKernel
 from tests.fakes.kernel_states import PARTITION, STATES, SYSCTLS, states
 from tests.netns.namespaces import Namespace, shell
+
+_FEW = settings(
+    max_examples=10,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+"""No shrinking: an example costs dozens of real operations, and a failing one is small enough to read."""
 
 
 async def one_round(desired: KernelState) -> tuple[int, tuple[execute.Failure, ...]]:
@@ -43,7 +50,7 @@ def test_one_round_from_any_listed_state_to_any(namespace: Namespace, first: str
     namespace.run(body())
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@_FEW
 @given(st.lists(states(), min_size=1, max_size=3))
 def test_any_sequence_in_two_rounds(namespace: Namespace, sequence: list[KernelState]) -> None:
     async def body() -> None:
@@ -53,7 +60,7 @@ def test_any_sequence_in_two_rounds(namespace: Namespace, sequence: list[KernelS
     namespace.run(body())
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@_FEW
 @given(states(), states())
 def test_the_kernel_in_memory_behaves_as_the_real_one(
     namespace: Namespace, first: KernelState, second: KernelState

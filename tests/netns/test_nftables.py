@@ -1,0 +1,129 @@
+"""Tables through the real nft: what is rendered is accepted, and what is listed has the fingerprint."""
+
+from ipaddress import IPv4Network, IPv6Network
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from mcnet.codec.nft import fingerprint
+from mcnet.kernel import nftables
+from mcnet.model.errors import KernelError
+from mcnet.model.kernel import NftChain, NftSet, NftTable
+from tests.netns.namespaces import Namespace, shell
+
+EVERYTHING = NftTable(
+    "mcnet",
+    (
+        NftSet("empty4", "ipv4_addr", ("interval",)),
+        NftSet("empty6", "ether_addr . ipv6_addr", ("interval",)),
+        NftSet("all4", "ipv4_addr", ("interval",), frozenset({"0.0.0.0/0"})),
+        NftSet("all6", "ipv6_addr", ("interval",), frozenset({"::/0"})),
+        NftSet(
+            "overlapping", "ipv4_addr", ("interval",), frozenset({"10.0.0.0/8", "10.1.0.0/16", "11.0.0.0-11.0.0.9"})
+        ),
+        NftSet("plain6", "ipv6_addr", (), frozenset({"fd00::1", "FD00:0:0::2"})),
+        NftSet("names", "ifname", (), frozenset({"mcnet-vx", "eth0"})),
+        NftSet("macs", "ether_addr . ipv4_addr", ("interval",), frozenset({"02:00:00:00:00:0A . 10.1.0.0/16"})),
+        NftSet("macs6", "ether_addr . ipv6_addr", ("interval",), frozenset({"02:00:00:00:00:01 . fd00::/64"})),
+        NftSet("by_device", "ifname . ipv4_addr", ("interval",), frozenset({"mcnet-c1 . 10.1.2.3/32"})),
+        NftSet("ports", "inet_service", ("interval",), frozenset({"80", "4500-4529"})),
+        NftSet(
+            "flows",
+            "ipv4_addr . inet_proto . inet_service",
+            (),
+            frozenset({"10.0.0.1 . tcp . 80", "10.0.0.1 . 17 . 53"}),
+        ),
+    ),
+    (
+        NftChain("helper", "", ("return",)),
+        NftChain(
+            "raw", "type filter hook prerouting priority raw", ("ip saddr @all4 notrack", 'iifname "mcnet-c*" accept')
+        ),
+        NftChain(
+            "forward",
+            "type filter hook forward priority mangle + 5",
+            ("tcp flags syn tcp option maxseg size set rt mtu",),
+        ),
+        NftChain(
+            "post", "type nat hook postrouting priority srcnat - 10", ("ip daddr @overlapping snat ip to ip saddr",)
+        ),
+    ),
+    (("ipv4/ip_forward", "0"), ("ipv4/conf/x y/a", 'quote " and\nline' + "ü" * 200)),
+)
+
+
+async def held(table: NftTable) -> bool:
+    await nftables.replace(table)
+    return await nftables.read(table.name) == fingerprint(table)
+
+
+def test_everything_that_a_table_may_hold_comes_back(namespace: Namespace) -> None:
+    async def body() -> None:
+        assert await nftables.read("mcnet") is None
+        assert await held(EVERYTHING)
+        assert await held(EVERYTHING)
+        assert await held(NftTable("mcnet", (), ()))
+        await nftables.remove("mcnet")
+        await nftables.remove("mcnet")
+        assert await nftables.read("mcnet") is None
+
+    namespace.run(body())
+
+
+def _prefixes(family: int) -> st.SearchStrategy[str]:
+    network, bits = (IPv4Network, 32) if family == 4 else (IPv6Network, 128)
+    return st.builds(
+        lambda base, length: str(network((base, length), strict=False)),
+        st.integers(0, 2**bits - 1),
+        st.integers(0, bits),
+    )
+
+
+@settings(
+    max_examples=25,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.frozensets(_prefixes(4), max_size=8),
+    st.frozensets(_prefixes(6), max_size=8),
+    st.lists(st.tuples(st.text(min_size=1), st.text()), max_size=3, unique_by=lambda note: note[0]),
+)
+def test_any_prefixes_and_notes(
+    namespace: Namespace, prefixes4: frozenset[str], prefixes6: frozenset[str], notes: list[tuple[str, str]]
+) -> None:
+    macs = {f"02:00:00:00:00:{number:02x} . {prefix}" for number, prefix in enumerate(sorted(prefixes4))}
+    table = NftTable(
+        "mcnet",
+        (
+            NftSet("four", "ipv4_addr", ("interval",), prefixes4),
+            NftSet("six", "ipv6_addr", ("interval",), prefixes6),
+            NftSet("pairs", "ether_addr . ipv4_addr", ("interval",), frozenset(macs)),
+        ),
+        (),
+        tuple(notes),
+    )
+    assert namespace.run(held(table))
+
+
+def test_a_broken_script_leaves_the_old_table(namespace: Namespace) -> None:
+    async def body() -> None:
+        good = NftTable("mcnet", (), (NftChain("c", "type filter hook input priority 0", ("accept",)),))
+        await nftables.replace(good)
+        with pytest.raises(KernelError, match="replace nft table inet mcnet"):
+            await nftables.replace(NftTable("mcnet", (), (NftChain("c", "", ("ip saddr 10.0.0.0/99 accept",)),)))
+        assert await nftables.read("mcnet") == fingerprint(good)
+
+    namespace.run(body())
+
+
+def test_an_unchanged_counter_is_no_change(namespace: Namespace) -> None:
+    async def body() -> None:
+        table = NftTable("mcnet", (), (NftChain("c", "type filter hook output priority 0", ("counter accept",)),))
+        await nftables.replace(table)
+        await shell("ping -c1 -W1 127.0.0.1 || true")
+        assert "packets 0" not in await shell("nft list table inet mcnet")
+        assert await nftables.read("mcnet") == fingerprint(table)
+
+    namespace.run(body())

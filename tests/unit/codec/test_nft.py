@@ -1,0 +1,200 @@
+"""Script and fingerprint of nft tables: what must differ differs, what nft may print differently does not.
+
+The round trip through the real nft is tests/netns/test_nftables.py.
+"""
+
+import json
+import re
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcnet.codec.nft import fingerprint, parse, render
+from mcnet.codec.nft_elements import canonical
+from mcnet.model.kernel import NftChain, NftSet, NftTable
+
+TABLE = NftTable(
+    "mcnet",
+    (
+        NftSet("remote4", "ipv4_addr", ("interval",), frozenset({"10.0.0.0/8", "192.0.2.1"})),
+        NftSet("allowed", "ether_addr . ipv6_addr", ("interval",), frozenset({"02:00:00:00:00:01 . fd00::/64"})),
+    ),
+    (
+        NftChain("raw", "type filter hook prerouting priority raw", ("udp dport 4800 accept", "notrack")),
+        NftChain("post", "type nat hook postrouting priority srcnat - 10", ("snat ip to ip saddr",)),
+    ),
+    (("ipv4/ip_forward", "0"), ("ipv4/tcp_rmem", "4096 131072")),
+)
+
+
+def listing(table: NftTable, **changes: object) -> str:
+    """What nft 1.0.6 prints for TABLE, in its JSON."""
+    script = render(table)
+    marks = dict(re.findall(r'^    (.+) comment "(mcnet:\w+)"$', script, re.MULTILINE))
+    objects: list[dict[str, object]] = [
+        {"metainfo": {"version": "1.0.6", "json_schema_version": 1}},
+        {"table": {"family": "inet", "name": table.name, "handle": 2}},
+        {"set": {"name": "remote4", "type": "ipv4_addr", "handle": 5, "flags": ["interval"],
+                 "elem": [{"prefix": {"addr": "10.0.0.0", "len": 8}}, "192.0.2.1"]}},
+        {"set": {"name": "allowed", "type": ["ether_addr", "ipv6_addr"], "flags": ["interval"],
+                 "elem": [{"concat": ["02:00:00:00:00:01", {"prefix": {"addr": "fd00::", "len": 64}}]}]}},
+        {"set": {"name": "notes", "type": "mark",
+                 "elem": [{"elem": {"val": 512, "comment": "ipv4/tcp_rmem=4096%20131072"}},
+                          {"elem": {"val": 256, "comment": "ipv4/ip_forward=0"}}]}},
+        {"chain": {"name": "raw", "type": "filter", "hook": "prerouting", "prio": -300, "policy": "accept"}},
+        {"chain": {"name": "post", "type": "nat", "hook": "postrouting", "prio": 90, "policy": "accept"}},
+        {"rule": {"chain": "raw", "handle": 9, "comment": marks["udp dport 4800 accept"], "expr": []}},
+        {"rule": {"chain": "raw", "handle": 10, "comment": marks["notrack"], "expr": []}},
+        {"rule": {"chain": "post", "handle": 11, "comment": marks["snat ip to ip saddr"], "expr": []}},
+    ]  # fmt: skip
+    return json.dumps({"nftables": objects} | changes)
+
+
+def edited(position: int, **changes: object) -> str:
+    objects = json.loads(listing(TABLE))["nftables"]
+    (body,) = objects[position].values()
+    body.update(changes)
+    return json.dumps({"nftables": objects})
+
+
+def test_what_the_kernel_prints_of_a_table_has_its_fingerprint() -> None:
+    assert parse(listing(TABLE)) == fingerprint(TABLE)
+    assert fingerprint(TABLE).notes == TABLE.notes
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        edited(2, elem=["192.0.2.1"]),
+        edited(2, elem=[{"prefix": {"addr": "10.0.0.0", "len": 7}}, "192.0.2.1"]),
+        edited(2, flags=["interval", "timeout"]),
+        edited(2, name="remote5"),
+        edited(3, elem=[{"concat": ["02:00:00:00:00:02", {"prefix": {"addr": "fd00::", "len": 64}}]}]),
+        edited(5, prio=-299),
+        edited(5, hook="output"),
+        edited(5, policy="drop"),
+        edited(7, comment="mcnet:0"),
+        edited(7, comment=None),
+        edited(7, chain="post"),
+        json.dumps({"nftables": json.loads(listing(TABLE))["nftables"][:-1]}),
+        json.dumps({"nftables": [*json.loads(listing(TABLE))["nftables"], {"chain": {"name": "x"}}]}),
+        json.dumps({"nftables": [*json.loads(listing(TABLE))["nftables"], {"counter": {"name": "x"}}]}),
+        json.dumps({"nftables": [*json.loads(listing(TABLE))["nftables"], {"rule": {"chain": "raw", "expr": []}}]}),
+        json.dumps({"nftables": list(reversed(json.loads(listing(TABLE))["nftables"]))}),
+        edited(4, elem=[1, 2]),
+        edited(4, elem=[{"elem": {"val": 1, "comment": "no value"}}]),
+    ],
+)
+def test_what_somebody_changed_by_hand_changes_the_digest(changed: str) -> None:
+    assert parse(changed).digest != fingerprint(TABLE).digest
+
+
+def test_notes_that_went_are_noticed_without_touching_the_rules() -> None:
+    found = parse(edited(4, elem=[{"elem": {"val": 256, "comment": "ipv4/ip_forward=1"}}]))
+    assert found.notes == (("ipv4/ip_forward", "1"),)
+    assert found != fingerprint(TABLE)
+    assert found.digest == fingerprint(TABLE).digest
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"nftables": [{}]}', '{"nftables": [{"rule": {}}]}', '{"nftables": 1}']
+)
+def test_what_is_no_listing_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse(text)
+
+
+def test_the_order_of_sets_and_notes_does_not_matter_but_that_of_rules_does() -> None:
+    turned = replace(TABLE, sets=TABLE.sets[::-1], notes=TABLE.notes[::-1])
+    assert fingerprint(turned) == fingerprint(TABLE)
+    assert render(turned) == render(TABLE)
+    chain = replace(TABLE.chains[0], rules=TABLE.chains[0].rules[::-1])
+    assert fingerprint(replace(TABLE, chains=(chain, TABLE.chains[1]))) != fingerprint(TABLE)
+
+
+def test_equal_rules_at_two_places_have_two_marks() -> None:
+    chain = NftChain("raw", "", ("notrack", "notrack"))
+    marks = re.findall(r'"(mcnet:\w+)"', render(NftTable("mcnet", (), (chain,))))
+    assert len(set(marks)) == 2
+
+
+def test_the_script_replaces_the_table_in_one_transaction() -> None:
+    assert render(TABLE).startswith("table inet mcnet\ndelete table inet mcnet\ntable inet mcnet {\n")
+    assert "flags interval" in render(TABLE)
+    assert "elements" not in render(NftTable("mcnet", (NftSet("empty", "ipv4_addr"),), ()))
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.text()), max_size=4, unique_by=lambda note: note[0]))
+def test_any_note_survives_in_comments_of_128_bytes(notes: list[tuple[str, str]]) -> None:
+    table = NftTable("mcnet", (), (), tuple(notes))
+    pairs = re.findall(r'(0x[0-9a-f]+) comment "([^"]*)"', render(table))
+    assert all(len(comment.encode()) <= 128 and comment.isascii() for _, comment in pairs)
+    elements = [{"elem": {"val": int(number, 16), "comment": comment}} for number, comment in reversed(pairs)]
+    objects = [{"table": {"name": "mcnet"}}, {"set": {"name": "notes", "type": "mark", "elem": elements}}]
+    assert parse(json.dumps({"nftables": objects})) == fingerprint(table)
+
+
+NETWORKS = st.one_of(
+    st.builds(
+        lambda base, length: IPv4Network((base, length), strict=False), st.integers(0, 2**32 - 1), st.integers(0, 32)
+    )
+)
+
+
+@given(st.lists(NETWORKS, max_size=6))
+def test_prefixes_and_ranges_of_the_same_addresses_are_equal(networks: list[IPv4Network]) -> None:
+    prefixes = [str(network) for network in networks]
+    ranges = [f"{network[0]}-{network[-1]}" for network in networks]
+    values = [{"prefix": {"addr": str(network[0]), "len": network.prefixlen}} for network in networks]
+    merged = canonical("ipv4_addr", ("interval",), prefixes)
+    assert merged == canonical("ipv4_addr", ("interval",), ranges) == canonical("ipv4_addr", ("interval",), values)
+    assert canonical("ipv4_addr", ("interval",), merged) == merged
+    for one, other in pairwise(merged):
+        assert last(one) + 1 < first(other)
+
+
+def first(text: str) -> int:
+    return int(IPv4Network(text.partition("-")[0])[0])
+
+
+def last(text: str) -> int:
+    return int(IPv4Network(text.rpartition("-")[2])[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "theirs"),
+    [
+        ("inet_service", "80", 80),
+        ("inet_proto", "tcp", 6),
+        ("inet_proto", "udp", "udp"),
+        ("mark", "0x10", 16),
+        ("ifname", '"mcnet-vx"', "mcnet-vx"),
+        ("ether_addr", "02:AB:00:00:00:01", "02:ab:00:00:00:01"),
+        ("ipv6_addr", "FD00:0::1", "fd00::1"),
+        ("inet_service", "80-90", {"range": [80, 90]}),
+        ("ipv4_addr . inet_service", "10.0.0.1 . 80", {"concat": ["10.0.0.1", 80]}),
+        ("ipv4_addr . inet_service", "10.0.0.1/32 . 80-81", {"concat": ["10.0.0.1", {"range": [80, 81]}]}),
+        ("ipv4_addr", "10.0.0.1", {"elem": {"val": "10.0.0.1", "counter": {"packets": 1}}}),
+    ],
+)
+def test_one_text_for_both_ways_to_write_an_element(kind: str, ours: object, theirs: object) -> None:
+    assert canonical(kind, (), [ours]) == canonical(kind, (), [theirs])
+
+
+def test_both_families_merge() -> None:
+    halves = [str(half) for half in IPv6Network("fd00::/64").subnets()]
+    assert canonical("ipv6_addr", ("interval",), halves) == canonical("ipv6_addr", ("interval",), ["fd00::/64"])
+
+
+@pytest.mark.parametrize(
+    ("hook", "number"),
+    [("priority raw", -300), ("priority srcnat - 10", 90), ("priority dstnat + 5", -95), ("priority -7", -7)],
+)
+def test_priorities_by_name_and_number(hook: str, number: int) -> None:
+    table = NftTable("mcnet", (), (NftChain("c", f"type filter hook prerouting {hook}", ()),))
+    chain = {"name": "c", "type": "filter", "hook": "prerouting", "prio": number, "policy": "accept"}
+    assert parse(json.dumps({"nftables": [{"table": {"name": "mcnet"}}, {"chain": chain}]})) == fingerprint(table)
