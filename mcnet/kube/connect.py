@@ -120,9 +120,10 @@ def _merged(kubeconfig: Path | None) -> dict[str, Any]:
             content = yaml.safe_load(path.read_text()) or {}
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise UsageError(f"the kubeconfig {path} is not readable: {error}") from error
-        if not isinstance(content, dict):
-            raise UsageError(f"the kubeconfig {path} is not a kubeconfig")
-        merged["contexts"] += content.get("contexts") or []
+        found = (content.get("contexts") or []) if isinstance(content, dict) else None
+        if not isinstance(found, list):
+            raise UsageError(f"the file {path} is not a kubeconfig")
+        merged["contexts"] += found
         merged.setdefault("current-context", content.get("current-context"))
     return merged
 

@@ -57,9 +57,9 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line: time, level, component, message and the context's keys."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {key: _plain(value) for key, value in _context(record).items()}
-        line |= {"time": _time(record), "level": record.levelname, "component": _name(record)}
+        line: dict[str, object] = {"time": _time(record), "level": record.levelname, "component": _name(record)}
         line["message"] = record.getMessage()
+        line |= {key: _plain(value) for key, value in _context(record).items() if key not in line}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -1,0 +1,168 @@
+"""Stores through everything that an API server may do to a watch."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from mcnet.kube.kinds import CONFIG_MAP
+from mcnet.kube.store import Store
+from mcnet.kube.transport import Request
+from mcnet.model.errors import ApiError, ForbiddenError, UnreachableError
+from tests.fakes.api import FakeServer
+from tests.fakes.eventually import eventually
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcnet.kube.store.BACKOFF_FIRST", 0.01)
+
+
+def config_map(name: str, namespace: str = "n", **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
+
+
+def is_watch(request: Request) -> bool:
+    return "watch" in (request.query or {})
+
+
+def lists(server: FakeServer) -> int:
+    return sum(1 for request in server.requests if not is_watch(request))
+
+
+@asynccontextmanager
+async def running(server: FakeServer, **arguments: Any) -> AsyncIterator[tuple[Store, list[tuple[bool, bool]]]]:
+    """A running store, and what was seen at each call of on_change."""
+    seen: list[tuple[bool, bool]] = []
+    store = Store(
+        server.api(), CONFIG_MAP, on_change=lambda: seen.append((store.synced, store.reachable)), **arguments
+    )
+    task = asyncio.create_task(store.run())
+    try:
+        yield store, seen
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def names(store: Store) -> list[str]:
+    return [obj["metadata"]["name"] for obj in store.objects]
+
+
+async def test_changes_arrive() -> None:
+    server = FakeServer()
+    server.add(config_map("b"), config_map("a"), config_map("x", "elsewhere"))
+    async with running(server, namespace="n") as (store, seen):
+        await eventually(lambda: names(store) == ["a", "b"])
+        assert seen == [(True, True)]
+        server.add(config_map("c"))
+        server.remove(CONFIG_MAP, "a", "n")
+        await eventually(lambda: names(store) == ["b", "c"])
+        server.add(config_map("b", k="v"))
+        await eventually(lambda: (store.get("b") or {})["data"] == {"k": "v"})
+    assert lists(server) == 1
+
+
+async def test_of_all_namespaces() -> None:
+    server = FakeServer()
+    server.add(config_map("same", "one"), config_map("same", "two"))
+    async with running(server) as (store, _):
+        await eventually(lambda: len(store.objects) == 2)
+        assert store.get("same", "two") is not None
+        assert store.get("same") is None
+
+
+async def test_a_watch_that_ends_goes_on_without_a_list() -> None:
+    server = FakeServer()
+    async with running(server, namespace="n") as (store, seen):
+        await eventually(lambda: store.synced)
+        server.break_watches()
+        server.add(config_map("a"))
+        await eventually(lambda: names(store) == ["a"])
+    assert lists(server) == 1
+    assert (True, False) not in seen
+
+
+async def test_the_server_goes_and_comes_back() -> None:
+    server = FakeServer()
+    server.add(config_map("a"), config_map("b"))
+    async with running(server, namespace="n") as (store, seen):
+        await eventually(lambda: store.synced)
+        server.go_down(UnreachableError("gone"))
+        await eventually(lambda: not store.reachable)
+        assert (names(store), store.synced, store.error) == (["a", "b"], True, "gone")
+        server.remove(CONFIG_MAP, "a", "n")
+        server.come_up()
+        await eventually(lambda: names(store) == ["b"])
+        assert (store.reachable, store.error) == (True, "")
+        assert seen[-2:] == [(True, False), (True, True)]
+
+
+async def test_it_starts_without_a_server() -> None:
+    server = FakeServer()
+    server.go_down(ForbiddenError("not allowed", status=403))
+    async with running(server, namespace="n") as (store, seen):
+        await eventually(lambda: store.error == "not allowed")
+        assert (store.synced, store.reachable) == (False, False)
+        await eventually(lambda: store.reconnects > 2)
+        assert seen == [(False, False)]
+        server.come_up()
+        await eventually(lambda: store.synced)
+
+
+@pytest.mark.parametrize("as_event", [True, False])
+async def test_too_old_a_version_means_a_new_list(as_event: bool) -> None:
+    server = FakeServer()
+    original = server.stream
+    refused = []
+
+    async def stream(request: Request) -> AsyncIterator[bytes]:
+        if not refused:
+            refused.append(request)
+            server.add(config_map("missed"))
+            if not as_event:
+                raise ApiError("too old", status=410)
+            yield json.dumps({"type": "ERROR", "object": {"code": 410, "message": "too old"}}).encode()
+        async for line in original(request):
+            yield line
+
+    server.stream = stream  # type: ignore[method-assign]
+    async with running(server, namespace="n") as (store, seen):
+        await eventually(lambda: names(store) == ["missed"])
+        await asyncio.sleep(0)
+    assert lists(server) == 2
+    assert (True, False) not in seen  # nothing is wrong with the server
+
+
+async def test_bookmarks_move_the_version_on() -> None:
+    server = FakeServer()
+    original = server.stream
+    asked = []
+
+    async def stream(request: Request) -> AsyncIterator[bytes]:
+        asked.append(request.query["resourceVersion"])  # type: ignore[index]
+        if len(asked) == 1:
+            bookmark = {"metadata": {"resourceVersion": "77"}}
+            yield json.dumps({"type": "BOOKMARK", "object": bookmark}).encode()
+            return
+        async for line in original(request):
+            yield line
+
+    server.stream = stream  # type: ignore[method-assign]
+    async with running(server, namespace="n") as (store, _):
+        await eventually(lambda: len(asked) == 2)
+        assert store.objects == []
+    assert asked[1] == "77"
+
+
+async def test_a_faulty_event_is_a_failure_of_the_server() -> None:
+    server = FakeServer()
+    failure = server.fail(is_watch, ApiError("internal error", status=500))
+    async with running(server, namespace="n") as (store, seen):
+        await eventually(lambda: failure.hits == 1 and store.reachable)
+    assert (True, False) in seen
+    assert lists(server) == 2
