@@ -91,17 +91,14 @@ class Workload:
         """The pod on the node `node`."""
         return next(pod for pod in self.pods if pod.node == node)
 
+    def command(self, pod: WebPod, *argv: str) -> list[str]:
+        """The kubectl command that runs a program inside of `pod`, from the host, as a user would."""
+        target = [f"--kubeconfig={self._lab.kubeconfig}", f"--context={self.cluster}", "-n", "default"]
+        return [self._kubectl, *target, "exec", "-i", pod.name, "--", *argv]
+
     async def run(self, pod: WebPod, *argv: str, stdin: str = "") -> Completed:
         """Run a program inside of `pod` to its end."""
-        command = [
-            self._kubectl,
-            f"--kubeconfig={self._lab.kubeconfig}",
-            f"--context={self.cluster}",
-            "-n",
-            "default",
-        ]
-        # From the host, as a user would; the API server's address is reachable from there.
-        return await call([*command, "exec", "-i", pod.name, "--", *argv], mark=self._lab.store.mark, stdin=stdin)
+        return await call(self.command(pod, *argv), mark=self._lab.store.mark, stdin=stdin)
 
     async def fetch(self, pod: WebPod, url: str, timeout: float = 5.0) -> Seen:
         """Fetch `url` from inside of `pod`. Raises McnetError if that fails."""

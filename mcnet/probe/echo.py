@@ -8,6 +8,7 @@ import asyncio
 import json
 import socket
 import sys
+from typing import cast
 
 PORT = 8080
 REQUEST_TIMEOUT = 10.0
@@ -52,8 +53,7 @@ class UdpEcho(asyncio.DatagramProtocol):
     """Sends each datagram back."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._transport.sendto(data, addr)

@@ -1,0 +1,162 @@
+"""A lab with mcnet on it, for the end-to-end tests: joined by the real command line, looked at from inside."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from mcnet.kube.api import Api
+from mcnet.kube.connect import from_kubeconfig
+from mcnet.kube.kinds import POD
+from mcnet.lab.lab import Lab
+from mcnet.lab.processes import Completed
+from mcnet.lab.workload import WebPod, Workload
+
+CLUSTERS = ("east", "west")
+
+
+@dataclass
+class Clusterset:
+    """The lab, the image that its nodes have, and the web servers per cluster."""
+
+    lab: Lab
+    image: str
+    directory: Path
+    loads: dict[str, Workload] = field(default_factory=dict)
+
+    async def mcnet(self, *argv: str, status: int = 0) -> str:
+        """Run `mcnet ARGV`; returns what it printed on both streams. Asserts the exit status."""
+        environment = os.environ | {"KUBECONFIG": str(self.lab.kubeconfig), "MCNET_IMAGE": self.image}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mcnet.cli", *argv,
+            cwd=self.directory, env=environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output = (await process.communicate())[0].decode()
+        assert process.returncode == status, f"mcnet {' '.join(argv)} ended with {process.returncode}:\n{output}"
+        return output
+
+    async def api(self, cluster: str) -> Api:
+        return await from_kubeconfig(context=cluster, kubeconfig=self.lab.kubeconfig)
+
+    async def node(self, place: str, *argv: str) -> Completed:
+        """Run a program on a node (`east/n1`)."""
+        return await self.lab.exec(place, *argv)
+
+    async def deploy_web(self) -> None:
+        for cluster in CLUSTERS:
+            self.loads[cluster] = await Workload.deploy(self.lab, cluster, self.image)
+
+    def pod(self, node: str) -> WebPod:
+        """The web server pod on the node `east-n1`."""
+        return self.loads[node.partition("-")[0]].on(node)
+
+    async def delete_daemons(self, *components: str) -> None:
+        """Delete the daemons' pods in both clusters, without grace, and wait until others have taken their place."""
+        for cluster in CLUSTERS:
+            async with await self.api(cluster) as api:
+                labels = f"app.kubernetes.io/name=mcnet,app.kubernetes.io/component in ({','.join(components)})"
+                old = {pod["metadata"]["uid"] for pod in await api.list(POD, "mcnet-system", labels=labels)}
+                assert old
+                for pod in await api.list(POD, "mcnet-system", labels=labels):
+                    await api.delete(POD, pod["metadata"]["name"], "mcnet-system")
+
+                async def replaced(api: Api = api, labels: str = labels, old: set[str] = old) -> bool:
+                    pods = await api.list(POD, "mcnet-system", labels=labels)
+                    new = [pod for pod in pods if pod["metadata"]["uid"] not in old]
+                    return len(pods) == len(new) == len(old) and all(map(is_ready, new))
+
+                await eventually(replaced, 90, f"daemons of {cluster} are back")
+
+    async def connections(self) -> list[dict[str, Any]]:
+        """`mcnet show connections -o json`, whatever its exit status."""
+        environment = os.environ | {"KUBECONFIG": str(self.lab.kubeconfig)}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mcnet.cli", "show", "connections", "-o", "json",
+            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        found: list[dict[str, Any]] = json.loads((await process.communicate())[0])
+        return found
+
+    @asynccontextmanager
+    async def pinging(self, source: WebPod, target: WebPod, interval: float = 0.1) -> AsyncIterator["Pings"]:
+        """Ping from pod to pod while the block runs."""
+        pings = Pings(interval)
+        task = asyncio.create_task(self._ping(source, target, interval, pings))
+        await eventually(pings.begun, 20, "the first ping is answered")
+        try:
+            yield pings
+        finally:
+            pings.stop.set()
+            await task
+
+    async def _ping(self, source: WebPod, target: WebPod, interval: float, pings: "Pings") -> None:
+        load = self.loads[source.cluster]
+        command = load.command(source, "ping", "-D", "-n", "-i", str(interval), "-W", "1", target.address)
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        stop = asyncio.create_task(pings.stop.wait())
+        while not stop.done():
+            line = asyncio.create_task(process.stdout.readline())
+            await asyncio.wait({line, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if line.done() and (answered := re.match(r"\[(\d+\.\d+)\].*icmp_seq=(\d+) ttl", line.result().decode())):
+                pings.answers[int(answered[2])] = float(answered[1])
+            line.cancel()
+        process.terminate()
+        await process.wait()
+
+
+@dataclass
+class Pings:
+    """Answers of a running ping: time (seconds since the epoch) by sequence number."""
+
+    interval: float
+    answers: dict[int, float] = field(default_factory=dict)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def begun(self) -> bool:
+        return bool(self.answers)
+
+    @property
+    def lost(self) -> int:
+        """How many between the first and the last answer were not answered."""
+        return max(self.answers) - min(self.answers) + 1 - len(self.answers)
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds between two successive answers, at most."""
+        times = sorted(self.answers.values())
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
+
+    async def answered_since(self, moment: float) -> bool:
+        return any(time > moment for time in self.answers.values())
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in pod.get("status", {}).get("conditions", [])
+    )
+
+
+async def eventually(condition: Any, seconds: float, what: str) -> None:
+    """Wait until the coroutine function `condition` returns true; its exceptions count as not yet."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    last: BaseException | None = None
+    while loop.time() < end:
+        try:
+            if await condition():
+                return
+            last = None
+        except Exception as error:  # the world is not yet as awaited
+            last = error
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"not within {seconds} s: {what}" + (f" ({last})" if last else ""))

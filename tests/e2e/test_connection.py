@@ -1,0 +1,125 @@
+"""Two clusters joined: who reaches whom, who is seen, and what traffic survives."""
+
+import time
+
+import pytest
+
+from mcnet.kube.kinds import POD
+from mcnet.lab.demo import show_traffic
+from mcnet.lab.impair import Impairment
+from mcnet.lab.workload import WebPod, Workload
+from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SIZES = """
+import socket, sys, urllib.request
+address, port = sys.argv[1], 8080
+host = f"[{address}]" if ":" in address else address
+print(len(urllib.request.urlopen(f"http://{host}:{port}/bytes/1000000", timeout=10).read()))
+s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+datagram = bytes(range(256)) * 31 + bytes(64)
+for _ in range(5):
+    s.sendto(datagram, (address, port))
+    try:
+        print(len(datagram), s.recv(65535) == datagram)
+        break
+    except TimeoutError:
+        continue
+"""
+
+
+async def test_every_pod_reaches_every_pod_and_service_and_is_seen_as_it_should(clusterset: Clusterset) -> None:
+    said: list[str] = []
+    await show_traffic(clusterset.lab, CLUSTERS, clusterset.image, said.append)
+    assert sum(line.endswith("✓") for line in said) == 2 * (2 * 2 + 2)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("west-n2", "east-n2"), ("east-n2", "west-n2"), ("east-n1", "west-n1")]
+)
+async def test_large_transfers(clusterset: Clusterset, source: str, target: str) -> None:
+    done = await _run(clusterset, source, "python3", "-c", SIZES, clusterset.pod(target).address)
+    assert done == "1000000\n8000 True\n"
+
+
+async def test_nobody_but_pods_and_services_can_be_reached_through_a_gateway(clusterset: Clusterset) -> None:
+    # East's nodes are no part of the clusterset: a packet for them must not come out of a cable.
+    node_address = (await clusterset.node("east/n2", "hostname", "-I")).output.split()[0]
+    await clusterset.node("west/n1", "ip", "route", "add", node_address, "via", "245.107.219.32", "dev", "mcnet-cv")
+    try:
+        done = await clusterset.node("west/n1", "ping", "-c", "2", "-W", "1", node_address)
+        assert done.status == 1, done.output
+    finally:
+        await clusterset.node("west/n1", "ip", "route", "del", node_address)
+
+
+async def test_killed_daemons_cost_no_packet(clusterset: Clusterset) -> None:
+    async with clusterset.pinging(clusterset.pod("west-n2"), clusterset.pod("east-n2")) as pings:
+        await clusterset.delete_daemons("gateway", "route-agent", "discovery")
+        since = time.time()
+        await eventually(lambda: pings.answered_since(since + 3), 20, "pings go on after the daemons are back")
+    assert pings.lost == 0, f"{pings.lost} of {max(pings.answers)} lost, longest gap {pings.longest_gap:.1f} s"
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("east-n2", "west-n2"), ("west-n1", "east-n1"), ("east-n1", "west-n1")]
+)
+async def test_traffic_moves_when_the_first_gateways_link_is_cut(
+    clusterset: Clusterset, source: str, target: str
+) -> None:
+    lab = clusterset.lab
+    async with clusterset.pinging(clusterset.pod(source), clusterset.pod(target)) as pings:
+        await lab.impair("west-n1", "wan", Impairment(cut=True))
+        try:
+            since = time.time()
+            await eventually(lambda: pings.answered_since(since + 6), 30, "pings are answered over the other gateway")
+        finally:
+            await lab.impair("west-n1", "wan", Impairment())
+        assert 0.5 < pings.longest_gap < 10, f"longest gap {pings.longest_gap:.1f} s"
+        await eventually(lambda: _all_connected(clusterset), 30, "all cables are connected again")
+        since = time.time()
+        await eventually(lambda: pings.answered_since(since + 2), 20, "pings go on after the link is back")
+    assert pings.longest_gap < 10, f"longest gap {pings.longest_gap:.1f} s"
+
+
+async def test_the_broker_may_be_away(clusterset: Clusterset) -> None:
+    lab = clusterset.lab
+    async with clusterset.pinging(clusterset.pod("west-n2"), clusterset.pod("east-n2")) as pings:
+        await lab.stop("east-cp", "kube-apiserver")
+        try:
+            # East's own daemons can't list without their API server; what the kernel holds must carry on.
+            async with await clusterset.api("west") as api:
+                for pod in await api.list(POD, "mcnet-system"):
+                    await api.delete(POD, pod["metadata"]["name"], "mcnet-system")
+
+                async def back() -> bool:
+                    pods = await api.list(POD, "mcnet-system")
+                    return len(pods) >= 5 and all(map(is_ready, pods))
+
+                await eventually(back, 60, "west's daemons are ready without the broker")
+            since = time.time()
+            await eventually(lambda: pings.answered_since(since + 2), 20, "pings go on without the broker")
+        finally:
+            await lab.start("east-cp", "kube-apiserver")
+        await eventually(lambda: _all_connected(clusterset), 30, "all is connected again")
+    assert pings.lost == 0, f"{pings.lost} lost, longest gap {pings.longest_gap:.1f} s"
+
+
+async def test_a_second_join_changes_nothing(clusterset: Clusterset) -> None:
+    said = await clusterset.mcnet("join", "broker-info.mcnet", "--context", "east", "--broker-context", "east")
+    assert "Nothing had to be changed" in said
+
+
+async def _all_connected(clusterset: Clusterset) -> bool:
+    cables = await clusterset.connections()
+    return len(cables) == 4 and all(cable["state"] == "connected" for cable in cables)
+
+
+async def _run(clusterset: Clusterset, node: str, *argv: str) -> str:
+    pod: WebPod = clusterset.pod(node)
+    load: Workload = clusterset.loads[pod.cluster]
+    done = await load.run(pod, *argv)
+    assert done.status == 0, done.errors
+    return done.output
