@@ -25,7 +25,7 @@ COMMANDS: Final = (
     Command("leave", "mcnet.cli.leave", "Take a cluster out of the clusterset, without a trace.", SETUP),
     Command("show", "mcnet.cli.show", "Show connections, endpoints and gateways, and what is wrong.", LOOK),
     Command("version", "mcnet.cli.version", "Print the version of this command.", LOOK),
-    Command("completion", "mcnet.cli.completion", "Print the completion script for a shell.", LOOK),
+    Command("completion", "mcnet.cli.completion_command", "Print the completion script for a shell.", LOOK),
     Command("lab", "mcnet.cli.lab", "Real clusters on this machine, to try mcnet and to test it.", LAB),
 )
 

@@ -20,7 +20,7 @@ def deploy_broker(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the broker's address; - for stdout.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write how to find it; - for stdout.")
     ] = INFO_FILE,
     default_cable_driver: Annotated[
         str, typer.Option(metavar="DRIVER", help="Cable driver of the clusterset: vxlan.")

@@ -12,6 +12,8 @@ from mcnet.model.errors import ExitCode, McnetError
 
 DEBUG = "--debug"
 NO_COLOR = "--no-color"
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,21 +58,20 @@ def _report(error: BaseException, debug: bool) -> int:
         case McnetError():
             terminal.error(error.message, error.hint)
             return error.exit_code
-        case SystemExit():
-            return error.code if isinstance(error.code, int) else ExitCode.WRONG
         case KeyboardInterrupt():
             terminal.error("interrupted")
-            return 130
-        case BrokenPipeError():
-            return ExitCode.WRONG
+            return INTERRUPTED
         case BaseExceptionGroup():
             return _report(error.exceptions[0], debug)
+        case SystemExit(code=int() as code):
+            return code
     status = terminal.usage_status(error)
-    if status is not None:
-        return status
-    hint = "" if debug else f"the trace: the same command with {DEBUG}"
-    terminal.error(f"mcnet itself failed: {type(error).__name__}: {error}", hint)
-    return ExitCode.WRONG
+    if status is None:
+        status = ExitCode.WRONG
+        hint = "" if debug else f"the trace: the same command with {DEBUG}"
+        if not isinstance(error, BrokenPipeError):
+            terminal.error(f"mcnet itself failed: {type(error).__name__}: {error}", hint)
+    return status
 
 
 def _without(words: list[str], flag: str) -> tuple[list[str], bool]:

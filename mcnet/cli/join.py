@@ -24,6 +24,7 @@ TOKEN_VARIABLE = "MCNET_TOKEN"
 @app.command()
 def join(
     broker_info: Annotated[Path, typer.Argument(metavar="BROKER-INFO", help="broker-info.mcnet of deploy-broker.")],
+    *,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
     cluster_id: Annotated[
@@ -50,7 +51,9 @@ def join(
     toleration: Annotated[
         list[str] | None, typer.Option(metavar="KEY[=VALUE][:EFFECT]", help="Toleration of discovery.")
     ] = None,
-    pod_cidr: Annotated[list[str] | None, typer.Option(metavar="CIDR", help="Pod networks, if not found out.")] = None,
+    pod_cidr: Annotated[
+        list[str] | None, typer.Option(metavar="CIDR", help="Pod networks, if not found out.")
+    ] = None,
     service_cidr: Annotated[
         list[str] | None, typer.Option(metavar="CIDR", help="Service networks, if not found out.")
     ] = None,
@@ -170,7 +173,8 @@ def _read_token(token: str, file: str) -> "JoinToken | None":
     try:
         return decode(text)
     except DecodeError as error:
-        raise UsageError(f"the join token is not usable: {error.why}", "mcnet token create CLUSTER makes one") from error
+        hint = "mcnet token create CLUSTER makes one"
+        raise UsageError(f"the join token is not usable: it {error.why}", hint) from error
 
 
 def _read_file(file: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,7 +11,7 @@ import typer
 Result = TypeVar("Result")
 
 
-class Output(str, Enum):
+class Output(StrEnum):
     """Forms of an answer."""
 
     TABLE = "table"

@@ -144,5 +144,3 @@ async def _established(api: Api, names: list[str]) -> None:
 def _is_established(crd: JsonObject | None) -> bool:
     conditions = ((crd or {}).get("status") or {}).get("conditions") or []
     return any(found["type"] == "Established" and found["status"] == "True" for found in conditions)
-
-

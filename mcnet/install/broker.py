@@ -38,9 +38,7 @@ class Deployed:
     applied: list[Applied]
 
 
-async def deploy_broker(
-    api: Api, *, default_driver: str = "vxlan", server: str = "", progress: Progress
-) -> Deployed:
+async def deploy_broker(api: Api, *, default_driver: str = "vxlan", server: str = "", progress: Progress) -> Deployed:
     """Makes `api`'s cluster the broker, or completes it; a second run changes nothing.
 
     `server` is the URL that members reach the API server by, "" for the one of the context. Raises McnetError
@@ -55,9 +53,7 @@ async def deploy_broker(
     await rights.require(api, rights.broker_rights(BROKER_NAMESPACE), "deploy-broker")
     progress.done(f"{where} runs Kubernetes {version}")
 
-    values = BrokerValues(
-        default_driver=default_driver, protocol_version=PROTOCOL_VERSION, version=__version__
-    )
+    values = BrokerValues(default_driver=default_driver, protocol_version=PROTOCOL_VERSION, version=__version__)
     objects = sort_objects(render("crds") + render("broker", values))
     applied = await apply_all(api, objects, told=lambda name: progress.doing(f"Applying {name}"))
     progress.done(f"Namespace, kinds, roles and admission policy: {summary(applied)}")

@@ -44,9 +44,7 @@ async def discover(api: Api) -> ClusterFacts:
         version=version.result(),
         distribution=discovered.distribution(version.result(), nodes.result()),
         cni=cni,
-        kube_proxy_mode=discovered.kube_proxy_mode(
-            texts.result().get("kube-proxy"), cni, has_kube_proxy=has_proxy
-        ),
+        kube_proxy_mode=discovered.kube_proxy_mode(texts.result().get("kube-proxy"), cni, has_kube_proxy=has_proxy),
         pod_prefixes=configured or discovered.pod_prefixes(nodes=nodes.result()),
         pods_from_nodes=not configured,
         service_prefixes=discovered.service_prefixes(

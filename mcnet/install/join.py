@@ -66,7 +66,8 @@ async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
     for secret, there in ((IDENTITY_SECRET, await public_identity(api)), (BROKER_SECRET, not access.fresh)):
         applied.append(Applied("Secret", secret, Outcome.UNCHANGED if there else Outcome.CREATED))
     missing = set(plan.gateways) - set(gateway_choice.labelled_gateways(plan.facts.nodes))
-    applied += [Applied("Node", node, Outcome.CHANGED, (f"metadata.labels.{GATEWAY_LABEL}",)) for node in sorted(missing)]
+    field = f"metadata.labels.{GATEWAY_LABEL}"
+    applied += [Applied("Node", node, Outcome.CHANGED, (field,)) for node in sorted(missing)]
     here = Outcome.UNCHANGED if plan.registered else Outcome.CREATED
     return [*applied, Applied("Cluster", f"{plan.cluster} (at the broker)", here)]
 
@@ -84,9 +85,7 @@ async def _keep_identity(api: Api, changes: list[Applied]) -> identity_codec.Pri
     return private
 
 
-async def _open_account(
-    api: Api, access: Access, plan: JoinPlan, changes: list[Applied], progress: Progress
-) -> None:
+async def _open_account(api: Api, access: Access, plan: JoinPlan, changes: list[Applied], progress: Progress) -> None:
     """Keeps the credential in the cluster, and only then spends the join token: nothing is lost in between."""
     assert access.credential is not None
     if access.fresh:
@@ -142,9 +141,7 @@ async def _connect(api: Api, access: Access, plan: JoinPlan, progress: Progress)
         progress.warn(f"{', '.join(sorted(silent))} has no gateway at the moment")
     if not others:
         return ()
-    return await await_connection(
-        api, timeout=plan.request.timeout, progress=progress, others=tuple(sorted(others))
-    )
+    return await await_connection(api, timeout=plan.request.timeout, progress=progress, others=tuple(sorted(others)))
 
 
 def _account_text(access: Access) -> str:

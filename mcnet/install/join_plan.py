@@ -104,7 +104,7 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
     versions.require(facts.version, versions.MEMBER_MINIMUM, f"the cluster {api.context or api.server}")
     progress.done(describe(facts))
     if facts.pods_from_nodes and not request.pod_prefixes and facts.pod_prefixes:
-        progress.warn("the pod CIDRs are those of today's nodes; if the cluster's range is larger, give it: --pod-cidr")
+        progress.warn("the pod CIDRs are those of today's nodes; is the cluster's range larger? --pod-cidr")
     progress.doing("Reading the clusterset at the broker")
     unreadable: list[str] = []
     listed = await access.reader.list(kinds.CLUSTER, access.info.namespace)
@@ -186,7 +186,7 @@ async def open_access(api: Api, request: JoinRequest) -> Access:
         return await broker_access.by_admin(request.info, found_admin)
     raise UsageError(
         f"joining takes a token, since no context of the kubeconfig leads to the broker {request.info.server}",
-        f"ask the broker's admin for: mcnet token create {cluster}, and give it with --token, or name --broker-context",
+        f"ask the broker's admin for one (mcnet token create {cluster}) and give it with --token-file",
     )
 
 
@@ -200,7 +200,8 @@ def choose_id(request: JoinRequest, member: Member | None, context: str) -> Clus
         return request.token.cluster
     derived = derive_cluster_id(context)
     if not derived:
-        raise UsageError(f"no cluster ID can be made of the context name {context!r}", "choose one: --cluster-id west")
+        why = f"no cluster ID can be made of the context name {context!r}"
+        raise UsageError(why, "choose one: --cluster-id west")
     return parse_cluster_id(derived)
 
 

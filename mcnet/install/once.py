@@ -3,23 +3,18 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from mcnet.install.rollout import pod_problem
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import JsonObject
 from mcnet.model.errors import ApiError, McnetError, UnreachableError
+from mcnet.plan.pods import hopeless_reason, pod_problem
 from mcnet.render.engine import render
 from mcnet.render.values import NodePodValues
 
 AT_ONCE: Final = 20
 """Pods at a time: so that hundreds of nodes don't swamp an API server."""
-HOPELESS: Final = (
-    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
-    "CreateContainerError", "RunContainerError",
-)  # fmt: skip
-"""Reasons of a waiting container that waiting does not cure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +83,6 @@ async def _remove(api: Api, values: NodePodValues) -> None:
             f"the pod {values.namespace}/{values.name} could not be removed: {error.message}",
             f"kubectl -n {values.namespace} delete pod {values.name}",
         ) from error
-
-
-def hopeless_reason(pod: JsonObject) -> str:
-    """Why the pod's container will never start; "" if it may."""
-    statuses: list[dict[str, Any]] = (pod.get("status") or {}).get("containerStatuses") or []
-    for container in statuses:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in HOPELESS:
-            return str(waiting["reason"])
-    return ""
 
 
 def _is_over(pod: JsonObject | None) -> bool:

@@ -70,7 +70,7 @@ async def probe(api: Api, request: ProbeRequest, progress: Progress) -> tuple[Fi
         await asyncio.shield(_remove(api, namespace, progress))
     findings = judge_probes(request, outcomes)
     if not any(finding.stops for finding in findings):
-        progress.done(f"Preflight: {request.node} has what it takes, and the broker can be reached from inside")
+        progress.done(f"Preflight: {request.node} has all it takes, and the broker can be reached from inside")
     return findings
 
 
@@ -80,8 +80,9 @@ def judge_probes(request: ProbeRequest, outcomes: list[Outcome]) -> tuple[Findin
     findings = [*_findings(on_node, f"node {request.node}: ", _pod_hint(request))]
     if on_node.reason:  # the same image problem twice tells nothing more
         return tuple(findings)
-    hint = f"open the way to {request.info.server}, or deploy-broker with a --server URL that pods can reach"
-    findings += _findings(inside, f"the broker {request.info.server} can't be reached from inside the cluster: ", hint)
+    server = request.info.server
+    hint = f"open the way to {server}, or deploy-broker with a --server URL that pods can reach"
+    findings += _findings(inside, f"the broker {server} can't be reached from inside the cluster: ", hint)
     return tuple(findings)
 
 
@@ -114,9 +115,7 @@ def _broker_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
     return _pod(request, namespace, "broker", (request.info.server, ca), node="")
 
 
-def _pod(
-    request: ProbeRequest, namespace: str, look: str, arguments: tuple[str, ...], *, node: str
-) -> NodePodValues:
+def _pod(request: ProbeRequest, namespace: str, look: str, arguments: tuple[str, ...], *, node: str) -> NodePodValues:
     return NodePodValues(
         name=f"mcnet-preflight-{look}",
         node=node,

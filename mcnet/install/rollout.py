@@ -14,6 +14,7 @@ from mcnet.kube.kinds import JsonObject, Kind
 from mcnet.model.errors import McnetError
 from mcnet.model.gateway import CableState, Gateway
 from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.plan.pods import is_rolled_out, pod_problem, progress_of
 
 CONNECTION_INTERVAL = 0.5
 """Seconds between two looks at the gateways' reports while the first connection is awaited."""
@@ -43,9 +44,7 @@ async def await_rollout(api: Api, *, gateways: int, timeout: float, progress: Pr
         states[name] = text
         progress.doing("Daemons: " + ", ".join(f"{one.removeprefix('mcnet-')} {at}" for one, at in states.items()))
 
-    wanted = [
-        Workload(one.kind, one.name, gateways) if one.name == "mcnet-gateway" else one for one in WORKLOADS
-    ]
+    wanted = [Workload(one.kind, one.name, gateways) if one.name == "mcnet-gateway" else one for one in WORKLOADS]
     try:
         async with asyncio.TaskGroup() as group:
             for workload in wanted:
@@ -64,9 +63,7 @@ async def await_connection(
     try:
         async with asyncio.timeout(timeout):
             while True:
-                gateways = decode_all(
-                    gateway_codec.decode, await api.list(kinds.GATEWAY, SYSTEM_NAMESPACE), []
-                )
+                gateways = decode_all(gateway_codec.decode, await api.list(kinds.GATEWAY, SYSTEM_NAMESPACE), [])
                 cables = [cable for gateway in gateways for cable in gateway.cables]
                 if any(cable.state is CableState.CONNECTED and cable.cluster in others for cable in cables):
                     return gateways
@@ -77,28 +74,6 @@ async def await_connection(
             f"no cable to {', '.join(others)} was connected within {timeout:g} s: {_state(gateways)}",
             f"mcnet show connections --context {api.context}" if api.context else "mcnet show connections",
         ) from error
-
-
-def is_rolled_out(obj: JsonObject | None, pods: int | None = None) -> bool:
-    """Whether all pods of the DaemonSet or Deployment are of the current version and ready."""
-    done, wanted = progress_of(obj)
-    return wanted is not None and done == wanted and (pods is None or wanted == pods)
-
-
-def progress_of(obj: JsonObject | None) -> tuple[int, int | None]:
-    """How many pods are of the current version and ready, and how many there should be; None: not known yet."""
-    if obj is None:
-        return 0, None
-    status = obj.get("status") or {}
-    if status.get("observedGeneration", 0) < obj["metadata"].get("generation", 1):
-        return 0, None
-    if obj["kind"] == kinds.DEPLOYMENT.kind:
-        wanted = int(obj["spec"].get("replicas", 1))
-        done = min(status.get("updatedReplicas", 0), status.get("readyReplicas", 0))
-        stale = status.get("replicas", 0) > status.get("updatedReplicas", 0)
-        return (done if not stale else min(done, wanted - 1)), wanted
-    wanted = int(status.get("desiredNumberScheduled", 0))
-    return min(status.get("updatedNumberScheduled", 0), status.get("numberReady", 0)), wanted
 
 
 async def _await_one(api: Api, workload: Workload, timeout: float, tell: Callable[[str, str], None]) -> None:
@@ -127,23 +102,6 @@ async def _why(api: Api, timeout: float) -> tuple[str, str]:
     )
 
 
-def pod_problem(pod: JsonObject) -> str:
-    """Why a pod is not ready, in a few words; "" if it is."""
-    status = pod.get("status") or {}
-    conditions = {found["type"]: found for found in status.get("conditions") or []}
-    if (conditions.get("Ready") or {}).get("status") == "True":
-        return ""
-    for container in status.get("containerStatuses") or []:
-        state = container.get("state") or {}
-        waiting = state.get("waiting") or state.get("terminated")
-        if waiting and waiting.get("reason") not in (None, "ContainerCreating"):
-            return ": ".join(part for part in (waiting["reason"], waiting.get("message", "")) if part)[:300]
-    scheduled = conditions.get("PodScheduled") or {}
-    if scheduled.get("status") == "False":
-        return f"not scheduled: {scheduled.get('message', '')}"[:300]
-    return "running, but not ready" if status.get("phase") == "Running" else str(status.get("phase", "Pending"))
-
-
 def _state(gateways: tuple[Gateway, ...]) -> str:
     cables = [cable for gateway in gateways for cable in gateway.cables]
     if not gateways:
@@ -152,4 +110,5 @@ def _state(gateways: tuple[Gateway, ...]) -> str:
         problems = [problem for gateway in gateways for problem in gateway.problems]
         return problems[0] if problems else "the gateways know no cable yet"
     worst = cables[0]
-    return f"{worst.gateway} of {worst.cluster} is {worst.state.value}" + (f" ({worst.reason})" if worst.reason else "")
+    why = f" ({worst.reason})" if worst.reason else ""
+    return f"{worst.gateway} of {worst.cluster} is {worst.state.value}{why}"

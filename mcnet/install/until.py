@@ -7,9 +7,7 @@ INTERVAL = 0.1
 """Seconds between two questions: an API server's caches follow within a few of these."""
 
 
-async def until(
-    condition: Callable[[], Awaitable[bool]], *, timeout: float, interval: float = INTERVAL
-) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, timeout: float, interval: float = INTERVAL) -> None:
     """Returns once `condition` holds. Raises TimeoutError."""
     async with asyncio.timeout(timeout):
         while True:

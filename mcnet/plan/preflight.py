@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mcnet.model.cluster import Cluster, ClusterId, Identity, cluster_number
 from mcnet.model.kernel import Network
-from mcnet.model.member import API_GROUP, Member
+from mcnet.model.member import API_GROUP, BROKER_NAMESPACE, Member
 
 NAT_MARK: Final = f"{API_GROUP}/nat"
 """Node label or annotation: the node is behind NAT, and of which kind ("symmetric", "eim")."""
@@ -84,7 +84,7 @@ def _identity(question: Question) -> Iterable[Finding]:
         yield Finding(
             f"the cluster ID {question.cluster} is taken by another cluster of this clusterset",
             "choose another one with --cluster-id; if that cluster is gone for good, the broker's admin removes it: "
-            f"kubectl -n mcnet-broker delete cluster.mcnet.dev,serviceaccount -l mcnet.dev/cluster={question.cluster}",
+            f"kubectl -n {BROKER_NAMESPACE} delete serviceaccount member-{question.cluster}",
         )
     for other in question.others:
         if cluster_number(other.id) == cluster_number(question.cluster):

@@ -87,7 +87,7 @@ def _is_in(folder: str, name: str) -> bool:
 def _mapping(values: Any) -> Mapping[str, Any]:
     if values is None:
         return {}
-    assert is_dataclass(values) and not isinstance(values, type)
+    assert is_dataclass(values)
     return {part.name: getattr(values, part.name) for part in fields(values)}
 
 

@@ -1,10 +1,9 @@
 """Rows of values as a table, JSON or YAML. What the rows say is the callers'."""
 
 import json
-import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
@@ -12,17 +11,27 @@ import yaml
 
 GAP: Final = 3
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
-COLORS: Final = {"connected": "32", "connecting": "33", "error": "31", "ready": "32", "not ready": "31"}
+COLORS: Final = {
+    "connected": "32",
+    "ready": "32",
+    "connecting": "33",
+    "unknown": "33",
+    "error": "31",
+    "not ready": "31",
+    "missing": "31",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: heading and the key of the row's value. `wide` columns are shown by `-o wide` only."""
+    """A column: heading and the key of the row's value. `wide` columns are shown by `-o wide` only; `form` makes
+    the text from row and key, where the value's own is not it."""
 
     heading: str
     key: str
     wide: bool = False
     colored: bool = False
+    form: Callable[[Mapping[str, Any], str], str] | None = None
 
 
 def write(
@@ -58,11 +67,16 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, color
 
 
 def _cell(row: Mapping[str, Any], column: Column, color: bool) -> str:
-    value = row.get(column.key)
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
-    if color and column.colored and text in COLORS and "NO_COLOR" not in os.environ:
+    text = column.form(row, column.key) if column.form else _text(row.get(column.key))
+    if color and column.colored and text in COLORS:
         return f"\x1b[{COLORS[text]}m{text}\x1b[0m"
     return text or "-"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _width(text: str) -> int:
