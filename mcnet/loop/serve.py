@@ -17,12 +17,19 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class HealthServer:
-    """Serves on all addresses, TCP `port` (0 takes a free one, see `port` once it runs)."""
+    """Serves on `host` (all addresses of both families by default), TCP `port` (0: a free one, then in `port`)."""
 
     def __init__(
-        self, *, port: int, registry: CollectorRegistry, live: Callable[[], str], ready: Callable[[], str]
+        self,
+        *,
+        port: int,
+        registry: CollectorRegistry,
+        live: Callable[[], str],
+        ready: Callable[[], str],
+        host: str | None = None,
     ) -> None:
         self.port = port
+        self._host = host
         self._registry = registry
         self._live = live
         self._ready = ready
@@ -30,7 +37,7 @@ class HealthServer:
 
     async def run(self) -> None:
         """Serve until cancelled. Raises OSError if the port is taken."""
-        server = await asyncio.start_server(self._serve, None, self.port)
+        server = await asyncio.start_server(self._serve, self._host, self.port)
         self.port = server.sockets[0].getsockname()[1]
         self.started.set()
         try:

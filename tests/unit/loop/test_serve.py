@@ -15,7 +15,7 @@ from mcnet.loop.serve import HealthServer
 async def serving(live: str = "", ready: str = "") -> AsyncIterator[HealthServer]:
     registry = CollectorRegistry()
     Counter("mcnet_tried", "Tries", registry=registry).inc()
-    server = HealthServer(port=0, registry=registry, live=lambda: live, ready=lambda: ready)
+    server = HealthServer(port=0, host="127.0.0.1", registry=registry, live=lambda: live, ready=lambda: ready)
     task = asyncio.create_task(server.run())
     await server.started.wait()
     try:
