@@ -6,6 +6,7 @@ its models and its watch are not used. What requests mean belongs to `api`.
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from mcnet.kube.errors import api_error, unreachable
+from mcnet.kube.proxy import proxy_for
 
 if TYPE_CHECKING:
     import aiohttp
@@ -68,6 +70,10 @@ class HttpTransport:
         from kubernetes.aio.client.rest import RESTClientObject
 
         configuration.connection_pool_maxsize = 0  # watches hold their connections; nothing may wait for them
+        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.proxy = configuration.proxy or proxy_for(configuration.host, os.environ) or None
+        # Many clusters' own CAs lack what RFC 5280 asks for; kubectl does not mind, Python 3.13 would.
+        configuration.disable_strict_ssl_verification = True
         self._configuration = configuration
         self._client = RESTClientObject(configuration)
         self.server: str = configuration.host
