@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mcnet.kernel.errors import translate
+from mcnet.model.errors import KernelError
 from mcnet.model.kernel import Sysctl
 
 
@@ -25,7 +26,7 @@ class SysctlTree:
         found = set()
         for path in paths:
             try:
-                found.add(Sysctl(path, " ".join((self.root / path).read_text().split())))
+                found.add(Sysctl(path, " ".join(self._file(path).read_text().split())))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
@@ -35,10 +36,16 @@ class SysctlTree:
     def write(self, sysctl: Sysctl) -> None:
         """Set the value. Raises KernelError."""
         try:
-            (self.root / sysctl.path).write_text(sysctl.value + "\n")
+            self._file(sysctl.path).write_text(sysctl.value + "\n")
         except OSError as error:
             doing = f"set sysctl net/{sysctl.path} to {sysctl.value}"
             raise translate(OSError(error.errno, error.strerror), doing) from error
+
+    def _file(self, path: str) -> Path:
+        """The file of a sysctl. Paths also come from notes in the kernel, so they may not lead elsewhere."""
+        if path.startswith("/") or ".." in path.split("/"):
+            raise KernelError(f"sysctl {path} is not below net/")
+        return self.root / path
 
 
 NODE_SYSCTLS: Final = SysctlTree()

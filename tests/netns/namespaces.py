@@ -6,7 +6,7 @@ Only tests enter other namespaces; the daemons never do (that needs CAP_SYS_ADMI
 import asyncio
 import ctypes
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -72,6 +72,13 @@ async def shell(command: str) -> str:
     output, errors = await process.communicate()
     assert process.returncode == 0, f"{command}: {errors.decode()}"
     return output.decode()
+
+
+async def eventually(condition: Callable[[], bool], *, patience: float = 20.0) -> None:
+    """Wait until `condition` holds, for what announces itself by no event; fails after `patience` seconds."""
+    async with asyncio.timeout(patience):
+        while not condition():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.02)
 
 
 def connect(one: Namespace, other: Namespace, *, name: str, addresses: tuple[str, str]) -> None:

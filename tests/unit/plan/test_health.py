@@ -1,0 +1,110 @@
+"""Verdicts on probed paths: when a path is up, down, and what the statistics say."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcnet.plan.health import (
+    LONGEST_PATIENCE,
+    REPLIES_AFTER_LOSS,
+    WINDOW,
+    History,
+    health,
+    observe_loss,
+    observe_reply,
+    patience,
+)
+
+VERDICTS = st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=150)
+
+
+def after(verdicts: str, *, multiplier: int = 3) -> History:
+    """The history after replies (`r`) and losses (`x`), one second each, from second 1 on."""
+    history = History()
+    for second, verdict in enumerate(verdicts, 1):
+        if verdict == "r":
+            history = observe_reply(history, second / 1000, now=second)
+        else:
+            history = observe_loss(history, multiplier=multiplier, now=second)
+    return history
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "state", "since"),
+    [
+        ("", "unknown", 0),
+        ("x", "unknown", 0),
+        ("xx", "unknown", 0),
+        ("xxx", "down", 3),
+        ("xxxxx", "down", 3),
+        ("r", "up", 1),
+        ("xxr", "up", 3),
+        ("rrrr", "up", 1),
+        ("rxx", "up", 1),
+        ("rxxr", "up", 1),
+        ("rxxrxx", "up", 1),
+        ("rxxx", "down", 4),
+        ("xxxr", "down", 3),
+        ("xxxrr", "down", 3),
+        ("xxxrrr", "up", 6),
+        ("xxxrrxrr", "down", 3),
+        ("xxxrrxrrr", "up", 9),
+        ("rxxxrrrxxx", "down", 10),
+    ],
+)
+def test_state_and_its_age(verdicts: str, state: str, since: int) -> None:
+    assert (after(verdicts).state, after(verdicts).since) == (state, since)
+
+
+@pytest.mark.parametrize("multiplier", [1, 2, 5, 150])
+def test_down_after_exactly_as_many_losses_as_asked(multiplier: int) -> None:
+    assert after("r" + "x" * (multiplier - 1), multiplier=multiplier).state == "up"
+    assert after("r" + "x" * multiplier, multiplier=multiplier).state == "down"
+
+
+def test_statistics_of_the_window() -> None:
+    summary = health(after("rxr"))
+    assert (summary.rtt_last, summary.rtt_min, summary.rtt_max) == (0.003, 0.001, 0.003)
+    assert summary.rtt_avg == pytest.approx(0.002)
+    assert summary.rtt_stddev == pytest.approx(0.001)
+    assert (summary.sent, summary.lost, summary.loss) == (3, 1, pytest.approx(1 / 3))
+
+
+def test_without_replies_there_are_no_round_trips() -> None:
+    assert health(History(since=5.0)).since == 5.0
+    assert health(after("xx")).rtt_last is None
+    assert (health(after("xx")).loss, health(History()).loss) == (1, 0)
+
+
+@given(VERDICTS)
+def test_the_window_slides_and_the_numbers_hold_together(verdicts: list[float | None]) -> None:
+    history = History()
+    for verdict in verdicts:
+        if verdict is None:
+            history = observe_loss(history, multiplier=3, now=1)
+        else:
+            history = observe_reply(history, verdict, now=1)
+    summary = health(history)
+    kept = verdicts[-WINDOW:]
+    assert (summary.sent, summary.lost) == (len(kept), kept.count(None))
+    if summary.rtt_avg is not None:
+        assert summary.rtt_min is not None
+        assert summary.rtt_max is not None
+        assert summary.rtt_min <= summary.rtt_avg * 1.000001
+        assert summary.rtt_avg <= summary.rtt_max * 1.000001
+    tail = verdicts[-REPLIES_AFTER_LOSS:]
+    if len(tail) == REPLIES_AFTER_LOSS and None not in tail:
+        assert summary.state == "up"
+    if verdicts[-3:] == [None] * 3:
+        assert summary.state == "down"
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "interval", "seconds"),
+    [(None, 0.1, LONGEST_PATIENCE), (None, 5, 5), (0.01, 0.1, 0.1), (0.2, 0.1, 0.4), (3, 0.1, LONGEST_PATIENCE)],
+)
+def test_a_long_path_is_given_longer_than_an_interval(
+    round_trip: float | None, interval: float, seconds: float
+) -> None:
+    history = History() if round_trip is None else observe_reply(History(), round_trip, now=0)
+    assert patience(history, interval) == pytest.approx(seconds)

@@ -1,0 +1,75 @@
+"""The prober without a network: every probe fails to leave. Real packets are in tests/netns/test_ping.py."""
+
+import asyncio
+import errno
+import time
+from ipaddress import IPv4Address
+
+import pytest
+
+from mcnet.probe import ping
+from mcnet.probe.ping import Prober, Target
+
+TARGET = Target("a", IPv4Address("192.0.2.1"), "nowhere")
+
+
+@pytest.fixture(autouse=True)
+def _no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENODEV, "no such device")
+
+    monkeypatch.setattr(ping, "open_socket", refuse)
+
+
+async def until(prober: Prober, key: str, state: str) -> None:
+    while prober.snapshot()[key].state != state:
+        prober.changed.clear()
+        await asyncio.wait_for(prober.changed.wait(), 8)
+
+
+async def test_a_missing_device_is_a_path_that_is_down() -> None:
+    calls: list[str] = []
+    prober = Prober(interval=0.05, multiplier=2, on_change=lambda: calls.append("changed"))
+    prober.set_targets(frozenset({TARGET}))
+    assert prober.snapshot()["a"].state == "unknown"
+    began = time.time()
+    running = asyncio.create_task(prober.run())
+    await until(prober, "a", "down")
+    running.cancel()
+    health = prober.snapshot()["a"]
+    assert health.lost == health.sent >= 2
+    assert health.since >= began
+    assert calls == ["changed"]
+
+
+async def test_rounds_that_were_late_themselves_judge_nothing() -> None:
+    prober = Prober(interval=0.2, multiplier=1)
+    prober.set_targets(frozenset({TARGET}))
+    running = asyncio.create_task(prober.run())
+    stop = time.monotonic() + 2
+    while time.monotonic() < stop:
+        # What is tested is a loop that is kept busy, so it is kept busy.
+        time.sleep(0.13)  # noqa: ASYNC251
+        await asyncio.sleep(0)
+    assert prober.snapshot()["a"].state == "unknown"
+    assert prober.snapshot()["a"].sent == 0
+    await until(prober, "a", "down")
+    running.cancel()
+
+
+async def test_targets_come_and_go_and_keep_their_history() -> None:
+    other = Target("b", IPv4Address("192.0.2.2"), "nowhere")
+    prober = Prober(interval=0.05, multiplier=2)
+    prober.set_targets(frozenset({TARGET}))
+    running = asyncio.create_task(prober.run())
+    await until(prober, "a", "down")
+    prober.set_targets(frozenset({TARGET, other}))
+    assert [prober.snapshot()[key].state for key in ("a", "b")] == ["down", "unknown"]
+    await until(prober, "b", "down")
+    prober.set_targets(frozenset({other}))
+    assert set(prober.snapshot()) == {"b"}
+    prober.set_targets(frozenset({Target("b", IPv4Address("192.0.2.3"), "nowhere")}))
+    assert prober.snapshot()["b"].state == "unknown"
+    prober.set_targets(frozenset())
+    assert prober.snapshot() == {}
+    running.cancel()
