@@ -14,16 +14,28 @@ def say(line: str) -> None:
 
 
 async def prepare(parts: list[str]) -> None:
-    """Makes sure that the named parts are there; both if none is named."""
-    if not parts or "binaries" in parts:
-        for name, path in (await ensure_binaries(say)).items():
-            say(f"{name}: {path}")
-    if not parts or "image" in parts:
-        say(f"image: {await ensure_image(say)}")
+    """Makes sure that the named parts are there; both if none is named, and at the same time."""
+    async with asyncio.TaskGroup() as tasks:
+        if not parts or "binaries" in parts:
+            tasks.create_task(_binaries())
+        if not parts or "image" in parts:
+            tasks.create_task(_image())
+
+
+async def _binaries() -> None:
+    for name, path in (await ensure_binaries(say)).items():
+        say(f"{name}: {path}")
+
+
+async def _image() -> None:
+    say(f"image: {await ensure_image(say)}")
 
 
 if __name__ == "__main__":
     try:
         asyncio.run(prepare(sys.argv[1:]))
-    except McnetError as error:
-        sys.exit(f"{error.message}. {error.hint}")
+    except* McnetError as errors:
+        for error in errors.exceptions:
+            if isinstance(error, McnetError):
+                say(f"{error.message}. {error.hint}".strip())
+        sys.exit(1)
