@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcnet.cli.main import application
-from mcnet.cli.options import run
+from mcnet.cli.options import Output, OutputForm, run
 from mcnet.lab.spec import DEFAULT_NAME, IpFamily, LabSpec, RuleSyntax, parse_clusters, parse_nat
 from mcnet.model.errors import UsageError
 
@@ -86,12 +86,12 @@ def exec_(
 @app.command()
 def status(
     name: Name = DEFAULT_NAME,
-    output: Annotated[str, typer.Option("-o", "--output", help="table or json")] = "table",
+    output: OutputForm = Output.TABLE,
 ) -> None:
     """Show clusters, nodes, addresses and processes of a lab."""
     from mcnet.lab.status import render, snapshot
 
-    typer.echo(render(snapshot(_lab(name).store), output), nl=False)
+    typer.echo(render(snapshot(_lab(name).store), output.value), nl=False)
 
 
 @app.command(name="load-image")
@@ -101,7 +101,8 @@ def load_image(
     cluster: Annotated[list[str] | None, typer.Option(help="Only this cluster. Repeatable.")] = None,
 ) -> None:
     """Import a container image into the nodes."""
-    run(_lab(name).load_image(archive, cluster or []))
+    count = run(_lab(name).load_image(archive, cluster or []))
+    typer.echo(f"{archive.name} is on {count} nodes of lab {name!r}")
 
 
 @app.command()

@@ -86,7 +86,7 @@ def drop_rules(device: str, percent: float) -> str:
     replaced = f"{table}\ndelete {table}\n"
     if not percent:
         return replaced
-    share = f"numgen random mod 10000 < {round(percent * 100)} drop"
+    share = "drop" if percent == 100 else f"numgen random mod 10000 < {round(percent * 100)} drop"
     chains = "".join(
         f'  chain {hook} {{\n    type filter hook {hook} device "{device}" priority 0;\n    {share}\n  }}\n'
         for hook in ("ingress", "egress")

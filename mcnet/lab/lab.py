@@ -93,8 +93,8 @@ class Lab:
         known = ", ".join(topology.namespaces)
         raise UsageError(f"lab {self.name!r} has no {place!r}", f"use one of {known}")
 
-    async def load_image(self, archive: Path, clusters: Iterable[str] = ()) -> None:
-        """Imports a docker-archive into every node, or the nodes of some clusters."""
+    async def load_image(self, archive: Path, clusters: Iterable[str] = ()) -> int:
+        """Imports a docker-archive into every node, or the nodes of some clusters; returns into how many."""
         wanted = set(clusters)
         topology = self.topology
         if unknown := wanted - set(topology.spec.clusters):
@@ -103,6 +103,7 @@ class Lab:
             raise UsageError(f"there is no image archive {str(archive)!r}", "buildah push IMAGE docker-archive:FILE")
         nodes = [node for node in topology.nodes if not wanted or node.cluster in wanted]
         await asyncio.gather(*(import_image(self.store, node, archive.resolve()) for node in nodes))
+        return len(nodes)
 
     async def impair(self, machine: str, link: LinkName, wanted: Impairment) -> None:
         """Gives a machine's link exactly these faults; `Impairment()` makes it whole."""

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import yaml
+
 from mcnet.lab.processes import is_running
 from mcnet.lab.store import Store
 from mcnet.lab.topology import Cluster, Machine, Topology
@@ -31,9 +33,17 @@ def snapshot(store: Store) -> dict[str, Any]:
 
 
 def render(found: dict[str, Any], output: str) -> str:
-    """`json`, or a table of machines."""
-    if output == "json":
-        return json.dumps(found, indent=2) + "\n"
+    """`json`, `yaml`, or a table of machines."""
+    match output:
+        case "json":
+            return json.dumps(found, indent=2) + "\n"
+        case "yaml":
+            return yaml.safe_dump(found, sort_keys=False)
+        case _:
+            return _table(found)
+
+
+def _table(found: dict[str, Any]) -> str:
     lines = [f"lab {found['name']} ({found['phase']})   kubeconfig {found['kubeconfig']}"]
     for cluster in found["clusters"]:
         pods, services = ", ".join(cluster["podCIDRs"]), ", ".join(cluster["serviceCIDRs"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from mcnet.lab.archive import write_image
 from mcnet.lab.binaries import ensure_binaries
 from mcnet.lab.bringup import Supplies
-from mcnet.lab.cache import cache_directory
+from mcnet.lab.cache import cache_directory, place, scratch
 from mcnet.lab.configs import PAUSE_IMAGE
 from mcnet.lab.features import require_features
 from mcnet.lab.manifests import COREDNS_IMAGE
@@ -29,13 +29,21 @@ async def gather(progress: Callable[[str], None], images: tuple[Path, ...] = ())
 
 
 def _own_images(coredns: Path) -> tuple[Path, ...]:
-    directory = cache_directory() / "images"
-    directory.mkdir(exist_ok=True)
-    pause = directory / "pause.tar"
-    write_image(pause, PAUSE_IMAGE, {"/pause": pause_program()}, ["/pause"])
+    """The images of CoreDNS and of the pause container, named by what they are made of."""
     status = coredns.stat()
-    key = hashlib.sha256(f"{coredns}:{status.st_size}:{status.st_mtime_ns}".encode()).hexdigest()[:16]
-    dns = directory / f"coredns-{key}.tar"
-    if not dns.exists():
-        write_image(dns, COREDNS_IMAGE, {"/coredns": coredns}, ["/coredns"])
-    return pause, dns
+    dns = f"{coredns}:{status.st_size}:{status.st_mtime_ns}"
+    pause = pause_program()
+    return (
+        _image("pause", pause, PAUSE_IMAGE, {"/pause": pause}),
+        _image("coredns", dns.encode(), COREDNS_IMAGE, {"/coredns": coredns}),
+    )
+
+
+def _image(program: str, identity: bytes, name: str, files: dict[str, Path | bytes]) -> Path:
+    wanted = cache_directory() / "images" / f"{program}-{hashlib.sha256(identity).hexdigest()[:16]}.tar"
+    if not wanted.exists():
+        # Aside, since two labs may start at once.
+        with scratch("image") as directory:
+            write_image(directory / wanted.name, name, files, [f"/{program}"])
+            place(directory / wanted.name, wanted)
+    return wanted

@@ -19,6 +19,12 @@ def test_losses_replace_earlier_ones_in_both_directions() -> None:
     assert 'hook egress device "east-n1"' in text
 
 
+def test_losing_everything_is_no_matter_of_chance() -> None:
+    text = drop_rules("n1", 100)
+    assert text.count("    drop\n") == 2
+    assert "numgen" not in text
+
+
 def test_no_losses_remove_the_table() -> None:
     assert drop_rules("n1", 0) == "table netdev lab_impair_n1\ndelete table netdev lab_impair_n1\n"
 
