@@ -8,7 +8,7 @@ from typing import Self
 
 from mcnet.kube.api import Api
 from mcnet.kube.connect import from_kubeconfig
-from mcnet.kube.kinds import NODE, POD, SERVICE
+from mcnet.kube.kinds import NODE, POD, SERVICE, JsonObject
 from mcnet.lab.binaries import ensure_binaries
 from mcnet.lab.lab import Lab
 from mcnet.lab.processes import Completed, call
@@ -78,7 +78,7 @@ class Workload:
         made = cls(lab, cluster, api, str((await ensure_binaries(lambda _: None))["kubectl"]))
         nodes = tuple(sorted(node["metadata"]["name"] for node in await api.list(NODE)))
         for obj in render("demo", WebValues(nodes=nodes, image=image)):
-            await api.apply(obj)
+            await made._apply(obj)
         made.pods = tuple(await asyncio.gather(*(made._ready(node) for node in nodes)))
         made.service = (await api.get(SERVICE, "web", "default"))["spec"]["clusterIP"]
         return made
@@ -108,6 +108,16 @@ class Workload:
             raise McnetError(f"{pod.name} in {pod.cluster} can't fetch {url}: {last}", "mcnet show connections")
         said: Mapping[str, str] = json.loads(done.output)
         return Seen(said["server"], said["client"])
+
+    async def _apply(self, obj: JsonObject) -> None:
+        """Apply; a pod of another image is replaced, else it would count as ready until it is restarted."""
+        name = obj["metadata"]["name"]
+        if obj["kind"] == "Pod":
+            old = await self._api.find(POD, name, "default")
+            if old is not None and old["spec"]["containers"][0]["image"] != obj["spec"]["containers"][0]["image"]:
+                await self._api.delete(POD, name, "default")
+                await self._api.wait_for(POD, name, "default", lambda found: found is None, READY_TIMEOUT)
+        await self._api.apply(obj)
 
     async def _ready(self, node: str) -> WebPod:
         name = f"web-{node}"

@@ -1,7 +1,6 @@
 """A lab with mcnet on it, for the end-to-end tests: joined by the real command line, looked at from inside."""
 
 import asyncio
-import json
 import os
 import re
 import sys
@@ -12,12 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from mcnet.codec import gateway
 from mcnet.kube.api import Api
 from mcnet.kube.connect import from_kubeconfig
-from mcnet.kube.kinds import POD
+from mcnet.kube.kinds import GATEWAY, POD
 from mcnet.lab.lab import Lab
 from mcnet.lab.processes import Completed
 from mcnet.lab.workload import WebPod, Workload
+from mcnet.model.gateway import Cable
 
 CLUSTERS = ("east", "west")
 
@@ -75,14 +76,13 @@ class Clusterset:
 
                 await eventually(replaced, 90, f"daemons of {cluster} are back")
 
-    async def connections(self) -> list[dict[str, Any]]:
-        """`mcnet show connections -o json`, whatever its exit status."""
-        environment = os.environ | {"KUBECONFIG": str(self.lab.kubeconfig)}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mcnet.cli", "show", "connections", "-o", "json",
-            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        found: list[dict[str, Any]] = json.loads((await process.communicate())[0])
+    async def cables(self) -> list[Cable]:
+        """The cables of all gateways of both clusters, as they report them."""
+        found: list[Cable] = []
+        for cluster in CLUSTERS:
+            async with await self.api(cluster) as api:
+                for report in await api.list(GATEWAY, "mcnet-system"):
+                    found += gateway.decode(report).cables
         return found
 
     @asynccontextmanager

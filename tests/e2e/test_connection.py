@@ -8,6 +8,7 @@ from mcnet.kube.kinds import POD
 from mcnet.lab.demo import show_traffic
 from mcnet.lab.impair import Impairment
 from mcnet.lab.workload import WebPod, Workload
+from mcnet.model.gateway import CableState
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -113,8 +114,8 @@ async def test_a_second_join_changes_nothing(clusterset: Clusterset) -> None:
 
 
 async def _all_connected(clusterset: Clusterset) -> bool:
-    cables = await clusterset.connections()
-    return len(cables) == 4 and all(cable["state"] == "connected" for cable in cables)
+    cables = await clusterset.cables()
+    return len(cables) == 4 and all(cable.state is CableState.CONNECTED for cable in cables)
 
 
 async def _run(clusterset: Clusterset, node: str, *argv: str) -> str:
