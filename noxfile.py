@@ -40,17 +40,19 @@ async def environment() -> Path:
         await packages.ensure_packages(say, extra=[f"python3.{sys.version_info.minor}-venv"])
     home = cache.cache_directory() / "env" / hashlib.sha256(str(HERE).encode()).hexdigest()[:8]
     stamp = home / "made-from"
-    wanted = f"{sys.version}\n{hashlib.sha256((HERE / 'pyproject.toml').read_bytes()).hexdigest()}\n"
-    if stamp.exists() and stamp.read_text() == wanted:
+    project = hashlib.sha256((HERE / "pyproject.toml").read_bytes()).hexdigest()
+    made_from = stamp.read_text().splitlines() if stamp.exists() else []
+    if made_from == [sys.version.splitlines()[0], project]:
         return home / "bin"
     async with cache.locked(f"env-{home.name}", say):
         say(f"making the Python environment {home} (about a minute)")
-        await run([sys.executable, "-m", "venv", "--clear", home], doing="making the environment")
+        if made_from[:1] != [sys.version.splitlines()[0]]:
+            await run([sys.executable, "-m", "venv", "--clear", home], doing="making the environment")
         pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         # Debian 12's pip fetches whole wheels to read their metadata: more than twice as slow.
         await run([*pip, "--upgrade", "pip"], doing="updating pip")
         await run([*pip, "--editable", f"{HERE}[test]"], doing="installing Python packages", progress=say)
-        stamp.write_text(wanted)
+        stamp.write_text(f"{sys.version.splitlines()[0]}\n{project}\n")
     return home / "bin"
 
 

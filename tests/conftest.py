@@ -19,7 +19,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from mcnet.lab import cache
 
 TESTS = Path(__file__).parent
-TIME_LIMITS = {"unit": 10, "apiserver": 60, "netns": 60, "e2e": 600, "repo": 180}
+TIME_LIMITS = {"unit": 30, "apiserver": 60, "netns": 60, "e2e": 600, "repo": 180}
 """Level and its limit per test, in seconds."""
 
 # Two cores shared with clusters: how long one example takes says nothing.
