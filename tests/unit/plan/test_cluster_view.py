@@ -1,0 +1,128 @@
+"""What `show` says: rows, why something is not connected, and the next command."""
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+
+from mcnet.model.cluster import Cluster, ClusterId
+from mcnet.model.endpoint import DriverOffer, Endpoint
+from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
+from mcnet.plan import cluster_view
+from mcnet.plan.cluster_view import ClusterView, connection_rows, endpoint_rows, gateway_rows
+
+EAST, WEST = ClusterId("east"), ClusterId("west")
+CABLE = Cable(
+    cluster=WEST,
+    gateway="w1",
+    rail=0,
+    state=CableState.CONNECTED,
+    driver="vxlan",
+    local_address=ip_address("192.0.2.1"),
+    remote_address=ip_address("192.0.2.2"),
+    round_trip=RoundTrip(0.002, 0.001, 0.0015, 0.003, 0.0005),
+    since="2026-01-01T00:00:00Z",
+    active=True,
+)
+
+
+def endpoint(cluster: ClusterId, gateway: str) -> Endpoint:
+    address = ip_address("192.0.2.1" if cluster == EAST else "192.0.2.2")
+    prefixes = (ip_network("10.1.0.0/16"),)
+    return Endpoint(cluster, gateway, 0, (address,), drivers=(DriverOffer("vxlan"),), prefixes=prefixes)
+
+
+VIEW = ClusterView(
+    context="east-admin",
+    cluster=EAST,
+    clusters=(Cluster(EAST, (), ()), Cluster(WEST, (), ())),
+    endpoints=(endpoint(WEST, "w1"), endpoint(EAST, "e1")),
+    gateways=(Gateway("e1", EAST, 0, (CABLE,), version="0.1.0"),),
+    gateway_nodes=("e1",),
+)
+
+
+def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    (row,) = rows
+    return row
+
+
+def test_a_connection() -> None:
+    row = only(connection_rows(VIEW))
+    assert (row["cluster"], row["remoteCluster"], row["state"], row["why"]) == ("east", "west", "connected", "")
+    assert (row["roundTripSeconds"], row["driver"], row["since"]) == (0.002, "vxlan", "2026-01-01T00:00:00Z")
+    assert not cluster_view.connection_problem(row)
+
+
+def test_an_error_names_reason_port_and_addresses() -> None:
+    broken = replace(CABLE, state=CableState.ERROR, reason="3 probes in a row were not answered")
+    row = only(connection_rows(replace(VIEW, gateways=(Gateway("e1", EAST, 0, (broken,)),))))
+    assert (row["state"], row["why"]) == ("error", "3 probes in a row were not answered")
+    assert "UDP 4520 is open both ways between 192.0.2.1 and 192.0.2.2" in row["next"]
+    assert cluster_view.connection_problem(row)
+
+
+def test_the_port_follows_the_remote_port_base() -> None:
+    remote = replace(endpoint(WEST, "w1"), port_base=4600)
+    broken = replace(CABLE, state=CableState.CONNECTING)
+    view = replace(VIEW, endpoints=(remote,), gateways=(Gateway("e1", EAST, 0, (broken,)),))
+    assert "UDP 4620" in only(connection_rows(view))["next"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"gateways": ()}, "east has no gateway"),
+        ({"gateways": (Gateway("e1", EAST, 0),)}, "the gateways of east have not taken up west's endpoints"),
+        (
+            {"gateways": (Gateway("e1", EAST, 0),), "endpoints": ()},
+            "west has published no gateway that east knows of",
+        ),
+    ],
+)
+def test_a_member_without_cable_is_a_row_too(change: dict[str, Any], why: str) -> None:
+    row = only(connection_rows(replace(VIEW, **change)))
+    assert (row["remoteCluster"], row["state"], row["why"]) == ("west", "missing", why)
+    assert row["next"]
+
+
+def test_a_dead_daemon_makes_the_state_unknown() -> None:
+    view = replace(VIEW, daemon_problems={"e1": "CrashLoopBackOff"})
+    row = only(connection_rows(view))
+    assert row["state"] == "unknown"
+    assert row["why"] == "the gateway's daemon on e1 does not run (CrashLoopBackOff); it last said connected"
+    assert row["next"].startswith("kubectl --context east-admin -n mcnet-system describe pods")
+
+
+def test_endpoints_are_sorted_and_tell_which_are_own() -> None:
+    rows = endpoint_rows(VIEW)
+    assert [(row["endpointCluster"], row["local"]) for row in rows] == [("east", True), ("west", False)]
+    assert rows[0]["ports"] == "4500-4529"
+
+
+def test_a_gateway() -> None:
+    row = only(gateway_rows(VIEW))
+    assert (row["gateway"], row["state"], row["connected"], row["cables"]) == ("e1", "ready", 1, 1)
+    assert row["addresses"] == ["192.0.2.1"]
+    assert not cluster_view.gateway_problem(row)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"gateways": ()}, "it has not reported yet"),
+        ({"gateway_nodes": ()}, "its node no longer bears the gateway label"),
+        ({"daemon_problems": {"e1": "there is no pod"}}, "its daemon does not run: there is no pod"),
+        ({"gateways": (Gateway("e1", EAST, None, problems=("no rail is free",)),)}, "no rail is free"),
+    ],
+)
+def test_what_is_wrong_with_a_gateway(change: dict[str, Any], why: str) -> None:
+    row = only(gateway_rows(replace(VIEW, **change)))
+    assert (row["state"], row["why"]) == ("not ready", why)
+    assert row["next"]
+    assert cluster_view.gateway_problem(row)
+
+
+def test_summary() -> None:
+    assert cluster_view.summary(connection_rows(VIEW)) == "1 of 1 connection up"

@@ -1,0 +1,19 @@
+"""Networks on the command line."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from mcnet.model.errors import UsageError
+from mcnet.plan.networks import parse_networks
+
+
+def test_repeated_and_listed() -> None:
+    found = parse_networks(["10.1.0.0/16,fd00::/48", " 10.2.0.0/16 "])
+    assert found == tuple(map(ip_network, ("10.1.0.0/16", "fd00::/48", "10.2.0.0/16")))
+
+
+@pytest.mark.parametrize("text", ["10.1.0.1/16", "west", "10.0.0.0/33"])
+def test_what_is_no_network(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a network"):
+        parse_networks([text])
