@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 
 JsonObject = dict[str, Any]
 
@@ -48,7 +48,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["quote"] = json.dumps
+    made.filters["quote"] = _quote
     return made
 
 
@@ -77,6 +77,12 @@ def to_yaml(objects: Iterable[JsonObject]) -> str:
         "---\n" + yaml.dump(made, Dumper=_DUMPER, sort_keys=False, default_flow_style=False, width=120)
         for made in objects
     )
+
+
+def _quote(value: Any) -> str:
+    if isinstance(value, Undefined):
+        str(value)  # a strict one raises UndefinedError with its name, which JSON's error would not say
+    return json.dumps(value)
 
 
 def _is_in(folder: str, name: str) -> bool:

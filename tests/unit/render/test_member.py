@@ -1,0 +1,158 @@
+"""The member's manifests: what the daemons may do on a node and at the API server, and nothing more."""
+
+from typing import Any
+
+import pytest
+
+from mcnet.kube.kinds import kind_of
+from mcnet.render.engine import render
+from mcnet.render.values import AccountValues, MemberValues, NodePodValues
+
+MEMBER = {
+    "apiVersion": "mcnet.dev/v1alpha1",
+    "kind": "Member",
+    "metadata": {"name": "mcnet", "namespace": "mcnet-system"},
+    "spec": {"cluster": "west"},
+}
+VALUES = MemberValues(
+    cluster="west",
+    image="registry.example/mcnet:1",
+    pull_policy="Always",
+    pull_secrets=("registry",),
+    node_selector={"zone": "a"},
+    tolerations=({"operator": "Exists"},),
+    member=MEMBER,
+)
+OBJECTS = render("member", VALUES)
+DAEMONS = {obj["metadata"]["name"]: obj["spec"]["template"]["spec"] for obj in OBJECTS if "template" in obj.get("spec", {})}
+
+
+def roles() -> dict[str, list[dict[str, Any]]]:
+    return {obj["metadata"]["name"]: obj["rules"] for obj in OBJECTS if obj["kind"] in ("Role", "ClusterRole")}
+
+
+def test_three_daemons() -> None:
+    assert set(DAEMONS) == {"mcnet-gateway", "mcnet-route-agent", "mcnet-discovery"}
+
+
+@pytest.mark.parametrize("name", sorted(DAEMONS))
+def test_no_container_is_privileged(name: str) -> None:
+    pod = DAEMONS[name]
+    (container,) = pod["containers"]
+    security = container["securityContext"]
+    added = set(security["capabilities"].get("add", ()))
+    assert security["capabilities"]["drop"] == ["ALL"]
+    assert added == (set() if name == "mcnet-discovery" else {"NET_ADMIN", "NET_RAW"})
+    assert security["readOnlyRootFilesystem"] is True
+    assert security["allowPrivilegeEscalation"] is False
+    assert "privileged" not in security
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod.get("hostPID")
+    assert not pod.get("hostIPC")
+
+
+def test_discovery_is_not_root_and_not_on_the_host() -> None:
+    pod = DAEMONS["mcnet-discovery"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 65532
+    assert "hostNetwork" not in pod
+    assert all("hostPath" not in volume for volume in pod["volumes"])
+
+
+@pytest.mark.parametrize("name", ["mcnet-gateway", "mcnet-route-agent"])
+def test_the_only_host_path_is_the_sysctls(name: str) -> None:
+    paths = [volume["hostPath"]["path"] for volume in DAEMONS[name]["volumes"] if "hostPath" in volume]
+    assert paths == ["/proc/sys/net"]
+    assert DAEMONS[name]["hostNetwork"] is True
+    assert DAEMONS[name]["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_only_the_gateway_has_the_identity_and_only_labelled_nodes_run_it() -> None:
+    holders = [name for name, pod in DAEMONS.items() if any("secret" in volume for volume in pod["volumes"])]
+    assert holders == ["mcnet-gateway"]
+    assert DAEMONS["mcnet-gateway"]["nodeSelector"] == {"mcnet.dev/gateway": "true"}
+
+
+@pytest.mark.parametrize("name", sorted(DAEMONS))
+def test_probes_ask_the_daemons_own_port(name: str) -> None:
+    (container,) = DAEMONS[name]["containers"]
+    port = {"mcnet-gateway": 4581, "mcnet-route-agent": 4582, "mcnet-discovery": 4583}[name]
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz"), ("startupProbe", "/healthz")):
+        asked = container[probe]["httpGet"]
+        assert (asked["path"], asked["port"]) == (path, port)
+        assert asked.get("host") == (None if name == "mcnet-discovery" else "127.0.0.1")
+
+
+@pytest.mark.parametrize("name", sorted(DAEMONS))
+def test_image_policy_and_secrets_reach_every_pod(name: str) -> None:
+    (container,) = DAEMONS[name]["containers"]
+    assert (container["image"], container["imagePullPolicy"]) == ("registry.example/mcnet:1", "Always")
+    assert DAEMONS[name]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_selector_and_tolerations_are_discoverys() -> None:
+    assert DAEMONS["mcnet-discovery"]["nodeSelector"] == {"zone": "a"}
+    assert DAEMONS["mcnet-discovery"]["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_only_discovery_reads_secrets_and_only_the_brokers() -> None:
+    readers = {name: rule for name, rules in roles().items() for rule in rules if "secrets" in rule["resources"]}
+    assert list(readers) == ["mcnet-discovery"]
+    assert readers["mcnet-discovery"]["resourceNames"] == ["mcnet-broker"]
+
+
+def test_nobody_has_a_wildcard_and_nothing_is_written_cluster_wide() -> None:
+    for name, rules in roles().items():
+        for rule in rules:
+            assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"], name
+    (cluster_wide,) = roles()["mcnet-node-reader"]
+    assert set(cluster_wide["verbs"]) == {"get", "list", "watch"}
+    assert cluster_wide["resources"] == ["nodes"]
+
+
+def test_every_object_is_found_by_leave() -> None:
+    for obj in OBJECTS:
+        if obj["kind"] != "Member":  # labelled by join
+            assert obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "mcnet", obj["metadata"]["name"]
+            assert kind_of(obj).namespaced == ("namespace" in obj["metadata"])
+
+
+def test_bindings_lead_to_roles_that_exist() -> None:
+    for obj in OBJECTS:
+        if obj["kind"].endswith("Binding"):
+            assert obj["roleRef"]["name"] in roles()
+
+
+def test_an_account_belongs_to_its_service_account() -> None:
+    objects = render("broker/account", AccountValues(cluster="west", member_uid="m-uid", join_uid="j-uid"))
+    owners = {obj["metadata"]["name"]: obj["metadata"]["ownerReferences"][0] for obj in objects}
+    assert {name: owner["uid"] for name, owner in owners.items()} == {
+        "join-west": "j-uid",
+        "member-west": "m-uid",
+        "member-west.shared": "m-uid",
+    }
+    without = render("broker/account", AccountValues(cluster="west", member_uid="m-uid"))
+    assert all("join" not in obj["metadata"]["name"] for obj in without)
+
+
+def test_names_of_accounts_can_not_collide() -> None:
+    def names(cluster: str) -> set[tuple[str, str]]:
+        objects = render("broker/account", AccountValues(cluster=cluster, member_uid="m", join_uid="j"))
+        return {(obj["kind"], obj["metadata"]["name"]) for obj in objects}
+
+    assert not names("west") & names("west-shared")
+
+
+@pytest.mark.parametrize("host", [True, False])
+def test_a_throw_away_pod_is_as_weak_as_the_daemons(host: bool) -> None:
+    values = NodePodValues(name="p", image="i", module="m", node="n1" if host else "", host_network=host)
+    (pod,) = render("node", values)
+    spec = pod["spec"]
+    (container,) = spec["containers"]
+    assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert spec["hostNetwork"] is host
+    assert spec.get("nodeName") == ("n1" if host else None)
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["activeDeadlineSeconds"] == values.seconds
+    assert any("hostPath" in volume for volume in spec["volumes"]) is host
