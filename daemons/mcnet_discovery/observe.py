@@ -75,13 +75,11 @@ class Local:
         return _objects(self._clustersets, self._clusters, self._endpoints)
 
 
-async def world(local: Local, session: Session | None, member: Member) -> World:
-    """The inputs of the mirror's plan; the broker counts only while all it holds is known and current."""
-    local_objects, broker, owner = local.objects(), None, None
-    if session and session.usable:
-        broker = _objects(session.clustersets, session.clusters, session.endpoints)
-        if session.clusters.get(member.cluster) is None:
-            owner = await session.owner()
+async def world(local: Local, session: Session, member: Member) -> World:
+    """The inputs of the mirror's plan, of a session that is usable."""
+    objects = local.objects()
+    broker = _objects(session.clustersets, session.clusters, session.endpoints)
+    owner = None if session.clusters.get(member.cluster) else await session.owner()
     status = cluster_codec.encode_status(
         version=mcnet.__version__,
         requested_pod_prefixes=member.pod_prefixes,
@@ -89,20 +87,20 @@ async def world(local: Local, session: Session | None, member: Member) -> World:
     )
     return World(
         cluster=member.cluster,
-        local=local_objects,
+        local=objects,
         broker=broker,
         namespace=local.namespace,
-        broker_namespace=session.namespace if session else "",
+        broker_namespace=session.namespace,
         status=status,
         owner=owner,
-        faults=faults(local_objects, broker),
+        faults=faults(objects, broker),
     )
 
 
-def faults(local: Objects, broker: Objects | None) -> Faults:
+def faults(local: Objects, broker: Objects) -> Faults:
     """Which objects can't be understood, and why."""
     found = {}
-    for place, objects in ((Place.LOCAL, local), (Place.BROKER, broker or Objects())):
+    for place, objects in ((Place.LOCAL, local), (Place.BROKER, broker)):
         for obj in (*objects.clustersets, *objects.clusters, *objects.endpoints):
             try:
                 _decode(obj)

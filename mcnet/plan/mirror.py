@@ -48,11 +48,11 @@ Faults: TypeAlias = Mapping[tuple[Place, str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The inputs of a round. `broker` is None while its lists are not known or not current."""
+    """The inputs of a round: all that both places hold, known to be complete and current."""
 
     cluster: ClusterId
     local: Objects
-    broker: Objects | None
+    broker: Objects
     namespace: str
     broker_namespace: str
     faults: Faults = field(default_factory=dict)
@@ -98,37 +98,35 @@ class Plan:
 
 
 def plan(world: World) -> Plan:
-    """The writes that make both places agree. Of a broker that is away, or holds no ClusterSet, nothing is copied.
+    """The writes that make both places agree; none with a broker that holds no ClusterSet.
 
     A broker without ClusterSet is not one (any more): it was emptied or is another API server at its address;
     taking its emptiness for "all members have left" would cut every cable.
     """
-    if world.broker is None:
-        return Plan()
     if not any(_name(obj) == CLUSTERSET_NAME for obj in world.broker.clustersets):
         why = "the broker holds none: nothing is copied from or to it"
         return Plan(problems=(Problem(Place.BROKER, f"ClusterSet {CLUSTERSET_NAME}", why),))
     parts = (
-        _clustersets(world, world.broker),
-        _clusters(world, world.broker),
-        _own_cluster(world, world.broker),
-        _remote_endpoints(world, world.broker),
-        _own_endpoints(world, world.broker),
+        _clustersets(world),
+        _clusters(world),
+        _own_cluster(world),
+        _remote_endpoints(world),
+        _own_endpoints(world),
     )
     writes = tuple(write for part in parts for write in part.writes)
     deletes_last = sorted(writes, key=lambda write: write.verb is Verb.DELETE)
     return Plan(tuple(deletes_last), tuple(problem for part in parts for problem in part.problems))
 
 
-def _clustersets(world: World, broker: Objects) -> Plan:
-    originals = [obj for obj in broker.clustersets if _name(obj) == CLUSTERSET_NAME]
+def _clustersets(world: World) -> Plan:
+    originals = [obj for obj in world.broker.clustersets if _name(obj) == CLUSTERSET_NAME]
     return _mirror(_Copying(world, Place.LOCAL), originals, world.local.clustersets)
 
 
-def _clusters(world: World, broker: Objects) -> Plan:
+def _clusters(world: World) -> Plan:
     """Specs of all Clusters, and the status of the others, from the broker. The own copy is never deleted."""
-    own = [obj for obj in broker.clusters if _name(obj) == world.cluster]
-    others = [obj for obj in broker.clusters if _name(obj) != world.cluster]
+    own = [obj for obj in world.broker.clusters if _name(obj) == world.cluster]
+    others = [obj for obj in world.broker.clusters if _name(obj) != world.cluster]
     mine = [obj for obj in world.local.clusters if _name(obj) == world.cluster]
     if not own:
         mine = []
@@ -139,10 +137,10 @@ def _clusters(world: World, broker: Objects) -> Plan:
     )
 
 
-def _own_cluster(world: World, broker: Objects) -> Plan:
+def _own_cluster(world: World) -> Plan:
     """The own Cluster's status at both places; at the broker the Cluster itself, should it have been deleted."""
     local = _find(world.local.clusters, world.cluster)
-    remote = _find(broker.clusters, world.cluster)
+    remote = _find(world.broker.clusters, world.cluster)
     writes = []
     for place, obj in ((Place.LOCAL, local), (Place.BROKER, remote)):
         if obj and (obj.get("status") or {}) != world.status:
@@ -154,15 +152,15 @@ def _own_cluster(world: World, broker: Objects) -> Plan:
     return Plan(tuple(writes))
 
 
-def _remote_endpoints(world: World, broker: Objects) -> Plan:
-    originals = [obj for obj in broker.endpoints if _owner(obj) != world.cluster]
+def _remote_endpoints(world: World) -> Plan:
+    originals = [obj for obj in world.broker.endpoints if _owner(obj) != world.cluster]
     copies = [obj for obj in world.local.endpoints if _owner(obj) != world.cluster]
     return _mirror(_Copying(world, Place.LOCAL), originals, copies)
 
 
-def _own_endpoints(world: World, broker: Objects) -> Plan:
+def _own_endpoints(world: World) -> Plan:
     originals = [obj for obj in world.local.endpoints if _owner(obj) == world.cluster]
-    copies = [obj for obj in broker.endpoints if _owner(obj) == world.cluster]
+    copies = [obj for obj in world.broker.endpoints if _owner(obj) == world.cluster]
     return _mirror(_Copying(world, Place.BROKER), originals, copies)
 
 
