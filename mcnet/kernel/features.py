@@ -116,8 +116,8 @@ async def _try_resilient(session: Session) -> None:
     )
     try:
         await _create(session, group, RTM_NEWNEXTHOP, "create a resilient next-hop group")
-        await _delete(session, _TRIAL_GROUP)
     finally:
+        # The group goes with its only member.
         await _delete(session, _TRIAL_MEMBER)
 
 

@@ -17,7 +17,7 @@ _ANY: Final = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 async def read(session: Session, tables: Iterable[int], devices: dict[int, str]) -> frozenset[Route]:
-    """Our routes (by protocol) in `tables`, both families; the kernel filters by table."""
+    """Our routes (by protocol) in `tables`, both families; the kernel filters by both."""
     found = set()
     for table in tables:
         for version, family in FAMILIES.items():
@@ -32,7 +32,7 @@ async def read(session: Session, tables: Iterable[int], devices: dict[int, str])
 
 def _route(message: Any, table: int, version: int, devices: dict[int, str]) -> Route | None:
     kind = _TYPE_NAMES.get(message["type"])
-    if kind is None or message["proto"] != ROUTE_PROTOCOL or message.get_attr("RTA_TABLE") != table:
+    if kind is None:
         return None
     target = message.get_attr("RTA_DST")
     source = message.get_attr("RTA_PREFSRC")

@@ -142,6 +142,9 @@ STATES: dict[str, KernelState] = {
     "a device alone": KernelState(links=frozenset({link()})),
     "the second device has the VNI": KernelState(links=frozenset({link(vni=8), link(NAMES[1], vni=7)})),
     "VNIs exchanged": KernelState(links=frozenset({link(vni=7), link(NAMES[1], vni=8)})),
+    "the first device's options under the second name": KernelState(
+        links=frozenset({replace(link(), name=NAMES[1], addresses=frozenset())})
+    ),
     "other MAC, no addresses": KernelState(
         links=frozenset({replace(link(mac=_MACS[1], mtu=1300), addresses=frozenset())}),
         rules=frozenset({Rule(4, 300, OVERLAY_TABLE, "mcnet-vx")}),

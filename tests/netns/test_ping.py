@@ -140,20 +140,22 @@ def test_the_probe_leaves_by_its_device_whatever_the_routes_say(pair: tuple[Name
 def test_probers_with_one_identifier_do_not_mix(
     pair: tuple[Namespace, Namespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both have the same identifier and the same probe numbers, as two processes may; one has no way out."""
+    """Both have the same identifier and the same probe numbers, as two processes may; one gets no answers."""
     monkeypatch.setattr("secrets.randbelow", lambda _: 7)
 
     async def body() -> None:
         seen, blind = Prober(interval=INTERVAL), Prober(interval=INTERVAL)
         seen.set_targets(targets())
         blind.set_targets(targets())
-        # The blind one's own requests are dropped on their way out, by their length of payload all alike: by token.
-        token = blind._token.hex()
-        await shell(
-            "nft 'table inet t { chain o { type filter hook output priority 0; "
-            f"meta l4proto {{ icmp, ipv6-icmp }} @th,64,64 0x{token} drop; }}; }}'"
+        # The far side drops the blind one's requests, told apart by their token.
+        await asyncio.to_thread(
+            pair[1].run,
+            shell(
+                "nft 'table inet t { chain i { type filter hook input priority 0; meta l4proto { icmp, ipv6-icmp } "
+                f"@th,64,64 0x{blind._token.hex()} drop; }}; }}'"
+            ),
         )
-        running = [asyncio.create_task(prober.run()) for prober in (seen, blind)]
+        running = [asyncio.create_task(prober.run()) for prober in (blind, seen)]
         await until(seen, "up")
         await until(blind, "down")
         assert {health.state for health in seen.snapshot().values()} == {"up"}
