@@ -14,6 +14,7 @@ from mcnet.kernel.execute import Failure
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import (
     Add,
+    Address,
     Change,
     FdbEntry,
     KernelState,
@@ -34,7 +35,9 @@ from mcnet.model.kernel import (
 class FakeKernel:
     """Holds objects; `apply` as `mcnet.kernel.execute.apply`, `read` as `mcnet.kernel.observe.read`."""
 
-    def __init__(self, sysctls: Collection[Sysctl] = ()) -> None:
+    def __init__(self, sysctls: Collection[Sysctl] = (), foreign: Collection[Address] = ()) -> None:
+        """`foreign` are addresses of devices that are not ours."""
+        self.foreign = set(foreign)
         self.links: dict[str, Link] = {}
         self.entries: dict[Any, Neighbour | FdbEntry] = {}
         self.nexthops: dict[int, NextHop | NextHopGroup] = {}
@@ -142,7 +145,7 @@ class FakeKernel:
         _refuse(item.nexthop is not None and item.nexthop not in self.nexthops, errno.EINVAL, "no such next hop")
         if item.device is not None:
             self._need_device(item.device, up=True)
-        addresses = {address.ip for link in self.links.values() for address in link.addresses}
+        addresses = self.foreign | {address.ip for link in self.links.values() for address in link.addresses}
         _refuse(item.source is not None and item.source not in addresses, errno.EINVAL, "source is not local")
         self.routes[item.key] = item
 

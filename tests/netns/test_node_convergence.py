@@ -30,7 +30,7 @@ ip addr add fd10::1/64 dev cni0 nodad
 
 
 PICTURE = """
-ip -d addr; ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip nexthop; nft list ruleset
+ip addr; ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip nexthop; nft list ruleset
 cd /proc/sys/net; cat ipv4/ip_forward ipv4/fib_multipath_hash_policy
 cat ipv6/conf/all/forwarding ipv6/fib_multipath_hash_policy
 """

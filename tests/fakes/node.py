@@ -1,0 +1,62 @@
+"""Both node daemons' rounds on a kernel, without an API server: World to wanted state, difference, apply."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from mcnet.kernel.execute import Failure
+from mcnet.model.kernel import Change, KernelState
+from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
+from mcnet.plan import gateway, route_agent
+from mcnet.plan.choice import Health
+from mcnet.plan.diff import diff
+from mcnet.plan.sysctls import GLOBAL_PATHS
+from tests.fakes.worlds import SYSCTLS, Situation
+
+Read = Callable[[Partition, Collection[str]], Awaitable[KernelState]]
+Apply = Callable[[Partition, Sequence[Change]], Awaitable[tuple[Failure, ...]]]
+
+
+@dataclass(frozen=True)
+class NodeUnderTest:
+    """A node's kernel behind `read` and `apply`, each given the partition."""
+
+    read: Read
+    apply: Apply
+
+    async def round(self, situation: Situation) -> tuple[int, tuple[Failure, ...]]:
+        """One round of each daemon: how many changes, and which failed."""
+        count, failures = 0, []
+        for partition in (ROUTE_AGENT, GATEWAY):
+            paths = GLOBAL_PATHS if partition.sysctls else frozenset[str]()
+            actual = await self.read(partition, paths)
+            changes = diff(wanted(situation, partition, actual), actual)
+            failures += await self.apply(partition, changes)
+            count += len(changes)
+        return count, tuple(failures)
+
+    async def state(self) -> tuple[KernelState, KernelState]:
+        """What the kernel holds of both daemons' parts."""
+        return await self.read(ROUTE_AGENT, SYSCTLS), await self.read(GATEWAY, ())
+
+
+def wanted(situation: Situation, partition: Partition, actual: KernelState) -> KernelState:
+    """What the daemon of `partition` wants; sysctls are read live, as the daemon does."""
+    if partition is GATEWAY:
+        return gateway.decide(situation.for_gateway(actual)).state
+    live = {sysctl.path: sysctl.value for sysctl in actual.sysctls}
+    facts = replace(situation.facts, sysctls=live)
+    return route_agent.decide(replace(situation, facts=facts).for_route_agent(actual)).state
+
+
+def judged(situation: Situation) -> Situation:
+    """Without paths that nobody has judged yet: those are left as they are, so they depend on what was before."""
+    return replace(
+        situation,
+        health={
+            endpoint.name: Health.UP if situation.health.get(endpoint.name) is Health.UP else Health.DOWN
+            for endpoint in situation.endpoints
+        },
+        gateways=tuple(
+            replace(view, reach=view.reach if view.reach is not None else frozenset()) for view in situation.gateways
+        ),
+    )
