@@ -11,15 +11,31 @@ arguments after `--` go to pytest, or to the command behind the session.
 import asyncio
 import hashlib
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 HERE = Path(__file__).resolve().parent
 LEVELS = ("unit", "repo", "apiserver", "netns", "e2e")
 """Folders of tests/, in the order they run: what needs least comes first."""
+SUMMARY = "MCNET_TESTS_SUMMARY"
+"""The variable that names the file in which the session `tests` leaves its last line."""
 NEEDS_LAB = ("apiserver", "netns", "e2e")
+
+
+class Result(NamedTuple):
+    """How one static check or one level of tests went; a static check counts as one test."""
+
+    name: str
+    collected: int
+    passed: int
+    failed: int
+    """Skipped tests and errors too; at least 1 where nothing was collected."""
+    seconds: float
 
 
 def say(line: str) -> None:
@@ -79,9 +95,12 @@ def bootstrap(arguments: list[str]) -> int:
         "MYPY_CACHE_DIR": str(caches / "mypy"),
     }
     nox_command = [str(binaries / "python"), "-m", "nox", "--noxfile", str(HERE / "noxfile.py")]
-    nox_command += ["--envdir", str(caches / "nox"), *sessions, *arguments]
-    sys.stdout.flush()
-    return os.execv(nox_command[0], nox_command)
+    nox_command += ["--envdir", str(binaries.parent / "nox"), *sessions, *arguments]
+    with tempfile.NamedTemporaryFile("r") as summary:
+        status = subprocess.call(nox_command, env={**os.environ, SUMMARY: summary.name})
+        # After nox's own last words, so that the outcome is the last line.
+        sys.stdout.write(summary.read())
+    return status
 
 
 if __name__ == "__main__":
@@ -148,13 +167,18 @@ def tests(session: nox.Session) -> None:
     """Every check and every level; ends with `N passed, M failed`."""
     results = [check(session, name) for name in ("lint", "types", "layers")]
     for name in LEVELS:
+        if name == NEEDS_LAB[0]:
+            prepare(session)
         results.append(run_level(session, name))
-    for name, passed, failed, seconds in results:
-        print(f"{name:<10} {passed + failed:>5} collected {passed:>5} passed {failed:>3} failed {seconds:>6.0f} s")
-    passed, failed = sum(result[1] for result in results), sum(result[2] for result in results)
-    print(f"{passed} passed, {failed} failed", flush=True)
+    for name, collected, passed, failed, seconds in results:
+        print(f"{name:<10} {collected:>5} collected {passed:>5} passed {failed:>3} failed {seconds:>6.0f} s")
+    failed = sum(result.failed for result in results)
+    outcome = f"{sum(result.passed for result in results)} passed, {failed} failed"
+    if SUMMARY in os.environ:
+        Path(os.environ[SUMMARY]).write_text(outcome + "\n")
     if failed:
-        session.error("not everything passed")
+        session.error(outcome)
+    session.log(outcome)
 
 
 @nox.session
@@ -173,7 +197,6 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """How long the command line takes to start: the median of eleven runs, against its budget in ms."""
     import statistics
-    import subprocess
 
     for arguments, budget in ((["version"], 150), (["--help"], 300)):
         spent = []
@@ -184,51 +207,55 @@ def bench(session: nox.Session) -> None:
         print(f"mcnet {' '.join(arguments):<10} {statistics.median(spent):>5.0f} ms (budget {budget} ms)")
 
 
+def prepare(session: nox.Session) -> None:
+    """Binaries and image into the cache; where that fails the tests that need them say so."""
+    session.run("python", "-m", "mcnet.lab.prepare", success_codes=range(256))
+
+
 def level(session: nox.Session, name: str) -> None:
     """One level as a session of its own."""
-    _, passed, failed, _ = run_level(session, name)
-    print(f"{name}: {passed} passed, {failed} failed", flush=True)
-    if failed:
+    if name in NEEDS_LAB:
+        prepare(session)
+    result = run_level(session, name)
+    print(f"{result.passed} passed, {result.failed} failed", flush=True)
+    if result.failed:
         session.error(f"{name} failed")
 
 
-def check(session: nox.Session, name: str) -> tuple[str, int, int, float]:
-    """One static check, counted as one test."""
+def check(session: nox.Session, name: str) -> Result:
+    """One static check, whether or not it passes."""
     started = time.monotonic()
     try:
         globals()[name].func(session)
     except nox.command.CommandFailed:
-        return name, 0, 1, time.monotonic() - started
-    return name, 1, 0, time.monotonic() - started
+        return Result(name, 1, 0, 1, time.monotonic() - started)
+    return Result(name, 1, 1, 0, time.monotonic() - started)
 
 
-def run_level(session: nox.Session, name: str) -> tuple[str, int, int, float]:
-    """Runs one level to its end: (name, passed, failed, seconds). An empty level counts as a failure."""
+def run_level(session: nox.Session, name: str) -> Result:
+    """Runs one level to its end, whether or not it passes."""
     started = time.monotonic()
     report = Path(session.create_tmp()) / f"{name}.xml"
     report.unlink(missing_ok=True)
-    any_status = range(256)
-    if name in NEEDS_LAB:
-        session.run("python", "-m", "mcnet.lab.prepare", success_codes=any_status)
     pytest = ["pytest", f"tests/{name}", f"--junitxml={report}", "-p", "no:cacheprovider", "--durations=5"]
-    status = 0
+    succeeded = True
     try:
         session.run("python", "-m", *pytest, *session.posargs)
     except nox.command.CommandFailed:
-        status = 1
-    passed, failed = counted(report)
-    if status and not failed:
-        failed = 1
-    print(f"{name}: {passed + failed} collected", flush=True)
-    return name, passed, failed or int(passed == 0), time.monotonic() - started
+        succeeded = False
+    collected, failed = counted(report)
+    passed = collected - failed
+    if not succeeded or not collected:
+        # pytest itself may fail where no single test did: nothing collected, a broken conftest.
+        failed = max(failed, 1)
+    print(f"{name}: {collected} collected", flush=True)
+    return Result(name, collected, passed, failed, time.monotonic() - started)
 
 
 def counted(report: Path) -> tuple[int, int]:
-    """(passed, failed) of a JUnit report; skipped tests and errors count as failed."""
-    if not report.exists():
-        return 0, 1
-    suite = ElementTree.parse(report).getroot().find("testsuite")
+    """(collected, failed) of a JUnit report; skipped tests and errors count as failed."""
+    suite = ElementTree.parse(report).getroot().find("testsuite") if report.exists() else None
     if suite is None:
-        return 0, 1
+        return 0, 0
     failed = sum(int(suite.get(kind, 0)) for kind in ("failures", "errors", "skipped"))
-    return int(suite.get("tests", 0)) - failed, failed
+    return int(suite.get("tests", 0)), failed

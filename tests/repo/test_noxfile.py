@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from nox.command import CommandFailed
 
 from tests.repo.checkout import ROOT
 
@@ -31,7 +32,7 @@ def test_every_folder_of_tests_is_a_level(noxfile: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
-        pytest.param('tests="5" failures="1" errors="1" skipped="1"', (2, 3), id="skips-count-as-failed"),
+        pytest.param('tests="5" failures="1" errors="1" skipped="1"', (5, 3), id="skips-count-as-failed"),
         pytest.param('tests="5" failures="0" errors="0" skipped="0"', (5, 0), id="all-passed"),
         pytest.param('tests="0" failures="0" errors="0" skipped="0"', (0, 0), id="empty"),
     ],
@@ -42,5 +43,41 @@ def test_a_report_is_counted(noxfile: ModuleType, tmp_path: Path, attributes: st
     assert noxfile.counted(report) == expected
 
 
-def test_a_level_without_a_report_has_failed(noxfile: ModuleType, tmp_path: Path) -> None:
-    assert noxfile.counted(tmp_path / "missing.xml") == (0, 1)
+def test_without_a_report_nothing_was_collected(noxfile: ModuleType, tmp_path: Path) -> None:
+    assert noxfile.counted(tmp_path / "missing.xml") == (0, 0)
+
+
+class Session:
+    """Stands for nox's session: pytest ends with this status and this report."""
+
+    posargs = ()
+
+    def __init__(self, folder: Path, attributes: str, *, fails: bool) -> None:
+        self.folder = folder
+        self.attributes = attributes
+        self.fails = fails
+
+    def create_tmp(self) -> str:
+        return str(self.folder)
+
+    def run(self, *command: str) -> None:
+        report = next(word for word in command if word.startswith("--junitxml=")).partition("=")[2]
+        Path(report).write_text(f"<testsuites><testsuite {self.attributes}/></testsuites>")
+        if self.fails:
+            raise CommandFailed(None)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "fails", "expected"),
+    [
+        pytest.param('tests="3" failures="0"', False, (3, 3, 0), id="passed"),
+        pytest.param('tests="3" failures="1"', True, (3, 2, 1), id="failed"),
+        pytest.param('tests="3" failures="0"', True, (3, 3, 1), id="pytest-itself-failed"),
+        pytest.param('tests="0" failures="0"', False, (0, 0, 1), id="an-empty-level-fails"),
+    ],
+)
+def test_how_a_level_counts(
+    noxfile: ModuleType, tmp_path: Path, attributes: str, fails: bool, expected: tuple[int, int, int]
+) -> None:
+    result = noxfile.run_level(Session(tmp_path, attributes, fails=fails), "unit")
+    assert (result.collected, result.passed, result.failed) == expected
