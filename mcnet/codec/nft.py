@@ -139,7 +139,7 @@ def _read_set(body: Mapping[str, Any]) -> list[Any]:
 
 
 def _hook_digest(hook: str) -> list[Any] | None:
-    """ "type nat hook postrouting priority srcnat - 10" as [type, hook, number, policy]; None without a hook."""
+    """A text such as `type nat hook postrouting priority srcnat - 10` as [type, hook, number, policy]."""
     if not hook:
         return None
     words = hook.replace(";", " ").split()

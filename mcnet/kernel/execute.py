@@ -108,8 +108,12 @@ async def _add(session: Session, item: KernelObject, tree: SysctlTree) -> None:
 
 async def _replace(session: Session, old: KernelObject, item: KernelObject, tree: SysctlTree) -> None:
     match old, item:
-        case Link(), Link():
+        case Link(), Link() if (old.vxlan, old.mac) == (item.vxlan, item.mac):
             await links.change(session, old, item)
+        case Link(), Link():
+            # These options can't be changed in place (mcnet.plan.diff plans it as a removal and an addition).
+            await links.remove(session, old.name)
+            await links.add(session, item)
         case _, NextHop() | NextHopGroup():
             await nexthops.replace(session, item)
         case _, Route():

@@ -81,6 +81,9 @@ def test_the_kernel_in_memory_behaves_as_the_real_one(
 
 SABOTAGE = {
     "device deleted": "ip link del mcnet-vx",
+    "device of another kind": "ip link del mcnet-vx && ip link add mcnet-vx type veth peer name other",
+    "device with other options": "ip link del mcnet-vx && ip link add mcnet-vx type vxlan id 9 dstport 4800",
+    "MAC address": "ip link set mcnet-vx address 02:99:00:00:00:01",
     "device down": "ip link set mcnet-vx down",
     "MTU": "ip link set mcnet-vx mtu 1280",
     "address removed": "ip address del 244.0.0.1/8 dev mcnet-vx",

@@ -273,6 +273,15 @@ def test_a_next_hop_changes_in_place_under_a_route(namespace: Namespace) -> None
     namespace.run(body())
 
 
+def test_a_device_replaced_by_one_with_other_options_is_made_again(namespace: Namespace) -> None:
+    async def body() -> None:
+        old, new = link(vni=7), link(vni=8)
+        assert await execute.apply([Add(old), Replace(old, new)]) == ()
+        assert (await observe.read(ROUTE_AGENT, sysctls=())).links == {new}
+
+    namespace.run(body())
+
+
 def test_without_rights_the_error_names_the_capabilities(namespace: Namespace) -> None:
     async def body() -> str:
         return await shell(
