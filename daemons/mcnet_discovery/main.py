@@ -97,15 +97,14 @@ class Discovery:
             if fault:
                 await self._reporter.broker(member_object, fault)
             return False
-        if not session.usable:
-            if session.error:
-                await self._reporter.broker(member_object, session.error)
+        if session.error or session.reachable:
+            await self._reporter.broker(member_object, session.error)
+        if not session.known:
             return False
-        await self._reporter.broker(member_object, "")
         plan = mirror.plan(await world(self._local, session, member))
         changed = await self._writer.perform(
             plan.writes,
-            {Place.LOCAL: self._api, Place.BROKER: session.api},
+            {Place.LOCAL: self._api} | ({Place.BROKER: session.api} if session.reachable else {}),
             lambda: self._leadership.held and self._link.current is session,
         )
         left_out = {f"{one.name} ({one.place.value})": one.why for one in plan.problems}

@@ -76,10 +76,10 @@ class Local:
 
 
 async def world(local: Local, session: Session, member: Member) -> World:
-    """The inputs of the mirror's plan, of a session that is usable."""
+    """The inputs of the mirror's plan, of a session that knows the broker."""
     objects = local.objects()
     broker = _objects(session.clustersets, session.clusters, session.endpoints)
-    owner = None if session.clusters.get(member.cluster) else await session.owner()
+    lost = session.reachable and session.clusters.get(member.cluster) is None
     status = cluster_codec.encode_status(
         version=mcnet.__version__,
         requested_pod_prefixes=member.pod_prefixes,
@@ -92,7 +92,7 @@ async def world(local: Local, session: Session, member: Member) -> World:
         namespace=local.namespace,
         broker_namespace=session.namespace,
         status=status,
-        owner=owner,
+        owner=await session.owner() if lost else None,
         faults=faults(objects, broker),
     )
 

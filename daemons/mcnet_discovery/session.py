@@ -69,13 +69,18 @@ class Session:
         return self.clustersets, self.clusters, self.endpoints
 
     @property
-    def usable(self) -> bool:
-        """Whether all that the broker holds is known, and known to be current."""
-        return all(store.synced and store.reachable for store in self.stores)
+    def known(self) -> bool:
+        """Whether all that the broker holds has been listed in this session. It stays known while it is away."""
+        return all(store.synced for store in self.stores)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether all of it is being watched now."""
+        return all(store.reachable for store in self.stores)
 
     @property
     def error(self) -> str:
-        """Why it is not usable, "" as long as nothing has failed."""
+        """Why it is not reachable, "" as long as nothing has failed."""
         return next((store.error for store in self.stores if store.error), "")
 
     async def owner(self) -> JsonObject | None:

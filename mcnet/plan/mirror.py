@@ -48,7 +48,7 @@ Faults: TypeAlias = Mapping[tuple[Place, str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The inputs of a round: all that both places hold, known to be complete and current."""
+    """The inputs of a round: all that both places hold, complete as of when they were seen last."""
 
     cluster: ClusterId
     local: Objects

@@ -39,7 +39,7 @@ async def test_both_sides_converge_and_a_second_daemon_changes_nothing(scene: Sc
     scene.local.requests.clear()
     scene.broker.requests.clear()
     async with scene.daemon("pod-2") as second:
-        await eventually(lambda: second._link.session is not None and second._link.session.usable)
+        await eventually(lambda: second._link.session is not None and second._link.session.known)
         for _ in range(2):
             rounds = second._loop.rounds
             second._loop.trigger("look again")
@@ -103,6 +103,21 @@ async def test_without_the_broker_it_starts_and_copies_stay(scene: Scene) -> Non
         scene.broker.come_up()
         await eventually(scene.converged)
         await eventually(lambda: any(event["reason"] == "BrokerUsable" for event in scene.local.all(EVENT)))
+
+
+async def test_while_the_broker_is_away_copies_are_restored_from_memory(scene: Scene) -> None:
+    async with scene.daemon():
+        await eventually(scene.converged)
+        scene.broker.go_down(UnreachableError("the broker is away"))
+        await eventually(lambda: any(event["reason"] == "BrokerUnusable" for event in scene.local.all(EVENT)))
+        asked = len(scene.broker.requests)
+        scene.local.remove(CLUSTER, "east", LOCAL)
+        scene.local.remove(ENDPOINT, "west.w1", LOCAL)
+        await eventually(lambda: "Cluster east" in scene.names(scene.local))
+        assert [request.attempt for request in scene.broker.requests[asked:] if request.method == "DELETE"] == []
+        scene.local.add(endpoint_object("west", "w1", LOCAL, mtu=1300))
+        scene.broker.come_up()
+        await eventually(scene.converged)
 
 
 async def test_an_emptied_broker_cuts_nothing(scene: Scene) -> None:
