@@ -32,7 +32,8 @@ async def read(session: Session, tables: Iterable[int], devices: dict[int, str])
 
 def _route(message: Any, table: int, version: int, devices: dict[int, str]) -> Route | None:
     kind = _TYPE_NAMES.get(message["type"])
-    if kind is None:
+    if kind is None or message["family"] != FAMILIES[version]:
+        # With IPv6 switched off at boot the kernel answers for IPv4 instead.
         return None
     target = message.get_attr("RTA_DST")
     source = message.get_attr("RTA_PREFSRC")

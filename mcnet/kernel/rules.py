@@ -19,7 +19,9 @@ async def read(session: Session) -> frozenset[Rule]:
     for version, family in FAMILIES.items():
         for message in await session.dump(build(fibmsg(), {"family": family}, []), _GETRULE, doing="read rules"):
             priority = message.get_attr("FRA_PRIORITY") or 0
-            if priority in RULE_PRIORITIES and message.get_attr("FRA_PROTOCOL") == ROUTE_PROTOCOL:
+            # With IPv6 switched off at boot the kernel answers for IPv4 instead.
+            ours = message["family"] == family and message.get_attr("FRA_PROTOCOL") == ROUTE_PROTOCOL
+            if ours and priority in RULE_PRIORITIES:
                 table = message.get_attr("FRA_TABLE") or message["table"]
                 found.add(Rule(version, priority, table, message.get_attr("FRA_IIFNAME")))
     return frozenset(found)

@@ -164,10 +164,11 @@ def test_four_thousand_routes(namespace: Namespace) -> None:
 
     async def body() -> None:
         await bring(base, rounds=1)
-        start = time.monotonic()
+        start = time.thread_time()
         assert await one_round(desired) == (4000, ())
         assert await one_round(desired) == (0, ())
-        assert time.monotonic() - start < 20
+        # Measured: 1.1 s of CPU to write, 0.5 s to read.
+        assert time.thread_time() - start < 10
         assert len((await observe.read(ROUTE_AGENT, sysctls=())).routes) == len(desired.routes)
 
     namespace.run(body())
