@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from mcnet.lab import cache, versions
-from mcnet.lab.buildah import buildah, in_own_mounts
+from mcnet.lab.buildah import buildah, image_names, in_own_mounts
 from mcnet.lab.command import run
 from mcnet.lab.versions import ImagePins
 from mcnet.model.errors import McnetError
@@ -28,7 +28,7 @@ async def ensure_base(progress: Callable[[str], None]) -> str:
     """The name, in the cache's storage, of an image with a plain Debian; pulled or made if it is not there."""
     pins = versions.image()
     made = made_name(pins)
-    present = await _present()
+    present = await image_names()
     for name in (pins.base, made):
         if name in present:
             return name
@@ -42,11 +42,6 @@ def made_name(pins: ImagePins) -> str:
     """The name of the base that debootstrap makes: another list of packages is another base."""
     digest = hashlib.sha256(json.dumps([pins.debian, pins.packages]).encode()).hexdigest()[:10]
     return f"localhost/mcnet-base:{pins.debian}-{digest}"
-
-
-async def _present() -> set[str]:
-    listed = await buildah(["images", "--json"], doing="listing the cache's images")
-    return {name for image in json.loads(listed or "[]") or [] for name in image.get("names") or []}
 
 
 async def _pulled(base: str, progress: Callable[[str], None]) -> bool:

@@ -3,6 +3,7 @@
 Every call runs in a mount namespace of its own: what it mounts ends with it, also when it is killed.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +26,12 @@ async def buildah(
     ]
     argv = [*in_own_mounts(), "buildah", *options, *arguments]
     return await run(argv, env={"BUILDAH_ISOLATION": "chroot"}, doing=doing, progress=progress)
+
+
+async def image_names() -> set[str]:
+    """The names of all images in the storage."""
+    listed = await buildah(["images", "--json"], doing="listing the cache's images")
+    return {name for image in json.loads(listed or "[]") or [] for name in image.get("names") or []}
 
 
 def in_own_mounts() -> list[str]:

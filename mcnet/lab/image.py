@@ -7,6 +7,7 @@ stay in buildah's storage in the cache; a change of our own code makes the last 
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,10 +16,24 @@ from pathlib import Path
 import mcnet
 from mcnet.lab import cache, versions
 from mcnet.lab.baseimage import ensure_base
-from mcnet.lab.buildah import buildah
+from mcnet.lab.buildah import buildah, image_names
 from mcnet.lab.command import run
 
 REPOSITORY = "localhost/mcnet"
+RUNTIME_REPOSITORY = "localhost/mcnet-runtime"
+BUILD = (
+    "bud",
+    "--isolation",
+    "chroot",
+    "--network",
+    "host",
+    "--layers",
+    "--timestamp",
+    "0",
+    "--pull-never",
+    "--quiet",
+)
+"""How buildah builds: the same contents give the same layers, whenever and wherever."""
 DAEMONS = ("mcnet_gateway", "mcnet_route_agent", "mcnet_discovery")
 ARCHIVES_KEPT = 4
 """Older image archives are removed; the newest few serve checkouts that are switched between."""
@@ -32,9 +47,7 @@ UNUSED_LIBRARIES = ("bin", "kubernetes/client/api")
 
 def image_reference() -> str:
     """The image's full name, such as `localhost/mcnet:0.1.0-3f9c2a7be1d0`; the tag follows the contents."""
-    pins = versions.image()
-    below = [_library_key(), pins.debian, pins.packages, containerfile().read_text()]
-    digest = hashlib.sha256(json.dumps(below).encode())
+    digest = hashlib.sha256(_runtime_key().encode())
     for relative, file in own_files():
         digest.update(f"{relative}\0".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
@@ -93,6 +106,12 @@ def containerfile() -> Path:
     return installed if installed.exists() else library.parent / "daemons" / "Containerfile"
 
 
+def _runtime_key() -> str:
+    pins = versions.image()
+    parts = [_library_key(), pins.debian, pins.packages, containerfile().read_text()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
 def _library_key() -> str:
     parts = [versions.image().requirements, UNUSED_LIBRARIES, PYTHON, PLATFORMS, versions.architecture()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
@@ -103,24 +122,38 @@ def _archive(reference: str) -> Path:
 
 
 async def _build(reference: str, archive: Path, progress: Callable[[str], None]) -> None:
-    base = await ensure_base(progress)
-    libraries = await _libraries(progress)
+    runtime = await _runtime(progress)
     with cache.scratch("image") as work:
         context = work / "context"
         _copy_own_files(context / "code")
-        shutil.copytree(libraries, context / "dependencies", symlinks=True)
         doing = f"building the image {reference}"
         progress(doing)
-        packages = " ".join(versions.image().packages)
-        options: list[str | Path] = ["--isolation", "chroot", "--network", "host", "--layers", "--timestamp", "0"]
-        options += ["--pull-never", "--build-arg", f"BASE={base}", "--build-arg", f"PACKAGES={packages}"]
-        options += ["--quiet", "--file", containerfile(), "--tag", reference]
-        await buildah(["bud", *options, context], doing=doing, progress=progress)
+        arguments = ["--build-arg", f"RUNTIME={runtime}", "--tag", reference]
+        await buildah([*BUILD, *arguments, "--file", containerfile(), context], doing=doing, progress=progress)
         target = f"docker-archive:{work / 'image.tar'}:{reference}"
         await buildah(["push", "--quiet", reference, target], doing=f"writing {archive.name}", progress=progress)
         cache.place(work / "image.tar", archive)
     await _forget_old(reference)
     progress(f"built {reference}, {archive.stat().st_size / 1e6:.0f} MB")
+
+
+async def _runtime(progress: Callable[[str], None]) -> str:
+    """The name, in the storage, of the image below our code: system and libraries; made if it is not there."""
+    name = f"{RUNTIME_REPOSITORY}:{_runtime_key()}"
+    if name in await image_names():
+        return name
+    base = await ensure_base(progress)
+    libraries = await _libraries(progress)
+    with cache.scratch("runtime") as work:
+        # Hard links: buildah only reads them.
+        shutil.copytree(libraries, work / "dependencies", symlinks=True, copy_function=os.link)
+        doing = "building the image's lower layers: the system and the libraries"
+        progress(doing)
+        packages = " ".join(versions.image().packages)
+        arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"PACKAGES={packages}"]
+        arguments += ["--target", "runtime", "--tag", name]
+        await buildah([*BUILD, *arguments, "--file", containerfile(), work], doing=doing, progress=progress)
+    return name
 
 
 def _copy_own_files(target: Path) -> None:
@@ -150,12 +183,11 @@ async def _libraries(progress: Callable[[str], None]) -> Path:
 
 
 async def _forget_old(current: str) -> None:
-    """Removes images of older code from the storage, and all but the newest archives."""
-    listed = await buildah(["images", "--json"], doing="listing the cache's images")
-    for image in json.loads(listed or "[]") or []:
-        for name in image.get("names") or []:
-            if name.startswith(f"{REPOSITORY}:") and name != current:
-                await buildah(["rmi", name], doing=f"removing {name}")
+    """Removes from the storage what is of older code or libraries, and all but the newest archives."""
+    kept = {current, f"{RUNTIME_REPOSITORY}:{_runtime_key()}"}
+    for name in sorted(await image_names() - kept):
+        if name.startswith((f"{REPOSITORY}:", f"{RUNTIME_REPOSITORY}:")):
+            await buildah(["rmi", name], doing=f"removing {name}")
     archives = sorted(_archive(current).parent.glob("mcnet-*.tar"), key=lambda path: path.stat().st_mtime)
     for archive in archives[:-ARCHIVES_KEPT]:
         archive.unlink(missing_ok=True)

@@ -72,10 +72,10 @@ def test_an_installed_mcnet_has_its_daemons_beside_it(checkout: Path) -> None:
 class Builder:
     """Stands for buildah: a push writes the archive that it names."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self) -> None:
         self.commands: list[str] = []
-        self.code: set[str] = set()
-        self.cache = cache
+        self.contexts: list[set[str]] = []
+        self.names = {"localhost/mcnet:0.0.1-old", "localhost/mcnet-runtime:old", "localhost/mcnet-base:x"}
 
     async def buildah(
         self, arguments: Sequence[str | Path], *, doing: str, progress: Callable[[str], None] | None = None
@@ -83,40 +83,60 @@ class Builder:
         words = [str(word) for word in arguments]
         self.commands.append(words[0])
         if words[0] == "bud":
-            code = Path(words[-1]) / "code"
-            self.code = {str(path.relative_to(code)) for path in code.rglob("*") if path.is_file()}
+            context = Path(words[-1])
+            self.contexts.append({str(path.relative_to(context)) for path in context.rglob("*") if path.is_file()})
+            self.names.add(words[words.index("--tag") + 1])
+        if words[0] == "rmi":
+            self.names.remove(words[1])
         if words[0] == "push":
             Path(words[-1].split(":")[1]).write_text("archive")
-        if words[0] == "images":
-            return '[{"names": ["localhost/mcnet:0.0.1-old", "localhost/mcnet-base:x"]}, {"names": null}]'
         return ""
+
+    async def image_names(self) -> set[str]:
+        return set(self.names)
 
 
 @pytest.fixture
 def builder(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
-    made = Builder(tmp_path / "cache")
+    made = Builder()
 
     async def libraries(_: Callable[[str], None]) -> Path:
         folder = tmp_path / "libraries"
         folder.mkdir(exist_ok=True)
+        (folder / "yaml.py").touch()
         return folder
 
     async def base(_: Callable[[str], None]) -> str:
         return "localhost/mcnet-base:x"
 
     monkeypatch.setattr(image, "buildah", made.buildah)
+    monkeypatch.setattr(image, "image_names", made.image_names)
     monkeypatch.setattr(image, "_libraries", libraries)
     monkeypatch.setattr(image, "ensure_base", base)
     return made
 
 
-async def test_it_is_built_once_and_older_code_is_forgotten(builder: Builder) -> None:
+async def test_it_is_built_once_and_older_contents_are_forgotten(builder: Builder) -> None:
     first = await image.ensure_image(lambda _: None)
     assert first.read_text() == "archive"
-    assert builder.commands == ["bud", "push", "images", "rmi"]
-    assert "mcnet/templates/member.yaml" in builder.code
+    assert builder.commands == ["bud", "bud", "push", "rmi", "rmi"]
+    assert builder.contexts[0] == {"dependencies/yaml.py"}
+    assert "code/mcnet/templates/member.yaml" in builder.contexts[1]
+    assert {name.partition(":")[0] for name in builder.names} == {
+        "localhost/mcnet",
+        "localhost/mcnet-base",
+        "localhost/mcnet-runtime",
+    }
     assert await image.ensure_image(lambda _: None) == first
-    assert len(builder.commands) == 4
+    assert len(builder.commands) == 5
+
+
+async def test_a_change_of_our_code_makes_the_last_layer_only(builder: Builder, checkout: Path) -> None:
+    await image.ensure_image(lambda _: None)
+    builder.commands.clear()
+    (checkout / "mcnet" / "plan" / "diff.py").write_text("# other\n")
+    await image.ensure_image(lambda _: None)
+    assert builder.commands == ["bud", "push", "rmi"]
 
 
 async def test_only_the_newest_archives_stay(builder: Builder, checkout: Path) -> None:
