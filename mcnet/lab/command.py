@@ -54,9 +54,7 @@ async def run(
             beat.cancel()
     if process.returncode:
         lines = [line for line in (err or out).decode(errors="replace").splitlines() if line.strip()]
-        raise McnetError(
-            f"{doing or program} failed with status {process.returncode}: {' / '.join(lines[-4:])}"
-        )
+        raise McnetError(f"{doing or program} failed with status {process.returncode}: {' / '.join(lines[-4:])}")
     return out.decode(errors="replace")
 
 
