@@ -14,6 +14,7 @@ import aiohttp
 
 from mcnet.lab import configs, machines, processes
 from mcnet.lab.certificates import Authority, context, kubeconfig, service_account_keys, write_secret
+from mcnet.lab.imagestore import clone
 from mcnet.lab.manifests import initial_objects
 from mcnet.lab.store import LabState, Store
 from mcnet.lab.topology import Cluster, Machine, Topology
@@ -28,10 +29,12 @@ _RUNTIME_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supplies:
-    """What a lab needs from outside: programs by name, and image archives every node gets."""
+    """What a lab needs from outside."""
 
     binaries: dict[str, Path]
-    images: tuple[Path, ...]
+    """By the program's name."""
+    images: Path
+    """The image store that every node starts from."""
 
 
 def write_credentials(store: Store, topology: Topology) -> None:
@@ -81,12 +84,11 @@ class Startup:
 
     async def runtime(self, node: Machine) -> None:
         """containerd with the images."""
+        await clone(self._supplies.images, self._store.machine(node.name) / "lib" / "containerd")
         files = configs.node_files(self._spec, self._cluster, node, self._pki)
         await machines.boot(self._store, node, files)
         await self._start(node, configs.containerd())
         await _runtime_ready(self._store, node)
-        for image in self._supplies.images:
-            await import_image(self._store, node, image)
 
     async def agents(self, node: Machine) -> None:
         """kubelet and kube-proxy."""

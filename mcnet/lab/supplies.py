@@ -14,6 +14,7 @@ from mcnet.lab.bringup import Supplies
 from mcnet.lab.cache import cache_directory, place, scratch
 from mcnet.lab.configs import PAUSE_IMAGE
 from mcnet.lab.features import require_features
+from mcnet.lab.imagestore import ensure_store
 from mcnet.lab.manifests import COREDNS_IMAGE
 from mcnet.lab.packages import require_packages
 from mcnet.lab.pause import pause_program
@@ -25,7 +26,7 @@ async def gather(progress: Callable[[str], None], images: tuple[Path, ...] = ())
     await require_features()
     binaries = await ensure_binaries(progress)
     own = await asyncio.to_thread(_own_images, binaries["coredns"])
-    return Supplies(binaries=binaries, images=(*own, *images))
+    return Supplies(binaries=binaries, images=await ensure_store((*own, *images), progress))
 
 
 def _own_images(coredns: Path) -> tuple[Path, ...]:
