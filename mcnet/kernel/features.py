@@ -39,6 +39,18 @@ _NFT_TRIALS: Final = {
         "chain c { type nat hook postrouting priority srcnat - 10; policy accept; snat ip to ip saddr; }",
     ),
     "nft notrack": ("4.9", "chain c { type filter hook prerouting priority raw; policy accept; notrack; }"),
+    "nft fib lookups": (
+        "4.10",
+        "chain c { type filter hook prerouting priority raw; policy accept; fib daddr type local accept; }",
+    ),
+    "nft connection tracking": (
+        "4.13",
+        "chain c { type filter hook forward priority filter; policy accept; ct original ip daddr 10.0.0.1 accept; }",
+    ),
+    "nft reject in family inet": (
+        "3.14",
+        "chain c { type filter hook output priority filter; reject with icmpx type admin-prohibited; }",
+    ),
     "nft MSS clamping": (
         "4.14",
         "chain c { type filter hook forward priority mangle; policy accept; "
