@@ -14,6 +14,7 @@ from mcnet.kube.store import Store
 from mcnet.model.errors import UnreachableError
 from tests.apiserver.server import ApiServer
 from tests.fakes.eventually import eventually
+from tests.fakes.streams import listening
 
 
 @asynccontextmanager
@@ -95,10 +96,8 @@ async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.Monkey
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, await with_token(server=f"https://127.0.0.1:{port}", ca=b"", token="t") as api:
+    url = "https://127.0.0.1"
+    async with listening(silent) as port, await with_token(server=f"{url}:{port}", ca=b"", token="t") as api:
         with pytest.raises(UnreachableError, match="get Gateway"):
             await api.get(GATEWAY, "x", "y")

@@ -13,6 +13,7 @@ from mcnet.kube.api import Api
 from mcnet.kube.kinds import CONFIG_MAP, NODE
 from mcnet.kube.transport import Request
 from mcnet.model.errors import ApiError, ForbiddenError, UnreachableError
+from tests.fakes.streams import listening
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
@@ -22,15 +23,12 @@ async def serving(answer: Answer) -> AsyncIterator[Api]:
     """An Api on a server that reads a request and leaves the rest to `answer`."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await answer(await reader.readuntil(b"\r\n\r\n"), writer)
-        finally:
-            writer.close()
+        await answer(await reader.readuntil(b"\r\n\r\n"), writer)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, await connect.with_token(server=f"http://127.0.0.1:{port}/", ca=b"", token="secret") as api:
-        yield api
+    async with listening(handle) as port:
+        server = f"http://127.0.0.1:{port}/"
+        async with await connect.with_token(server=server, ca=b"", token="secret") as api:
+            yield api
 
 
 def head(status: str = "200 OK", *, chunked: bool = True) -> bytes:
@@ -96,18 +94,16 @@ async def test_a_watch_that_is_refused() -> None:
 async def test_a_silent_watch_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcnet.kube.api.WATCH_SECONDS", 1)
     monkeypatch.setattr("mcnet.kube.api.WATCH_SLACK", 0.2)
-    finished = asyncio.Event()
 
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(head() + chunk(b'{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n'))
-        await finished.wait()
+        await asyncio.Event().wait()
 
     events = []
     async with serving(answer) as api:
         with pytest.raises(UnreachableError):  # noqa: PT012 - the events before it are part of the matter
             async for event, _ in api.watch(CONFIG_MAP):
                 events.append(event)
-        finished.set()
     assert events == ["ADDED"]
 
 
@@ -123,30 +119,25 @@ async def test_a_dead_connection_is_asked_after(monkeypatch: pytest.MonkeyPatch)
         options.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE))
 
     monkeypatch.setattr(transport, "_keep_alive", seen)
-    finished = asyncio.Event()
 
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(head() + chunk(b'{"type":"ADDED","object":{"metadata":{}}}\n'))
-        await finished.wait()
+        await asyncio.Event().wait()
 
     async with serving(answer) as api:
         watch = api.watch(CONFIG_MAP)
         assert (await anext(watch))[0] == "ADDED"
         assert options == [1, 15]
         await watch.aclose()  # type: ignore[attr-defined]
-        finished.set()
 
 
 async def test_a_silent_server_is_given_up() -> None:
-    finished = asyncio.Event()
-
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
-        await finished.wait()
+        await asyncio.Event().wait()
 
     async with serving(answer) as api:
         with pytest.raises(UnreachableError, match="no answer in time"):
             await api._transport.send(Request("GET", "/version", "ask for the version", timeout=0.2))
-        finished.set()
 
 
 async def test_nobody_there() -> None:
