@@ -113,14 +113,18 @@ def check_token(info: BrokerInfo, token: JoinToken, cluster: ClusterId) -> None:
 
 
 async def by_admin(info: BrokerInfo, admin: Api) -> Access:
-    """As the broker's admin. Raises UsageError if `admin` is not the broker of `info`."""
-    actual = await broker_info(admin)
-    if actual.id != info.id:
-        raise UsageError(
-            f"context {admin.context} is not the broker that broker-info names ({info.server})",
-            "choose the broker's context with --broker-context, or join with --token",
-        )
-    await rights.require(admin, rights.token_rights(info.namespace), "letting a cluster join")
+    """As the broker's admin. Raises UsageError if `admin`, which is closed then, is not the broker of `info`."""
+    try:
+        actual = await broker_info(admin)
+        if actual.id != info.id:
+            raise UsageError(
+                f"context {admin.context} is not the broker that broker-info names ({info.server})",
+                "choose the broker's context with --broker-context, or join with --token",
+            )
+        await rights.require(admin, rights.token_rights(info.namespace), "letting a cluster join")
+    except BaseException:
+        await admin.close()
+        raise
     return Access(info, admin=admin)
 
 

@@ -164,6 +164,14 @@ async def try_out(api: Api, plan: JoinPlan, progress: Progress) -> None:
     report(await probe(api, probing, progress), progress)
 
 
+async def _named_admin(request: JoinRequest) -> Access | None:
+    """The broker as its admin, where the user names a context for it."""
+    if not request.broker_context:
+        return None
+    admin = await from_kubeconfig(context=request.broker_context, kubeconfig=request.kubeconfig)
+    return await broker_access.by_admin(request.info, admin)
+
+
 async def open_access(api: Api, request: JoinRequest) -> Access:
     """The way to the broker: what an earlier join left, the join token, or the broker's admin.
 
@@ -172,11 +180,15 @@ async def open_access(api: Api, request: JoinRequest) -> Access:
     cluster = choose_id(request, await current_member(api), api.context)
     if request.token:
         broker_access.check_token(request.info, request.token, cluster)
-    existing = await broker_access.by_existing(api, request.info, cluster)
-    if request.broker_context:
-        admin = await from_kubeconfig(context=request.broker_context, kubeconfig=request.kubeconfig)
-        found = await broker_access.by_admin(request.info, admin)
-        return broker_access.both(existing, found) if existing else found
+    as_admin = await _named_admin(request)
+    try:
+        existing = await broker_access.by_existing(api, request.info, cluster)
+    except BaseException:
+        if as_admin:
+            await as_admin.close()
+        raise
+    if as_admin:
+        return broker_access.both(existing, as_admin) if existing else as_admin
     if existing:
         return existing
     if request.token:

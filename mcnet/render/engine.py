@@ -48,6 +48,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.globals.clear()  # Jinja's own `namespace` would stand in for a value that is missing
     made.filters["quote"] = _quote
     return made
 

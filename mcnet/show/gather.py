@@ -17,13 +17,13 @@ from mcnet.kube.api import Api
 from mcnet.kube.connect import contexts as all_contexts
 from mcnet.kube.connect import from_kubeconfig
 from mcnet.kube.kinds import JsonObject, Kind
-from mcnet.model.errors import McnetError, NotFoundError
+from mcnet.model.errors import McnetError, NotFoundError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, MEMBER_NAME, SYSTEM_NAMESPACE
 from mcnet.plan.cluster_view import ClusterView
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.pods import pod_problem
 
-TIMEOUT: Final = 5.0
+TIMEOUT = 5.0
 """Seconds that one context may take."""
 GATEWAY_PODS: Final = "app.kubernetes.io/name=mcnet,app.kubernetes.io/component=gateway"
 
@@ -47,12 +47,12 @@ class Unread:
 Reading = ClusterView | Absent | Unread
 
 
-async def gather(context: str | None, kubeconfig: Path | None, *, timeout: float = TIMEOUT) -> list[Reading]:
+async def gather(context: str | None, kubeconfig: Path | None) -> list[Reading]:
     """What the one context, or else every context of the kubeconfig, says; in the contexts' order. Contexts of
     the same API server are read once."""
     names = [context] if context else all_contexts(kubeconfig)
     apis = await _connect(names, kubeconfig)
-    readings = await asyncio.gather(*(_read(name, api, timeout) for name, api in apis))
+    readings = await asyncio.gather(*(_read(name, api) for name, api in apis))
     return list(readings)
 
 
@@ -73,15 +73,15 @@ async def _connect(names: Sequence[str], kubeconfig: Path | None) -> list[tuple[
     return found
 
 
-async def _read(context: str, api: Api | McnetError, timeout: float) -> Reading:
+async def _read(context: str, api: Api | McnetError) -> Reading:
     if isinstance(api, McnetError):
         return Unread(context, api)
     async with api:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(TIMEOUT):
                 return await read_view(api)
         except TimeoutError:
-            return Unread(context, McnetError(f"{api.server} did not answer within {timeout:g} s"))
+            return Unread(context, UnreachableError(f"{api.server} did not answer within {TIMEOUT:g} s"))
         except DecodeError as error:
             return Unread(context, McnetError(f"its Member object is damaged: {error}", "mcnet join again"))
         except McnetError as error:

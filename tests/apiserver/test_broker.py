@@ -63,7 +63,9 @@ def cluster_object(cluster: ClusterId, pods: str = "10.7.0.0/16") -> dict[str, A
 
 
 def endpoint_object(cluster: ClusterId, gateway: str = "n1") -> dict[str, Any]:
-    value = Endpoint(cluster, gateway, 0, (ip_network("192.0.2.1/32").network_address,), drivers=(DriverOffer("vxlan"),))
+    value = Endpoint(
+        cluster, gateway, 0, (ip_network("192.0.2.1/32").network_address,), drivers=(DriverOffer("vxlan"),)
+    )
     return endpoint_codec.encode(value, namespace=BROKER_NAMESPACE)
 
 

@@ -38,8 +38,14 @@ def broken(old: str, new: str) -> str:
         (broken("server: https://broker.example:6443", "other: 1"), "server: is missing"),
         (broken("id: b2b8", "id: ''"), "clusterSet.id"),
         (broken("ca: ", "ca: '!!"), "is not YAML"),
-        ("apiVersion: mcnet.dev/v1alpha1\nkind: BrokerInfo\nserver: https://b\nca: '%%'\nclusterSet: {id: x}", "base64"),
-        ("apiVersion: mcnet.dev/v1alpha1\nkind: BrokerInfo\nserver: https://b\nca: aGk=\nclusterSet: {id: x}", "no PEM"),
+        (
+            "apiVersion: mcnet.dev/v1alpha1\nkind: BrokerInfo\nserver: https://b\nca: '%%'\nclusterSet: {id: x}",
+            "base64",
+        ),
+        (
+            "apiVersion: mcnet.dev/v1alpha1\nkind: BrokerInfo\nserver: https://b\nca: aGk=\nclusterSet: {id: x}",
+            "no PEM",
+        ),
         ("apiVersion: mcnet.dev/v1alpha1\nkind: BrokerInfo\nserver: https://b\nclusterSet: [1]", "is not a mapping"),
     ],
 )

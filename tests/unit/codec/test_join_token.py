@@ -25,7 +25,7 @@ def test_there_and_back_also_wrapped_by_a_mail() -> None:
 
 @pytest.mark.parametrize("text", ["", "eyJhbGciOi", "mcnet2.abc", "Bearer x"])
 def test_foreign_words(text: str) -> None:
-    with pytest.raises(DecodeError, match="does not start with 'mcnet1.'"):
+    with pytest.raises(DecodeError, match=r"does not start with 'mcnet1\.'"):
         decode(text)
 
 

@@ -84,14 +84,18 @@ def test_pod_prefixes_by_source() -> None:
     everything = {"nodes": NODES, "controller_arguments": arguments, "flannel": flannel, "kubeadm": kubeadm}
     assert discovered.pod_prefixes(**everything, pools=["10.9.0.0/16"]) == nets("10.9.0.0/16")
     assert discovered.pod_prefixes(**everything) == nets("10.244.0.0/16", "fd00::/56")
-    assert discovered.pod_prefixes(nodes=NODES, controller_arguments=arguments, kubeadm=kubeadm) == nets("10.2.0.0/16")
+    assert discovered.pod_prefixes(nodes=NODES, controller_arguments=arguments, kubeadm=kubeadm) == nets(
+        "10.2.0.0/16"
+    )
     assert discovered.pod_prefixes(nodes=NODES, kubeadm=kubeadm) == nets("10.3.0.0/16", "fd03::/56")
     assert discovered.pod_prefixes(nodes=NODES) == nets("10.1.0.0/23", "fd00:1::/64")
     assert discovered.pod_prefixes() == ()
 
 
 def test_a_broken_source_is_passed_over() -> None:
-    assert discovered.pod_prefixes(nodes=NODES[:1], pools=["", "all"], flannel="{") == nets("10.1.0.0/24", "fd00:1::/64")
+    assert discovered.pod_prefixes(nodes=NODES[:1], pools=["", "all"], flannel="{") == nets(
+        "10.1.0.0/24", "fd00:1::/64"
+    )
 
 
 REFUSAL = (

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from mcnet.plan.gateway_choice import choose_gateways, labelled_gateways
 
 
-def node(name: str, *, zone: str = "", control: bool = False, label: bool = False, ready: bool = True) -> dict[str, Any]:
+def node(
+    name: str, *, zone: str = "", control: bool = False, label: bool = False, ready: bool = True
+) -> dict[str, Any]:
     labels = {"topology.kubernetes.io/zone": zone} if zone else {}
     labels |= {"node-role.kubernetes.io/control-plane": ""} if control else {}
     labels |= {"mcnet.dev/gateway": "true"} if label else {}

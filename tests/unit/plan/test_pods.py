@@ -59,7 +59,10 @@ def pod(phase: str, *, waiting: dict[str, str] | None = None, ready: str = "Fals
     [
         (pod("Running", ready="True"), ""),
         (pod("Running"), "running, but not ready"),
-        (pod("Pending", waiting={"reason": "ImagePullBackOff", "message": "not found"}), "ImagePullBackOff: not found"),
+        (
+            pod("Pending", waiting={"reason": "ImagePullBackOff", "message": "not found"}),
+            "ImagePullBackOff: not found",
+        ),
         (pod("Pending", waiting={"reason": "ContainerCreating"}), "Pending"),
         (pod("Pending", scheduled="False"), "not scheduled: 0/2 nodes are available"),
         ({}, "Pending"),

@@ -66,7 +66,9 @@ def test_overlapping_services_join_without_being_advertised() -> None:
 def test_an_id_that_another_cluster_has() -> None:
     taken = replace(GOOD, mine=Cluster(WEST, GOOD.pod_prefixes, GOOD.service_prefixes, OTHER_KEYS), identity=KEYS)
     assert texts(taken) == ["the cluster ID west is taken by another cluster of this clusterset"]
-    assert texts(replace(taken, identity=None)) == ["the cluster ID west is taken by another cluster of this clusterset"]
+    assert texts(replace(taken, identity=None)) == [
+        "the cluster ID west is taken by another cluster of this clusterset"
+    ]
     assert texts(replace(taken, identity=OTHER_KEYS)) == []
 
 
@@ -97,9 +99,7 @@ def test_unknown_networks() -> None:
 def test_a_gateway_behind_nat_is_refused_by_name(kind: str, place: str) -> None:
     node = {"metadata": {"name": "n1", place: {"mcnet.dev/nat": kind}}}
     (text,) = texts(replace(GOOD, nodes=(node,)))
-    assert text == (
-        f"cluster west is behind NAT ({kind}, says node n1), which the vxlan cable driver can't cross"
-    )
+    assert text == (f"cluster west is behind NAT ({kind}, says node n1), which the vxlan cable driver can't cross")
     assert texts(replace(GOOD, nodes=(node, NODE | {"metadata": {"name": "n2"}}), gateways=("n2",))) == []
 
 

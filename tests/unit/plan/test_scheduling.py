@@ -23,7 +23,10 @@ def test_bad_selector(text: str) -> None:
         ("*", {"operator": "Exists"}),
         ("dedicated", {"key": "dedicated", "operator": "Exists"}),
         ("dedicated=net", {"key": "dedicated", "operator": "Equal", "value": "net"}),
-        ("dedicated=net:NoSchedule", {"key": "dedicated", "operator": "Equal", "value": "net", "effect": "NoSchedule"}),
+        (
+            "dedicated=net:NoSchedule",
+            {"key": "dedicated", "operator": "Equal", "value": "net", "effect": "NoSchedule"},
+        ),
         ("dedicated:NoExecute", {"key": "dedicated", "operator": "Exists", "effect": "NoExecute"}),
     ],
 )

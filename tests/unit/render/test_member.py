@@ -24,7 +24,9 @@ VALUES = MemberValues(
     member=MEMBER,
 )
 OBJECTS = render("member", VALUES)
-DAEMONS = {obj["metadata"]["name"]: obj["spec"]["template"]["spec"] for obj in OBJECTS if "template" in obj.get("spec", {})}
+DAEMONS = {
+    obj["metadata"]["name"]: obj["spec"]["template"]["spec"] for obj in OBJECTS if "template" in obj.get("spec", {})
+}
 
 
 def roles() -> dict[str, list[dict[str, Any]]]:

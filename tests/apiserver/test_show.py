@@ -1,0 +1,167 @@
+"""`show` on real API servers, by the command itself: members, contexts without mcnet, servers that don't answer."""
+
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mcnet.cli import entry
+from mcnet.codec import member as member_codec
+from mcnet.kube import kinds
+from mcnet.kube.api import Api
+from mcnet.model.cluster import ClusterId
+from mcnet.model.member import SYSTEM_NAMESPACE, Member
+from tests.apiserver.controllers import finalize_namespaces, report_cable
+from tests.apiserver.server import ApiServer
+from tests.apiserver.test_broker import cluster_object
+
+
+@pytest.fixture
+async def member(member_api: Api) -> AsyncIterator[Api]:
+    """West as a member that knows east, with one gateway node that reports a cable to it."""
+    await member_api.create(kinds.NAMESPACE, {"metadata": {"name": SYSTEM_NAMESPACE}})
+    await member_api.apply(member_codec.encode(Member(ClusterId("west"), (), ())))
+    east = cluster_object(ClusterId("east"))
+    await member_api.apply({**east, "metadata": {**east["metadata"], "namespace": SYSTEM_NAMESPACE}})
+    await member_api.create(kinds.NODE, {"metadata": {"name": "n1", "labels": {"mcnet.dev/gateway": "true"}}})
+    await member_api.create(kinds.DAEMON_SET, daemon_set(), SYSTEM_NAMESPACE)
+    await member_api.create(kinds.POD, pod(), SYSTEM_NAMESPACE)
+    await running(member_api, True)
+    await report_cable(member_api, "east")
+    yield member_api
+    await member_api.delete(kinds.NODE, "n1")
+    await member_api.delete(kinds.NAMESPACE, SYSTEM_NAMESPACE)
+    await finalize_namespaces(member_api)
+
+
+def daemon_set() -> dict[str, Any]:
+    labels = {"app": "x"}
+    template = {"metadata": {"labels": labels}, "spec": pod()["spec"]}
+    spec = {"selector": {"matchLabels": labels}, "template": {**template, "spec": {**pod()["spec"], "nodeName": ""}}}
+    return {"metadata": {"name": "mcnet-gateway"}, "spec": spec}
+
+
+def pod() -> dict[str, Any]:
+    labels = {"app.kubernetes.io/name": "mcnet", "app.kubernetes.io/component": "gateway"}
+    containers = [{"name": "c", "image": "none"}]
+    spec = {"nodeName": "n1", "containers": containers, "terminationGracePeriodSeconds": 0}
+    return {"metadata": {"name": "mcnet-gateway-x", "labels": labels}, "spec": spec}
+
+
+async def running(api: Api, ready: bool) -> None:
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    status = {"phase": "Running", "conditions": conditions}
+    await api.merge_patch(kinds.POD, "mcnet-gateway-x", {"status": status}, SYSTEM_NAMESPACE, subresource="status")
+
+
+@pytest.fixture
+def silent_server() -> Iterator[int]:
+    """The port of a server that accepts connections and never says a word."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock.getsockname()[1]
+
+
+@pytest.fixture
+def kubeconfig(member_server: ApiServer, broker_server: ApiServer, tmp_path: Path) -> Path:
+    """Contexts of both servers."""
+    path = tmp_path / "kubeconfig"
+    merged: dict[str, Any] = {"contexts": [], "clusters": [], "users": []}
+    for server in (member_server, broker_server):
+        content = yaml.safe_load(server.kubeconfig.read_text())
+        for key in merged:
+            merged[key] += content[key]
+    path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "west", **merged}))
+    return path
+
+
+async def shown(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """Exit status, stdout, stderr of `mcnet show …`; in a thread, since the command makes its own event loop."""
+    import asyncio
+
+    status = await asyncio.to_thread(entry.main, ["show", *map(str, words)])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+async def test_connections_as_a_table(member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = await shown(capsys, "connections", "--kubeconfig", kubeconfig)
+    assert status == 0
+    heading, row = out.splitlines()
+    assert heading.split()[:3] == ["CLUSTER", "GATEWAY", "REMOTE"]
+    assert row.split()[:8] == ["west", "n1", "east", "n1", "connected", "1.00", "ms", "0"]
+    assert err.startswith("no member: broker")
+
+
+async def test_connections_as_json_and_yaml(
+    member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = await shown(capsys, "connections", "--kubeconfig", kubeconfig, "-o", "json")
+    (row,) = json.loads(out)
+    assert (row["cluster"], row["remoteCluster"], row["state"]) == ("west", "east", "connected")
+    _, out, _ = await shown(capsys, "connections", "--kubeconfig", kubeconfig, "-o", "yaml")
+    assert yaml.safe_load(out) == [row]
+
+
+async def test_what_is_not_connected_says_why_and_what_next(
+    member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await running(member, False)
+    status, out, _ = await shown(capsys, "connections", "--context", "west", "--kubeconfig", kubeconfig)
+    assert status == 1
+    assert "west → east: the gateway's daemon on n1 does not run (running, but not ready)" in out
+    assert "next: kubectl --context west -n mcnet-system describe pods" in out
+    status, out, _ = await shown(capsys, "gateways", "--context", "west", "--kubeconfig", kubeconfig)
+    assert status == 1
+    assert "west n1: its daemon does not run" in out
+
+
+async def test_gateways_and_endpoints(member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = await shown(capsys, "gateways", "--kubeconfig", kubeconfig)
+    assert status == 0
+    assert out.splitlines()[1].split()[:5] == ["west", "n1", "0", "ready", "1"]
+    status, _, err = await shown(capsys, "endpoints", "--kubeconfig", kubeconfig)
+    assert status == 0
+    assert "No endpoints yet" in err
+
+
+async def test_a_context_without_mcnet_is_an_error_only_if_named(
+    kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = await shown(capsys, "connections", "--kubeconfig", kubeconfig)
+    assert (status, out) == (0, "")
+    assert "no member: broker" in err
+    status, _, err = await shown(capsys, "connections", "--kubeconfig", kubeconfig, "--context", "west")
+    assert status == 2
+    assert "next: join it: mcnet join broker-info.mcnet --context west" in err
+
+
+async def test_an_unknown_context(kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = await shown(capsys, "gateways", "--kubeconfig", kubeconfig, "--context", "nowhere")
+    assert status == 2
+    assert "nowhere" in err
+    assert "broker, west" in err
+
+
+@pytest.fixture
+def half_silent(kubeconfig: Path, broker_server: ApiServer, silent_server: int) -> Path:
+    """The kubeconfig, with a silent server in place of the broker."""
+    kubeconfig.write_text(kubeconfig.read_text().replace(f":{broker_server.port}", f":{silent_server}"))
+    return kubeconfig
+
+
+async def test_a_server_that_is_silent_costs_its_time_and_one_line(
+    member: Api, half_silent: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcnet.show.gather.TIMEOUT", 0.5)
+    status, out, err = await shown(capsys, "connections", "--kubeconfig", half_silent)
+    assert status == 0
+    assert "connected" in out
+    assert "broker: could not be read" in err
+    status, _, err = await shown(capsys, "connections", "--kubeconfig", half_silent, "--context", "broker")
+    assert status == 3
