@@ -15,6 +15,8 @@ from mcnet.model.errors import McnetError
 from tests.apiserver.certificates import Authority, Pair, write_key
 
 START_TIMEOUT = 60.0
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""The servers end with the test run, however that ends (prctl(2), PR_SET_PDEATHSIG)."""
 
 
 class ApiServer:
@@ -89,7 +91,7 @@ class ApiServer:
     def _spawn(self, name: str, arguments: list[str]) -> None:
         with (self._directory / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [self._binaries[name], *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*WITH_US, self._binaries[name], *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self._directory,
             )  # fmt: skip
 
