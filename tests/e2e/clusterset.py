@@ -22,6 +22,22 @@ from mcnet.model.gateway import Cable
 
 CLUSTERS = ("east", "west")
 
+PICTURE = r"""
+ip -o link | cut -d' ' -f2- | grep -v '^veth' | sed 's/ qlen [0-9]*//'
+ip -o addr | grep -v veth | sed 's/ *valid_lft.*//' | cut -d' ' -f2-
+ip rule; ip -6 rule
+ip route show table all | grep -v veth; ip -6 route show table all | grep -v veth
+ip nexthop
+bridge fdb | grep -v veth
+for table in $(nft list tables | grep -v kube-proxy | awk '{print $2 "/" $3}'); do
+  case $table in */nat|*/filter|*/mangle|*/raw) ;; *) nft list table ${table%%/*} ${table#*/};; esac
+done | sed 's/counter packets [0-9]* bytes [0-9]*/counter/'
+cd /proc/sys/net
+grep . ipv4/ip_forward ipv4/fib_multipath_hash_* ipv6/fib_multipath_hash_policy ipv6/conf/all/forwarding
+grep . ipv4/conf/*/rp_filter | grep -v veth
+"""
+"""Tables nat, filter, mangle and raw are iptables-nft's: kube-proxy's and the CNI's."""
+
 
 @dataclass
 class Clusterset:
@@ -31,6 +47,8 @@ class Clusterset:
     image: str
     directory: Path
     loads: dict[str, Workload] = field(default_factory=dict)
+    before: dict[str, list[str]] = field(default_factory=dict)
+    """By cluster, what its nodes' kernels held before the first join (see `pictures`)."""
 
     async def mcnet(self, *argv: str, status: int = 0) -> str:
         """Run `mcnet ARGV`; returns what it printed on both streams. Asserts the exit status."""
@@ -43,6 +61,18 @@ class Clusterset:
         output = (await process.communicate())[0].decode()
         assert process.returncode == status, f"mcnet {' '.join(argv)} ended with {process.returncode}:\n{output}"
         return output
+
+    async def join(self) -> None:
+        """East with one gateway, west with two; east's API server is the broker."""
+        await self.mcnet("join", "broker-info.mcnet", "--context", "east", "--broker-context", "east")
+        west = ("--context", "west", "--broker-context", "east", "--gateways", "2")
+        await self.mcnet("join", "broker-info.mcnet", *west)
+
+    async def pictures(self, cluster: str) -> list[str]:
+        """What the nodes' kernels hold, without what belongs to pods, the CNI and kube-proxy, as lines."""
+        places = [f"{cluster}/n{number}" for number in (1, 2)]
+        texts = [(await self.node(place, "bash", "-c", PICTURE)).output for place in places]
+        return [f"{place}: {line}" for place, text in zip(places, texts, strict=True) for line in text.splitlines()]
 
     async def api(self, cluster: str) -> Api:
         return await from_kubeconfig(context=cluster, kubeconfig=self.lab.kubeconfig)

@@ -18,30 +18,30 @@ from tests.e2e.clusterset import CLUSTERS, Clusterset
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def bare(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusterset]:
-    """Two clusters of two nodes with the image, nothing of mcnet installed."""
+    """Two clusters of two nodes with the image and a web server on every node, nothing of mcnet installed."""
     image = image_reference()
     archive = await ensure_image(print)
-    directory = tmp_path_factory.mktemp("e2e")
-    if existing := os.environ.get("MCNET_E2E_LAB"):
-        await Lab(existing).load_image(archive)
-        yield Clusterset(Lab(existing), image, directory)
-        return
-    lab = Lab(f"e{os.getpid()}")
+    existing = os.environ.get("MCNET_E2E_LAB")
+    lab = Lab(existing or f"e{os.getpid()}")
+    made = Clusterset(lab, image, tmp_path_factory.mktemp("e2e"))
     try:
-        await lab.up(LabSpec(name=lab.name, clusters=CLUSTERS), print, [archive])
-        yield Clusterset(lab, image, directory)
+        if existing:
+            await lab.load_image(archive)
+        else:
+            await lab.up(LabSpec(name=lab.name, clusters=CLUSTERS), print, [archive])
+        await made.deploy_web()
+        made.before = {cluster: await made.pictures(cluster) for cluster in CLUSTERS}
+        yield made
     finally:
-        await lab.down()
+        for load in made.loads.values():
+            await load.close()
+        if not existing:
+            await lab.down()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def clusterset(bare: Clusterset) -> AsyncIterator[Clusterset]:
-    """The lab joined: east has one gateway and the broker, west two gateways; web servers run on every node."""
+async def clusterset(bare: Clusterset) -> Clusterset:
+    """The lab joined: east has one gateway and the broker, west two gateways."""
     await bare.mcnet("deploy-broker", "--context", "east")
-    await bare.mcnet("join", "broker-info.mcnet", "--context", "east", "--broker-context", "east")
-    join_west = ("join", "broker-info.mcnet", "--context", "west", "--broker-context", "east", "--gateways", "2")
-    await bare.mcnet(*join_west)
-    await bare.deploy_web()
-    yield bare
-    for load in bare.loads.values():
-        await load.close()
+    await bare.join()
+    return bare
