@@ -185,6 +185,10 @@ def tests(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Two clusters on this machine, joined, with a tour (root)."""
     session.run("mcnet", "lab", "demo", *session.posargs)
+    from mcnet.lab.binaries import find_binaries
+
+    kubectl = asyncio.run(find_binaries())["kubectl"]
+    say(f"for mcnet and kubectl: export PATH={Path(sys.executable).parent}:{kubectl.parent}:$PATH")
 
 
 @nox.session
