@@ -13,6 +13,10 @@ from mcnet.plan.pods import hopeless_reason, pod_problem
 from mcnet.render.engine import render
 from mcnet.render.values import NodePodValues
 
+GRACE = 15.0
+"""Seconds beyond the pod's own limit, for a kubelet to say that it has ended."""
+GONE = 30.0
+"""Seconds that an earlier pod of the same name may take to go."""
 AT_ONCE: Final = 20
 """Pods at a time: so that hundreds of nodes don't swamp an API server."""
 
@@ -43,7 +47,10 @@ async def run_once(api: Api, pods: Iterable[NodePodValues]) -> list[Outcome]:
 async def _run(api: Api, values: NodePodValues) -> Outcome:
     (pod,) = render("node", values)
     await api.delete(kinds.POD, values.name, values.namespace)
-    await api.wait_for(kinds.POD, values.name, values.namespace, lambda found: found is None, values.seconds)
+    try:
+        await api.wait_for(kinds.POD, values.name, values.namespace, lambda found: found is None, GONE)
+    except TimeoutError:
+        return Outcome(values, problem=f"a pod {values.name} of an earlier run is still there")
     await api.create(kinds.POD, pod, values.namespace)
     try:
         return await _outcome(api, values)
@@ -53,7 +60,7 @@ async def _run(api: Api, values: NodePodValues) -> Outcome:
 
 async def _outcome(api: Api, values: NodePodValues) -> Outcome:
     try:
-        pod = await api.wait_for(kinds.POD, values.name, values.namespace, _is_over, values.seconds + 15.0)
+        pod = await api.wait_for(kinds.POD, values.name, values.namespace, _is_over, values.seconds + GRACE)
     except TimeoutError:
         last = await api.find(kinds.POD, values.name, values.namespace)
         return Outcome(values, problem=f"no result after {values.seconds} s: {pod_problem(last or {})}")

@@ -94,7 +94,7 @@ def _findings(outcome: Outcome, prefix: str, hint: str) -> list[Finding]:
     try:
         answer: dict[str, Any] = json.loads(outcome.output.strip().splitlines()[-1])
         problems, notes = list(answer["problems"]), list(answer["notes"])
-    except (ValueError, KeyError, IndexError):
+    except (ValueError, KeyError, IndexError, TypeError):
         return [Finding(f"{prefix}the probe pod said nothing that can be read: {outcome.output[:200]!r}", hint)]
     stopping = [Finding(prefix + problem, hint if "broker" in prefix else "") for problem in problems]
     return stopping + [Finding(prefix + note, stops=False) for note in notes]

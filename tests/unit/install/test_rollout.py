@@ -1,0 +1,108 @@
+"""Waiting for daemons and for the first connection: what is told, and why it gives up."""
+
+from typing import Any
+
+import pytest
+
+from mcnet.codec import gateway as gateway_codec
+from mcnet.install import rollout
+from mcnet.install.progress import Silent
+from mcnet.install.rollout import WORKLOADS, await_connection, await_rollout
+from mcnet.model.cluster import ClusterId
+from mcnet.model.errors import McnetError
+from mcnet.model.gateway import Cable, CableState, Gateway
+from tests.fakes.api import FakeServer
+
+NAMESPACE = "mcnet-system"
+
+
+def workload(name: str, kind: str, ready: int) -> dict[str, Any]:
+    counts = {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberReady": ready}
+    if kind == "Deployment":
+        counts = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": ready}
+    metadata = {"name": name, "namespace": NAMESPACE, "generation": 1}
+    status = {"observedGeneration": 1, **counts}
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {"replicas": 2}, "status": status}
+
+
+def server(ready: int) -> FakeServer:
+    made = FakeServer(context="west")
+    made.add(*(workload(one.name, one.kind.kind, ready) for one in WORKLOADS))
+    return made
+
+
+class Told(Silent):
+    """Keeps the live line."""
+
+    def __init__(self) -> None:
+        self.live: list[str] = []
+        self.lasting: list[str] = []
+
+    def doing(self, text: str) -> None:
+        self.live.append(text)
+
+    def done(self, text: str) -> None:
+        self.lasting.append(text)
+
+
+async def test_ready_daemons() -> None:
+    told = Told()
+    await await_rollout(server(2).api(), gateways=2, timeout=5, progress=told)
+    assert told.lasting == ["Daemons run: discovery 2/2, route-agent 2/2, gateway 2/2"]
+
+
+async def test_the_number_of_gateways_counts() -> None:
+    with pytest.raises(McnetError, match="the daemons don't all run after 0.05 s, though no pod says why"):
+        await await_rollout(server(2).api(), gateways=3, timeout=0.05, progress=Silent())
+
+
+async def test_a_pod_that_does_not_start_is_named() -> None:
+    made = server(0)
+    labels = {"app.kubernetes.io/name": "mcnet"}
+    waiting = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "denied"}}}
+    pod = {"name": "mcnet-gateway-x", "namespace": NAMESPACE, "labels": labels}
+    status = {"phase": "Pending", "containerStatuses": [waiting]}
+    spec = {"nodeName": "n1"}
+    made.add({"apiVersion": "v1", "kind": "Pod", "metadata": pod, "spec": spec, "status": status})
+    told = Told()
+    with pytest.raises(McnetError, match="pod mcnet-gateway-x on n1: ImagePullBackOff: denied") as caught:
+        await await_rollout(made.api(), gateways=2, timeout=0.05, progress=told)
+    assert caught.value.hint == "kubectl --context west -n mcnet-system describe pod mcnet-gateway-x"
+    assert any("gateway 0/2" in line for line in told.live)
+
+
+def reports(state: CableState, reason: str = "") -> FakeServer:
+    cable = Cable(ClusterId("east"), "e1", 0, state, "vxlan", reason=reason)
+    made = FakeServer(context="west")
+    made.add(gateway_codec.encode(Gateway("n1", ClusterId("west"), 0, (cable,)), namespace=NAMESPACE))
+    return made
+
+
+async def connection(made: FakeServer, others: tuple[str, ...] = ("east",)) -> tuple[Gateway, ...]:
+    return await await_connection(made.api(), timeout=0.05, progress=Silent(), others=others)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "CONNECTION_INTERVAL", 0.01)
+
+
+async def test_a_connection() -> None:
+    (gateway,) = await connection(reports(CableState.CONNECTED))
+    assert gateway.node == "n1"
+
+
+async def test_no_connection_says_what_the_gateway_says() -> None:
+    with pytest.raises(McnetError, match=r"e1 of east is error \(3 probes lost\)") as caught:
+        await connection(reports(CableState.ERROR, "3 probes lost"))
+    assert caught.value.hint == "mcnet show connections --context west"
+
+
+async def test_a_cable_to_a_member_that_has_left_is_none() -> None:
+    with pytest.raises(McnetError, match="no cable to north was connected"):
+        await connection(reports(CableState.CONNECTED), ("north",))
+
+
+async def test_no_gateway_at_all() -> None:
+    with pytest.raises(McnetError, match="no gateway has reported yet"):
+        await connection(FakeServer())
