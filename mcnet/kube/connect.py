@@ -18,6 +18,7 @@ DEFAULT_KUBECONFIG = "~/.kube/config"
 
 def contexts(kubeconfig: Path | None = None) -> list[str]:
     """Names of the contexts in the kubeconfig (default: $KUBECONFIG, else ~/.kube/config), sorted."""
+    _ensure_home()
     return sorted(_contexts(_merged(kubeconfig)))
 
 
@@ -26,6 +27,7 @@ async def from_kubeconfig(*, context: str | None = None, kubeconfig: Path | None
 
     Raises UsageError for a file or context that is not there, ForbiddenError if a plugin gives nothing.
     """
+    _ensure_home()
     from kubernetes.aio.config import ConfigException
 
     merged = _merged(kubeconfig)
@@ -46,6 +48,7 @@ async def from_kubeconfig(*, context: str | None = None, kubeconfig: Path | None
 
 async def in_cluster() -> Api:
     """The Api of the pod's own ServiceAccount; its token file is read again as it is renewed."""
+    _ensure_home()
     from kubernetes.aio.config import ConfigException, load_incluster_config
 
     configuration = _configuration()
@@ -70,7 +73,16 @@ async def with_token(*, server: str, ca: bytes, token: str) -> Api:
         raise UsageError(f"the CA certificate for {server} is not readable PEM: {error}") from error
 
 
+def _ensure_home() -> None:
+    """The client library asks for the home directory when it is imported; a pod's user may have none."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
+
+
 def _configuration() -> Any:
+    _ensure_home()
     from kubernetes.aio.client.configuration import Configuration
 
     return Configuration()

@@ -1,5 +1,6 @@
 """Kubeconfigs: found, merged, and wrong in every way that users meet."""
 
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,19 @@ async def test_a_credential_plugin_that_fails(tmp_path: Path) -> None:
 async def test_a_ca_that_is_no_certificate() -> None:
     with pytest.raises(UsageError, match="the CA certificate for https://b is not readable PEM"):
         await connect.with_token(server="https://b", ca=b"nonsense", token="x")
+
+
+async def test_a_user_without_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a pod that runs as a number: the client library would not even load."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    async with await connect.with_token(server="https://b", ca=b"", token="x") as api:
+        assert api.server == "https://b"
+    assert os.environ["HOME"] == "/"
 
 
 async def test_outside_of_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
