@@ -16,7 +16,7 @@ from mcnet.lab import configs, machines, processes
 from mcnet.lab.certificates import Authority, context, kubeconfig, service_account_keys, write_secret
 from mcnet.lab.imagestore import clone
 from mcnet.lab.manifests import initial_objects
-from mcnet.lab.store import LabState, Store
+from mcnet.lab.store import LabState, ProcessRecord, Store
 from mcnet.lab.topology import Cluster, Machine, Topology
 from mcnet.model.errors import KernelError, McnetError, UnreachableError
 
@@ -25,6 +25,7 @@ Progress = Callable[[str], None]
 _API_SECONDS = 120
 _NODES_SECONDS = 120
 _RUNTIME_SECONDS = 30
+_WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,12 @@ async def start_cluster(
 ) -> None:
     """From booted namespaces to all nodes Ready and DNS rolled out."""
     started = Startup(store, state, cluster, supplies, progress)
-    await asyncio.gather(started.control_plane(), *(started.runtime(node) for node in cluster.nodes))
-    await asyncio.gather(started.controllers(), *(started.agents(node) for node in cluster.nodes))
-    await started.ready()
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(started.watch())
+        await asyncio.gather(started.control_plane(), *(started.runtime(node) for node in cluster.nodes))
+        await asyncio.gather(started.controllers(), *(started.agents(node) for node in cluster.nodes))
+        await started.ready()
+        watching.cancel()
 
 
 class Startup:
@@ -65,6 +69,15 @@ class Startup:
         self._supplies = supplies
         self._progress = progress
         self._pki = store.pki(cluster.name)
+        self._running: list[ProcessRecord] = []
+
+    async def watch(self) -> None:
+        """Raises McnetError as soon as one of the started programs ends, instead of waiting for it in vain."""
+        while True:
+            for record in self._running:
+                if not processes.is_running(record.pid, record.started):
+                    raise self._ended(record)
+            await asyncio.sleep(_WATCH_SECONDS)
 
     async def control_plane(self) -> None:
         """etcd and the API server, and then the objects the cluster begins with."""
@@ -107,32 +120,24 @@ class Startup:
     async def _start(self, machine: Machine, argv: list[str]) -> None:
         program = argv[0]
         path = self._supplies.binaries.get(program, Path(program))
-        await machines.start(self._store, machine.name, program, [str(path), *argv[1:]])
+        command = [str(path), *argv[1:]]
+        self._running.append(await machines.start(self._store, machine.name, program, command))
 
     async def _api_ready(self) -> None:
         url = f"{self._cluster.public_server}/readyz"
         trust = ssl.create_default_context(cafile=str(self._pki / "ca.crt"))
-        # aiohttp's own limit would hide which server it was.
-        timeout = aiohttp.ClientTimeout(total=3)
-        try:
-            async with asyncio.timeout(_API_SECONDS), aiohttp.ClientSession(timeout=timeout) as session:
-                while not await _answers(session, url, trust):
-                    self._check_alive()
-                    await asyncio.sleep(0.2)
-        except TimeoutError:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
+            ready = await processes.wait_until(lambda: _answers(session, url, trust), seconds=_API_SECONDS, poll=0.2)
+        if not ready:
             log = self._store.log(self._cluster.control_plane.name, "kube-apiserver")
             raise UnreachableError(
                 f"the API server of cluster {self._cluster.name} was not ready after {_API_SECONDS} s", f"see {log}"
-            ) from None
+            )
 
-    def _check_alive(self) -> None:
-        name = self._cluster.control_plane.name
-        for program in ("etcd", "kube-apiserver"):
-            record = machines.find(self._store, name, program)
-            if not processes.is_running(record.pid, record.started):
-                log = self._store.log(name, program)
-                said = log.read_text(errors="replace").strip().splitlines()[-1:]
-                raise McnetError(f"{program} of {name} ended: {''.join(said)}", f"see {log}")
+    def _ended(self, record: ProcessRecord) -> McnetError:
+        log = self._store.log(record.machine, record.program)
+        said = log.read_text(errors="replace").strip().splitlines()[-1:]
+        return McnetError(f"{record.program} of {record.machine} ended: {''.join(said)[:300]}", f"see {log}")
 
     async def _wait(self, otherwise: str, *arguments: str) -> None:
         try:

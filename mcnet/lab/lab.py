@@ -131,8 +131,14 @@ class Lab:
                 for cluster in topology.clusters:
                     group.create_task(start_cluster(self.store, state, cluster, supplies, progress))
         except BaseExceptionGroup as failures:
-            # The first is the cause; the other clusters were stopped for it.
-            raise failures.exceptions[0] from None
+            raise _cause(failures) from None
+
+
+def _cause(failure: BaseException) -> BaseException:
+    """The first failure of a group of tasks; the others were stopped for it."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 def place_of(machine: Machine) -> str:

@@ -1,4 +1,4 @@
-"""`mcnet lab` killed with SIGKILL at several moments: `down` leaves nothing all the same."""
+"""`mcnet lab` killed with SIGKILL at several moments, or failing: `down` leaves nothing all the same."""
 
 import asyncio
 import sys
@@ -10,7 +10,9 @@ import pytest
 
 from mcnet.lab.lab import Lab
 from mcnet.lab.processes import wait_until
+from mcnet.lab.spec import LabSpec
 from mcnet.lab.store import Phase
+from mcnet.model.errors import McnetError
 from tests.e2e.traces import marked_processes, standard_places, traces
 
 MOMENTS: dict[str, Callable[[Lab], bool]] = {
@@ -66,5 +68,19 @@ async def test_an_interrupted_down_is_finished_by_another(lab: Lab) -> None:
     await killed(lab, MOMENTS["containerd"], "up", "--clusters", "a", "--nodes", "1")
     running = len(marked_processes(lab))
     await killed(lab, lambda lab: len(marked_processes(lab)) < running, "down")
+    await lab.down()
+    assert await traces(lab) == []
+
+
+async def test_a_component_that_ends_is_named_at_once(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etcd = tmp_path / "etcd"
+    etcd.write_text("#!/bin/sh\nsleep 0.5\necho no space left >&2\nexit 1\n")
+    etcd.chmod(0o755)
+    monkeypatch.setenv("MCNET_LAB_BIN", str(tmp_path))
+    with pytest.raises(McnetError, match="etcd of a-cp ended: no space left") as caught:
+        await lab.up(LabSpec(name=lab.name, clusters=("a",), nodes=1))
+    assert str(lab.store.log("a-cp", "etcd")) in caught.value.hint
     await lab.down()
     assert await traces(lab) == []
