@@ -52,7 +52,7 @@ def port_problem(kind: int, port: int) -> str:
         if family == socket.AF_INET6:
             trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         if kind == socket.SOCK_STREAM:
-            # A closed connection in TIME_WAIT (of a daemon that has just left) does not take the port, a listener does.
+            # A closed connection in TIME_WAIT (of a daemon that has just left) does not take the port.
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("", port))

@@ -4,6 +4,7 @@ from typing import Any
 
 from mcnet.lab.configs import CLUSTER_DOMAIN
 from mcnet.lab.topology import Cluster, Machine
+from mcnet.model.node import NAT_MARK
 
 COREDNS_IMAGE = "localhost/mcnet-lab-coredns:1"
 _LABELS = {"k8s-app": "kube-dns"}
@@ -35,17 +36,23 @@ def initial_objects(cluster: Cluster) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "List",
-        "items": [*(_node(node) for node in cluster.nodes), *_coredns(cluster)],
+        "items": [*(_node(node, cluster) for node in cluster.nodes), *_coredns(cluster)],
     }
 
 
-def _node(node: Machine) -> dict[str, Any]:
-    """Made ahead of its kubelet, which registers with it: so a Node never lacks its pod CIDR."""
+def _node(node: Machine, cluster: Cluster) -> dict[str, Any]:
+    """Made ahead of its kubelet, which registers with it: so a Node never lacks its pod CIDR. That it is behind a
+    NAT router is said in an annotation, by which `join` refuses drivers that can't cross one."""
     cidrs = [str(cidr) for cidr in node.pod_cidrs]
+    annotations = {NAT_MARK: cluster.router.kind.value} if cluster.router else {}
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": node.name, "labels": {"kubernetes.io/hostname": node.name}},
+        "metadata": {
+            "name": node.name,
+            "labels": {"kubernetes.io/hostname": node.name},
+            "annotations": annotations,
+        },
         "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs},
     }
 

@@ -6,6 +6,8 @@ from mcnet.model.kernel import Address, Network
 
 GATEWAY_LABEL = "mcnet.dev/gateway"
 """Label (value "true") of the nodes that are to be gateways; `join` sets it, `leave` removes it."""
+NAT_MARK = "mcnet.dev/nat"
+"""Node annotation or label: the node is behind NAT, and of which kind ("symmetric", "eim")."""
 PRIVATE_ADDRESS_ANNOTATION = "mcnet.dev/private-address"
 """Node annotation: the outer address of cables, where the default route's source is not the right one."""
 

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from mcnet.model.cluster import Cluster, ClusterId, Identity, cluster_number
 from mcnet.model.kernel import Network
-from mcnet.model.member import API_GROUP, BROKER_NAMESPACE, Member
+from mcnet.model.member import BROKER_NAMESPACE, Member
+from mcnet.model.node import NAT_MARK
 
-NAT_MARK: Final = f"{API_GROUP}/nat"
-"""Node label or annotation: the node is behind NAT, and of which kind ("symmetric", "eim")."""
 REFUSED_CNIS: Final = {"ovn-kubernetes": "it does not route pods by the node's routing table"}
 
 

@@ -54,10 +54,9 @@ async def test_one_failure_does_not_stop_the_others() -> None:
 
 async def test_interrupted_the_pod_is_removed_all_the_same() -> None:
     kubelet = FakeKubelet(play=lambda pod: Ran("Running"))
-    task = asyncio.create_task(run_once(kubelet.api(), [POD_VALUES]))
-    async with asyncio.timeout(5):
-        while not kubelet.all(POD):
-            await asyncio.sleep(0)
+    api = kubelet.api()
+    task = asyncio.create_task(run_once(api, [POD_VALUES]))
+    await api.wait_for(POD, "p", "mcnet-system", lambda found: found is not None, 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -65,9 +65,8 @@ async def test_what_works_less_well_does_not_stop() -> None:
 
 async def test_the_broker_can_not_be_reached_from_inside() -> None:
     (finding,) = await findings(broker=answer(["no connection to broker:6443: refused"], []))
-    assert finding.message == (
-        "the broker https://broker:6443 can't be reached from inside the cluster: no connection to broker:6443: refused"
-    )
+    where = "the broker https://broker:6443 can't be reached from inside the cluster: "
+    assert finding.message == where + "no connection to broker:6443: refused"
     assert "--server" in finding.hint
 
 

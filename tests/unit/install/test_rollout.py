@@ -52,7 +52,7 @@ async def test_ready_daemons() -> None:
 
 
 async def test_the_number_of_gateways_counts() -> None:
-    with pytest.raises(McnetError, match="the daemons don't all run after 0.05 s, though no pod says why"):
+    with pytest.raises(McnetError, match=r"the daemons don't all run after 0\.05 s, though no pod says why"):
         await await_rollout(server(2).api(), gateways=3, timeout=0.05, progress=Silent())
 
 

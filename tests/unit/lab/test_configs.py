@@ -8,7 +8,7 @@ import yaml
 from mcnet.lab import configs
 from mcnet.lab.addresses import Block
 from mcnet.lab.manifests import initial_objects
-from mcnet.lab.spec import IpFamily, LabSpec, RuleSyntax
+from mcnet.lab.spec import IpFamily, LabSpec, NatKind, RuleSyntax
 from mcnet.lab.topology import plan
 
 PKI = Path("/pki")
@@ -57,3 +57,12 @@ def test_dns_has_the_conventional_address_and_name() -> None:
     assert service["spec"]["clusterIPs"] == ["10.64.96.10", "fd6d:636e:6500:300::a"]
     [deployment] = [each for each in initial_objects(EAST)["items"] if each["kind"] == "Deployment"]
     assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+
+
+def test_nodes_behind_nat_say_so() -> None:
+    spec = LabSpec(name="t", clusters=("east", "west"), nat=(("west", NatKind.SYMMETRIC),))
+    marks = {}
+    for cluster in plan(spec, Block(0)).clusters:
+        (first, *_) = [each for each in initial_objects(cluster)["items"] if each["kind"] == "Node"]
+        marks[cluster.name] = first["metadata"]["annotations"]
+    assert marks == {"east": {}, "west": {"mcnet.dev/nat": "symmetric"}}
