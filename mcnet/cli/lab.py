@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 app = application(help="Real Kubernetes clusters in network namespaces of this machine.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Option("--name", help="Which lab; several live side by side.")]
+Name = Annotated[str, typer.Option("--name", metavar="LAB", help="Which lab; several live side by side.")]
 
 
 @app.command()
 def up(
     *,
     name: Name = DEFAULT_NAME,
-    clusters: Annotated[str, typer.Option(help="Names, separated by commas.")] = "east,west",
-    nodes: Annotated[int, typer.Option(help="Nodes per cluster.")] = 2,
+    clusters: Annotated[str, typer.Option(metavar="NAME,…", help="Names, separated by commas.")] = "east,west",
+    nodes: Annotated[int, typer.Option(metavar="N", help="Nodes per cluster.")] = 2,
     ip_family: Annotated[IpFamily, typer.Option(help="Of nodes, pods and services.")] = IpFamily.IPV4,
     kube_proxy_mode: Annotated[RuleSyntax, typer.Option(help="How kube-proxy writes rules.")] = RuleSyntax.NFTABLES,
     masquerade: Annotated[
@@ -39,7 +39,7 @@ def up(
     ] = False,
     nat: Annotated[
         list[str] | None,
-        typer.Option(help="CLUSTER[:symmetric|eim]: put a cluster behind a NAT router. Repeatable."),
+        typer.Option(metavar="CLUSTER[:KIND]", help="A cluster behind a NAT router: eim or symmetric. Repeatable."),
     ] = None,
     with_image: Annotated[
         bool, typer.Option("--with-image", help="Also build mcnet's own image and load it into every node.")
@@ -73,8 +73,8 @@ def kubeconfig(name: Name = DEFAULT_NAME) -> None:
 
 @app.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def exec_(
-    place: Annotated[str, typer.Argument(help="CLUSTER/NODE, CLUSTER/cp, wan, …")],
-    command: Annotated[list[str], typer.Argument(help="The program and its arguments, after --.")],
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="CLUSTER/n1, CLUSTER/cp, CLUSTER/nat, wan.")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="The program and its arguments, after --.")],
     name: Name = DEFAULT_NAME,
 ) -> None:
     """Run a program inside of a machine of the lab."""
@@ -96,9 +96,9 @@ def status(
 
 @app.command(name="load-image")
 def load_image(
-    archive: Annotated[Path, typer.Argument(help="A docker-archive (.tar).")],
+    archive: Annotated[Path, typer.Argument(metavar="FILE", help="A docker-archive (.tar).")],
     name: Name = DEFAULT_NAME,
-    cluster: Annotated[list[str] | None, typer.Option(help="Only this cluster. Repeatable.")] = None,
+    cluster: Annotated[list[str] | None, typer.Option(metavar="CLUSTER", help="Only here. Repeatable.")] = None,
 ) -> None:
     """Import a container image into the nodes."""
     count = run(_lab(name).load_image(archive, cluster or []))
@@ -107,15 +107,15 @@ def load_image(
 
 @app.command()
 def impair(
-    machine: Annotated[str, typer.Argument(help="A node or control plane: east-n1, east-cp.")],
-    link: Annotated[str, typer.Argument(help="wan or cluster")],
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="A node or control plane: east-n1, east-cp.")],
+    link: Annotated[str, typer.Argument(metavar="LINK", help="wan or cluster")],
     *,
     name: Name = DEFAULT_NAME,
     cut: Annotated[bool, typer.Option("--cut", help="No packet passes.")] = False,
     restore: Annotated[bool, typer.Option("--restore", help="End all faults of the link.")] = False,
-    rate: Annotated[str, typer.Option(help="At most so fast, for example 10mbit.")] = "",
-    delay: Annotated[str, typer.Option(help="Later by this in each direction, for example 20ms.")] = "",
-    drop: Annotated[str, typer.Option(help="Lose this share in each direction, for example 5%.")] = "",
+    rate: Annotated[str, typer.Option(metavar="RATE", help="At most so fast, for example 10mbit.")] = "",
+    delay: Annotated[str, typer.Option(metavar="TIME", help="Later by this each way, for example 20ms.")] = "",
+    drop: Annotated[str, typer.Option(metavar="SHARE", help="Lose this share each way, for example 5%.")] = "",
 ) -> None:
     """Cut, slow, delay or lose packets on a machine's link; each call replaces the faults before."""
     from mcnet.lab.impair import Impairment, parse_link, parse_percent
@@ -133,7 +133,7 @@ def impair(
 def demo(
     *,
     name: Name = DEFAULT_NAME,
-    nodes: Annotated[int, typer.Option(help="Nodes per cluster.")] = 2,
+    nodes: Annotated[int, typer.Option(metavar="N", help="Nodes per cluster.")] = 2,
 ) -> None:
     """Bring up two clusters, join them, and send traffic between their pods; leaves the lab up.
 
