@@ -7,8 +7,13 @@ from pathlib import Path
 from tests.repo.checkout import ROOT, TOP, files, python_files, relative
 
 LONGEST = 500
-WHOLE_PACKAGE = {"codec/test_decode.py", "codec/test_roundtrip.py"}
-"""Unit tests of what every module of a package does alike."""
+WHOLE_PACKAGE = {
+    "codec/test_decode.py",
+    "codec/test_roundtrip.py",
+    "kube/test_fake.py",
+    "plan/test_node_convergence.py",
+}
+"""Unit tests of what the modules of a package do alike or together."""
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 # Put together here so that this file does not find itself.
 FOREIGN_PATHS = re.compile(
@@ -66,6 +71,8 @@ def _mirrored(test: Path) -> bool:
     words = test.stem.removeprefix("test_").split("_")
     names = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
     homes = [ROOT / "mcnet" / folder, ROOT / "daemons" / folder]
+    if folder.name == "render":
+        homes.append(ROOT / "templates")
     if str(folder / test.name) in WHOLE_PACKAGE:
         return True
     return any((home / f"{name}.py").exists() or (home / name).is_dir() for home in homes for name in names)
