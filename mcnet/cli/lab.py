@@ -89,9 +89,9 @@ def status(
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Show clusters, nodes, addresses and processes of a lab."""
-    from mcnet.lab.status import render, snapshot
+    from mcnet.lab.status import render
 
-    typer.echo(render(snapshot(_lab(name).store), output.value), nl=False)
+    typer.echo(render(_lab(name).status(), output.value), nl=False)
 
 
 @app.command(name="load-image")

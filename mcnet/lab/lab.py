@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from mcnet.lab import impair, machines, network, processes, teardown
 from mcnet.lab.bringup import Supplies, import_image, start_cluster, write_credentials
@@ -15,6 +16,7 @@ from mcnet.lab.hostnet import blocks_in_use
 from mcnet.lab.impair import Impairment, LinkName
 from mcnet.lab.processes import Completed
 from mcnet.lab.spec import LabSpec
+from mcnet.lab.status import snapshot
 from mcnet.lab.store import STATE_ROOT, LabState, ProcessRecord, Store
 from mcnet.lab.supplies import gather
 from mcnet.lab.topology import Machine, Topology
@@ -78,6 +80,10 @@ class Lab:
             progress(f"removing lab {self.name!r}")
             await teardown.remove(self.store, state.topology)
 
+    def status(self) -> dict[str, Any]:
+        """Clusters, contexts, machines, addresses and running processes: `mcnet lab status -o json`."""
+        return snapshot(self.store)
+
     async def exec(self, place: str, *argv: str, stdin: str = "") -> Completed:
         """Runs a program at `place` (`east/n1`, `east/cp`, `wan`, ...) to its end."""
         return await processes.call([*self.entry(place), *argv], mark=self.store.mark, stdin=stdin)
@@ -85,7 +91,7 @@ class Lab:
     def entry(self, place: str) -> list[str]:
         """The command prefix that runs a program at `place`, in this working directory."""
         topology = self.topology
-        machine = next((each for each in topology.machines if place_of(each) == place), None)
+        machine = next((each for each in topology.machines if place in (place_of(each), each.name)), None)
         if machine:
             return machines.entry(self.store, machine.name)
         if place in topology.namespaces:

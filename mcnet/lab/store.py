@@ -124,6 +124,8 @@ class Store:
         """The recorded lab. Raises UsageError when there is none of this name."""
         try:
             return _decode((self.directory / _STATE).read_text())
+        except PermissionError:
+            raise UsageError(f"lab {self.name!r} belongs to root", "the same command with sudo") from None
         except (FileNotFoundError, NotADirectoryError):
             known = ", ".join(names(self.root)) or "none"
             raise UsageError(

@@ -19,7 +19,6 @@ from mcnet.lab.lab import Lab
 from mcnet.lab.pause import pause_program
 from mcnet.lab.processes import call, check, is_running, wait_until
 from mcnet.lab.spec import IpFamily, LabSpec, NatKind, RuleSyntax
-from mcnet.lab.status import snapshot
 from mcnet.lab.topology import API_PORT
 from mcnet.model.errors import KernelError
 from tests.e2e.traces import container_groups, descendants, marked_processes, standard_places, traces
@@ -206,7 +205,7 @@ async def test_a_machine_sees_its_own_processes_only(lab: Lab) -> None:
 
 
 async def test_status_names_running_processes(lab: Lab) -> None:
-    [east, _] = snapshot(lab.store)["clusters"]
+    [east, _] = lab.status()["clusters"]
     assert east["controlPlane"]["processes"].keys() >= {"etcd", "kube-apiserver", "kube-scheduler"}
     assert all(is_running(pid) for node in east["nodes"] for pid in node["processes"].values())
 

@@ -64,6 +64,18 @@ def test_an_unknown_lab_is_refused_with_those_there_are(tmp_path: Path) -> None:
         store(tmp_path, "two").load()
 
 
+def test_who_may_not_read_a_lab_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> str:
+        raise PermissionError
+
+    one = store(tmp_path)
+    one.claim(SPEC)
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(UsageError, match="'one' belongs to root") as caught:
+        one.load()
+    assert "sudo" in caught.value.hint
+
+
 def test_the_leftover_of_a_killed_claim_is_in_nobody_s_way(tmp_path: Path) -> None:
     one = store(tmp_path)
     (one.root / ".new-one").mkdir(parents=True)
