@@ -1,6 +1,6 @@
 """The gateway daemon's wiring: observe, mcnet.plan.gateway, apply, publish; prober and adverts beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from time import monotonic, time
 
@@ -8,10 +8,9 @@ from prometheus_client import CollectorRegistry
 
 import mcnet
 from mcnet.codec import advert
-from mcnet.kernel.execute import Failure, apply
-from mcnet.kernel.monitor import watch
-from mcnet.kernel.observe import host_facts, read
-from mcnet.kernel.sysctl import SysctlTree
+from mcnet.kernel.execute import Failure
+from mcnet.kernel.node import Kernel, NodeKernel
+from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
@@ -43,24 +42,31 @@ log = Log("gateway")
 class Gateway:
     """One per process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        kernel: Kernel | None = None,
+        open_api: Callable[[], Awaitable[Api]] = in_cluster,
+        prober: Prober | None = None,
+        sender: AdvertSender | None = None,
+    ) -> None:
+        """The keyword arguments are the daemon's surroundings; what is not given is the real one."""
         self._settings = settings
-        self._tree = SysctlTree(settings.proc_sys_net)
+        self._kernel = kernel or NodeKernel(settings.proc_sys_net)
+        self._open_api = open_api
         self._registry = CollectorRegistry()
         self._metrics = GatewayMetrics(self._registry)
         self._loop = Reconciler(self._round, name="gateway", metrics=self._metrics.loop, resync=REPORT_INTERVAL)
-        self._prober = Prober(
-            interval=settings.probe_interval,
-            multiplier=settings.probe_multiplier,
-            on_change=lambda: self._loop.trigger("a cable's probes"),
-        )
-        self._sender = AdvertSender()
+        self._prober = prober or Prober(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
+        self._prober.on_change = lambda: self._loop.trigger("a cable's probes")
+        self._sender = sender or AdvertSender()
         self._reported = float("-inf")
         self._said: tuple[str, ...] = ()
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
-        async with await in_cluster() as api:
+        async with await self._open_api() as api:
             self._stores = Stores(api, self._settings.namespace, self._loop.trigger)
             self._publisher = Publisher(
                 api,
@@ -92,7 +98,7 @@ class Gateway:
         return "" if self._loop.synced else "no round has succeeded yet"
 
     async def _watch_kernel(self) -> None:
-        async for _ in watch():
+        async for _ in self._kernel.watch():
             self._loop.trigger("the kernel changed")
 
     async def _round(self, reason: str) -> bool:
@@ -105,11 +111,11 @@ class Gateway:
         gateways = frozenset(one.name for one in view.nodes if one.gateway)
         rail = await self._publisher.rail(view.rails, gateways, node)
         if rail is None:
-            return False
+            return True  # look again soon
         world = await self._world(view, rail)
         decision = gateway.decide(world)
         changes = diff(decision.state, world.actual)
-        failures = await apply(changes, tree=self._tree)
+        failures = await self._kernel.apply(changes)
         self._log(changes, failures, reason)
         self._follow(view, world, decision)
         # The data path stands; what follows needs the API server and may fail without harm to it.
@@ -122,7 +128,7 @@ class Gateway:
         return bool(changes)
 
     async def _world(self, view: View, rail: int) -> gateway.World:
-        host = await host_facts(tree=self._tree)
+        host = await self._kernel.host_facts()
         node = next(one for one in view.nodes if one.name == self._settings.node)
         approved = next((one.prefixes for one in view.clusters if one.id == view.member.cluster), ())
         own = own_endpoint.wanted(
@@ -141,7 +147,7 @@ class Gateway:
             endpoints=view.endpoints,
             health={name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()},
             host=host,
-            actual=await read(GATEWAY, sysctls=(), tree=self._tree),
+            actual=await self._kernel.read(GATEWAY),
         )
 
     def _follow(self, view: View, world: gateway.World, decision: gateway.Decision) -> None:

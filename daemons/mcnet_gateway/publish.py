@@ -11,9 +11,11 @@ from mcnet.kube.api import Api
 from mcnet.kube.kinds import ENDPOINT, GATEWAY, LEASE, JsonObject
 from mcnet.loop.log import Log
 from mcnet.model.endpoint import Endpoint
-from mcnet.model.errors import ConflictError
+from mcnet.model.errors import ConflictError, McnetError
 from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.member import rail_lease_name
+from mcnet.model.node import GATEWAY_LABEL
+from mcnet.model.ownership import MAX_RAILS
 from mcnet.plan import rail as rails
 
 log = Log("gateway")
@@ -35,7 +37,8 @@ class Publisher:
         self._instance = instance
 
     async def rail(self, holders: dict[int, str], gateways: frozenset[str], node: JsonObject) -> int | None:
-        """This gateway's rail, claimed if it has none; None if there is none to have now."""
+        """This gateway's rail, claimed if it has none; None if that has to be tried again. Raises McnetError if
+        there is none to have."""
         match rails.decide(holders, self._node, gateways):
             case rails.Hold(rail, surplus):
                 for other in surplus:
@@ -48,8 +51,10 @@ class Publisher:
             case rails.Claim(rail):
                 return await self._claim(rail, node)
             case rails.Full():
-                log.warning("no rail is free", reason="all 8 are held by gateways that live")
-                return None
+                raise McnetError(
+                    f"node {self._node} can't be a gateway: all {MAX_RAILS} rails are held by other gateways",
+                    f"kubectl label node {self._node} {GATEWAY_LABEL}-",
+                )
 
     async def _claim(self, rail: int, node: JsonObject) -> int | None:
         lease = {
@@ -59,7 +64,7 @@ class Publisher:
         try:
             await self._api.create(LEASE, lease, self._namespace)
         except ConflictError:
-            return None  # another gateway was quicker; its Lease wakes us up
+            return None  # another gateway was quicker: look again
         log.info("rail claimed", rail=rail)
         return rail
 

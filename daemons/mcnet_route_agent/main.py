@@ -1,12 +1,13 @@
 """The route agent's wiring: observe, mcnet.plan.route_agent, apply, report; prober and adverts beside it."""
 
+from collections.abc import Awaitable, Callable
+
 from prometheus_client import CollectorRegistry
 
 import mcnet
-from mcnet.kernel.execute import Failure, apply
-from mcnet.kernel.monitor import watch
-from mcnet.kernel.observe import host_facts, read
-from mcnet.kernel.sysctl import SysctlTree
+from mcnet.kernel.execute import Failure
+from mcnet.kernel.node import Kernel, NodeKernel
+from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
@@ -34,23 +35,31 @@ log = Log("route-agent")
 class RouteAgent:
     """One per process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        kernel: Kernel | None = None,
+        open_api: Callable[[], Awaitable[Api]] = in_cluster,
+        prober: Prober | None = None,
+        listener: AdvertListener | None = None,
+    ) -> None:
+        """The keyword arguments are the daemon's surroundings; what is not given is the real one."""
         self._settings = settings
-        self._tree = SysctlTree(settings.proc_sys_net)
+        self._kernel = kernel or NodeKernel(settings.proc_sys_net)
+        self._open_api = open_api
         self._registry = CollectorRegistry()
         self._metrics = RouteAgentMetrics(self._registry)
         self._loop = Reconciler(self._round, name="route-agent", metrics=self._metrics.loop)
-        self._prober = Prober(
-            interval=settings.probe_interval,
-            multiplier=settings.probe_multiplier,
-            on_change=lambda: self._loop.trigger("a gateway's probes"),
-        )
-        self._listener = AdvertListener(lambda: self._loop.trigger("a gateway's advert"))
+        self._prober = prober or Prober(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
+        self._prober.on_change = lambda: self._loop.trigger("a gateway's probes")
+        self._listener = listener or AdvertListener()
+        self._listener.on_change = lambda: self._loop.trigger("a gateway's advert")
         self._said: tuple[str, ...] = ()
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
-        async with await in_cluster() as api:
+        async with await self._open_api() as api:
             self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
             self._publisher = Publisher(api, namespace=self._settings.namespace)
             server = HealthServer(
@@ -76,7 +85,7 @@ class RouteAgent:
         return "" if self._loop.synced else "no round has succeeded yet"
 
     async def _watch_kernel(self) -> None:
-        async for _ in watch():
+        async for _ in self._kernel.watch():
             self._loop.trigger("the kernel changed")
 
     async def _round(self, reason: str) -> bool:
@@ -88,7 +97,7 @@ class RouteAgent:
         world = await self._world(view)
         decision = route_agent.decide(world)
         changes = diff(decision.state, world.actual)
-        failures = await apply(changes, tree=self._tree)
+        failures = await self._kernel.apply(changes)
         self._log(changes, failures, reason)
         self._metrics.show(world.gateways)
         self._follow(view, world)
@@ -110,8 +119,8 @@ class RouteAgent:
             gateways=gateway_views.views(
                 view.own_endpoints, overlay_ends(view.nodes), health, self._listener.heard, view.clusters
             ),
-            host=await host_facts(sysctls=GLOBAL_PATHS, tree=self._tree),
-            actual=await read(ROUTE_AGENT, sysctls=GLOBAL_PATHS | DEVICE_PATHS, tree=self._tree),
+            host=await self._kernel.host_facts(sysctls=GLOBAL_PATHS),
+            actual=await self._kernel.read(ROUTE_AGENT, sysctls=GLOBAL_PATHS | DEVICE_PATHS),
             reported_sysctls=dict(view.report.original_sysctls) if view.report is not None else {},
         )
 
@@ -137,8 +146,8 @@ class RouteAgent:
         me = next((node for node in view.nodes if node.name == self._settings.node), None)
         if me is None or me.gateway:
             return
-        changes = diff(KernelState(), await read(GATEWAY, sysctls=(), tree=self._tree))
-        failures = await apply(changes, tree=self._tree)
+        changes = diff(KernelState(), await self._kernel.read(GATEWAY))
+        failures = await self._kernel.apply(changes)
         self._log(changes, failures, "the node is no gateway any more")
         if any(endpoint.gateway == me.name for endpoint in view.own_endpoints):
             await self._publisher.retire_gateway(view.member.cluster, me.name)

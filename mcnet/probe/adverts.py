@@ -56,11 +56,11 @@ class AdvertListener:
     """Keeps the newest advert of each gateway, by the overlay address that it came from.
 
     The overlay takes packets from the cluster's nodes only, so the source address tells who speaks.
-    `on_change` is called when a gateway says something else than before.
     """
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        self._on_change = on_change
+    def __init__(self) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a gateway says something else than before."""
         self._heard: dict[str, Advert] = {}
         self.refused = 0
         """Datagrams that were no adverts of ours."""
@@ -100,7 +100,7 @@ class AdvertListener:
             return
         if self._heard.get(source) != said:
             self._heard[source] = said
-            self._on_change()
+            self.on_change()
 
 
 class _Protocol(asyncio.DatagramProtocol):

@@ -54,7 +54,8 @@ class Prober:
         """Set when a path's state changed; the reader clears it."""
         self._interval = interval
         self._multiplier = multiplier
-        self._on_change = on_change
+        self.on_change = on_change
+        """Called after a path's state changed."""
         self._token = secrets.token_bytes(TOKEN_BYTES)
         self._identifier = secrets.randbelow(1 << 16)
         self._number = 0
@@ -174,8 +175,8 @@ class Prober:
     def _announce(self, before: Mapping[str, str]) -> None:
         if self._states() != before:
             self.changed.set()
-            if self._on_change is not None:
-                self._on_change()
+            if self.on_change is not None:
+                self.on_change()
 
 
 def _socket_key(target: Target) -> tuple[int, str, Address | None]:

@@ -1,0 +1,178 @@
+"""The gateway daemon as a whole, on an API server and a kernel in memory."""
+
+from pathlib import Path
+
+import pytest
+
+from mcnet.codec import advert, endpoint, gateway, identity
+from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, LEASE, MEMBER
+from mcnet.kube.transport import Request
+from mcnet.model import ownership
+from mcnet.model.cluster import cluster_number
+from mcnet.model.errors import ApiError, ConflictError, McnetError, UnreachableError
+from mcnet.model.gateway import CableState
+from tests.fakes.eventually import eventually
+from tests.fakes.node_daemons import KEYS, NAMESPACE, Scene
+from tests.fakes.worlds import WEST, WEST_0
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(tmp_path, monkeypatch)
+
+
+def routed(scene: Scene) -> bool:
+    return len(scene.kernel.parts[ownership.GATEWAY].routes) == 2
+
+
+def reported(scene: Scene, state: CableState) -> bool:
+    reports = [gateway.decode(one) for one in scene.server.all(GATEWAY)]
+    return [cable.state for report in reports for cable in report.cables] == [state]
+
+
+def connected(scene: Scene) -> bool:
+    return routed(scene) and reported(scene, CableState.CONNECTED) and scene.own_endpoint() is not None
+
+
+async def test_from_nothing_to_a_connected_cable(scene: Scene) -> None:
+    async with scene.gateway():
+        await eventually(lambda: reported(scene, CableState.CONNECTING))
+        assert not routed(scene), "no route before a probe is answered"
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+    (lease,) = scene.server.all(LEASE)
+    assert (lease["metadata"]["name"], lease["spec"]["holderIdentity"]) == ("rail-0", "n1")
+    published = endpoint.decode(scene.own_endpoint() or {})
+    assert identity.verify(published, KEYS.public)
+    assert published.sequence > 1_700_000_000
+    assert {target.key for target in scene.prober.targets} == {"west.n1"}
+    assert advert.decode(scene.sender.datagram).reach == {cluster_number(WEST)}
+    assert len(scene.sender.targets) == 2
+    assert [event["reason"] for event in scene.server.all(EVENT)].count("CableConnected") == 1
+    for kind in (ENDPOINT, GATEWAY, LEASE):
+        own = [one for one in scene.server.all(kind) if one["metadata"]["name"] in {"east.n1", "n1", "rail-0"}]
+        assert [one["metadata"]["ownerReferences"][0]["uid"] for one in own] == ["uid-1"]
+
+
+async def test_a_restart_changes_nothing(scene: Scene) -> None:
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+    kernel = scene.kernel.parts[ownership.GATEWAY]
+    before, kernel.operations = kernel.read(()), 0
+    published = scene.own_endpoint()
+    scene.prober.health.clear()
+    async with scene.gateway() as second:
+        await eventually(lambda: second._loop.synced and second._unready() == "")
+        rounds = second._loop.rounds
+        second._loop.trigger("look again")
+        await eventually(lambda: second._loop.rounds > rounds)
+    assert (kernel.operations, kernel.read(())) == (0, before)
+    assert scene.own_endpoint() == published
+
+
+async def test_a_lost_cable_is_withdrawn_told_and_reported(scene: Scene) -> None:
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+        scene.prober.say("west.n1", "down")
+        await eventually(lambda: reported(scene, CableState.ERROR))
+        assert not routed(scene)
+        assert advert.decode(scene.sender.datagram).reach == frozenset()
+    assert "CableLost" in [event["reason"] for event in scene.server.all(EVENT)]
+
+
+async def test_nothing_is_applied_before_all_inputs_are_there(scene: Scene) -> None:
+    failure = scene.server.fail(lambda request: "clusters" in request.path, UnreachableError("away"), times=1_000_000)
+    async with scene.gateway() as daemon:
+        await eventually(lambda: failure.hits > 2)
+        assert daemon._unready() == "not listed yet: clusters"
+        assert daemon._loop.fault == ""
+    assert scene.kernel.parts[ownership.GATEWAY].operations == 0
+
+
+async def test_without_a_member_the_kernel_is_left_alone(scene: Scene) -> None:
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+        scene.server.remove(MEMBER, "mcnet", NAMESPACE)
+        scene.server.remove(CLUSTER, "west", NAMESPACE)
+        scene.kernel.parts[ownership.GATEWAY].operations = 0
+        scene.kernel.tell()
+    assert routed(scene)
+    assert scene.kernel.parts[ownership.GATEWAY].operations == 0
+
+
+async def test_one_bad_object_stops_nothing_and_is_named(scene: Scene) -> None:
+    bad = endpoint.encode(WEST_0, namespace=NAMESPACE)
+    bad["metadata"]["name"] = "west.other"
+    bad["spec"]["rail"] = "none"
+    scene.server.add(bad)
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+    (report,) = (gateway.decode(one) for one in scene.server.all(GATEWAY))
+    assert any("west.other" in problem for problem in report.problems)
+
+
+async def test_a_second_gateway_takes_the_next_rail(scene: Scene) -> None:
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"holderIdentity": "n2"}}
+    scene.server.add(lease | {"metadata": {"name": "rail-0", "namespace": NAMESPACE}})
+    two = next(one for one in scene.server.objects.values() if one["metadata"]["name"] == "n2")
+    scene.server.add({**two, "metadata": {**two["metadata"], "labels": {"mcnet.dev/gateway": "true"}}})
+    async with scene.gateway():
+        await eventually(lambda: scene.own_endpoint() is not None)
+    assert (scene.own_endpoint() or {})["spec"]["rail"] == 1
+
+
+async def test_a_route_deleted_by_hand_comes_back(scene: Scene) -> None:
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+        scene.kernel.parts[ownership.GATEWAY].routes.clear()
+        scene.kernel.tell()
+        await eventually(lambda: routed(scene))
+
+
+FAILURES = [UnreachableError("away"), ApiError("broken", status=500), ConflictError("conflict", status=409)]
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("before", [True, False], ids=["refused", "answer lost"])
+async def test_every_write_may_fail_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: McnetError, before: bool
+) -> None:
+    clean = Scene(tmp_path, monkeypatch)
+    async with clean.gateway():
+        clean.prober.say("west.n1", "up")
+        await eventually(lambda: connected(clean))
+    attempts = list(dict.fromkeys(request.attempt for request in clean.server.requests if request.method != "GET"))
+    assert len(attempts) >= 4
+    for attempt in attempts:
+        scene = Scene(tmp_path, monkeypatch)
+
+        def same(request: Request, attempt: str = attempt) -> bool:
+            # An event's name is made by chance.
+            return request.attempt.split()[:2] == attempt.split()[:2] and request.method != "GET"
+
+        failure = scene.server.fail(same, error, before=before)
+        async with scene.gateway() as daemon:
+            scene.prober.say("west.n1", "up")
+            await eventually(lambda scene=scene: connected(scene))
+            assert daemon._loop.fault == ""
+        assert failure.hits == 1, attempt
+
+
+async def test_every_refusal_of_the_kernel_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = Scene(tmp_path, monkeypatch)
+    clean.prober.say("west.n1", "up")
+    async with clean.gateway():
+        await eventually(lambda: connected(clean))
+    for number in range(clean.kernel.parts[ownership.GATEWAY].operations):
+        scene = Scene(tmp_path, monkeypatch)
+        scene.prober.say("west.n1", "up")
+        kernel = scene.kernel.parts[ownership.GATEWAY]
+        kernel.fail_at = number
+        async with scene.gateway():
+            await eventually(lambda scene=scene: connected(scene))
+        assert kernel.hits == 1

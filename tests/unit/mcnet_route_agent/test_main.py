@@ -1,0 +1,120 @@
+"""The route agent as a whole, on an API server and a kernel in memory."""
+
+from pathlib import Path
+
+import pytest
+
+from mcnet.codec import advert, endpoint, node_state
+from mcnet.kube.kinds import ENDPOINT, GATEWAY, NODE_STATE
+from mcnet.model import ownership
+from mcnet.model.errors import ApiError, UnreachableError
+from mcnet.model.kernel import Link, RouteType
+from mcnet.plan.addresses import overlay_ends
+from tests.fakes.eventually import eventually
+from tests.fakes.node_daemons import NAMESPACE, Scene, node_object
+from tests.fakes.worlds import EAST, EAST_PREFIXES, WEST, node
+from tests.fakes.worlds import endpoint as endpoint_of
+
+SECOND = endpoint_of(EAST, 1, address="192.168.1.2", routed=EAST_PREFIXES)
+"""The gateway n2 of east."""
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene(tmp_path, monkeypatch)
+    made.server.add(node_object(1, gateway=False), node_object(2, gateway=True))
+    made.server.add(endpoint.encode(SECOND, namespace=NAMESPACE))
+    return made
+
+
+def over(scene: Scene) -> set[RouteType]:
+    """Types of the routes to remote prefixes."""
+    routes = scene.kernel.parts[ownership.ROUTE_AGENT].routes.values()
+    return {route.type for route in routes if route.table == ownership.OVERLAY_TABLE}
+
+
+def hear(scene: Scene, *reach: str) -> None:
+    source = str(overlay_ends([node(1), node(2)])["n2"].address4)
+    scene.listener.received(advert.encode("n2", 1, [WEST] if reach else []), source)
+
+
+def ready(scene: Scene) -> bool:
+    return [node_state.decode(one).ready for one in scene.server.all(NODE_STATE)] == [True]
+
+
+async def test_from_nothing_to_routes_over_the_gateway(scene: Scene) -> None:
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: ready(scene) and over(scene) == {RouteType.UNICAST})
+        assert daemon._unready() == ""
+    (state,) = (node_state.decode(one) for one in scene.server.all(NODE_STATE))
+    assert [str(address) for address in state.overlay_addresses] == ["244.30.1.2"]
+    assert [str(address) for address in state.routable_addresses] == ["10.10.0.1"]
+    assert dict(state.original_sysctls)["ipv4/ip_forward"] == "0"
+    assert {target.key for target in scene.prober.targets} == {"n2"}
+
+
+async def test_adverts_decide_who_reaches_what(scene: Scene) -> None:
+    async with scene.route_agent():
+        await eventually(lambda: over(scene) == {RouteType.UNICAST})
+        hear(scene)
+        await eventually(lambda: over(scene) == {RouteType.UNREACHABLE})
+        hear(scene, "west")
+        await eventually(lambda: over(scene) == {RouteType.UNICAST})
+
+
+async def test_an_advert_in_anothers_name_counts_for_nothing(scene: Scene) -> None:
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: over(scene) == {RouteType.UNICAST})
+        rounds = daemon._loop.rounds
+        scene.listener.received(advert.encode("n2", 1, []), "244.30.1.77")
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        assert over(scene) == {RouteType.UNICAST}
+
+
+async def test_a_restart_changes_nothing(scene: Scene) -> None:
+    async with scene.route_agent():
+        await eventually(lambda: ready(scene) and over(scene) == {RouteType.UNICAST})
+    kernel = scene.kernel.parts[ownership.ROUTE_AGENT]
+    kernel.operations = 0
+    async with scene.route_agent() as second:
+        await eventually(lambda: second._loop.synced and second._unready() == "")
+        rounds = second._loop.rounds
+        second._loop.trigger("look again")
+        await eventually(lambda: second._loop.rounds > rounds)
+    assert kernel.operations == 0
+
+
+async def test_a_node_that_is_no_gateway_any_more_is_cleared(scene: Scene) -> None:
+    scene.server.add(node_object(1, gateway=True))
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: scene.own_endpoint() is not None and bool(scene.server.all(GATEWAY)))
+    assert scene.kernel.parts[ownership.GATEWAY].links
+    scene.server.add(node_object(1, gateway=False))
+    async with scene.route_agent():
+        await eventually(lambda: scene.own_endpoint() is None and not scene.server.all(GATEWAY))
+    left = scene.kernel.parts[ownership.GATEWAY].read(())
+    assert [*left.links, *left.routes, *left.nexthops, *left.groups, *left.tables] == []
+    assert [one["metadata"]["name"] for one in scene.server.all(ENDPOINT)] == ["east.n2", "west.n1"]
+
+
+async def test_a_device_deleted_by_hand_comes_back(scene: Scene) -> None:
+    kernel = scene.kernel.parts[ownership.ROUTE_AGENT]
+    async with scene.route_agent():
+        await eventually(lambda: ready(scene) and over(scene) == {RouteType.UNICAST})
+        before: dict[str, Link] = dict(kernel.links)
+        kernel.links.clear()
+        scene.kernel.tell()
+        await eventually(lambda: kernel.links == before)
+
+
+@pytest.mark.parametrize("error", [UnreachableError("away"), ApiError("broken", status=500)], ids=["away", "broken"])
+async def test_the_data_path_stands_whatever_the_api_server_says_to_reports(
+    scene: Scene, error: UnreachableError | ApiError
+) -> None:
+    failure = scene.server.fail(lambda request: request.method != "GET", error, times=3)
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: over(scene) == {RouteType.UNICAST})
+        await eventually(lambda: ready(scene))
+        assert daemon._loop.fault == ""
+    assert failure.hits == 3
