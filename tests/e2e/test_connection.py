@@ -6,7 +6,7 @@ import pytest
 
 from mcnet.kube.kinds import POD
 from mcnet.lab.demo import show_traffic
-from mcnet.lab.impair import Impairment
+from mcnet.lab.impair import Impairment, LinkName
 from mcnet.lab.workload import WebPod, Workload
 from mcnet.model.gateway import CableState
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready
@@ -64,20 +64,31 @@ async def test_killed_daemons_cost_no_packet(clusterset: Clusterset) -> None:
     assert pings.lost == 0, f"{pings.lost} of {max(pings.answers)} lost, longest gap {pings.longest_gap:.1f} s"
 
 
+LINKS: dict[str, tuple[LinkName, ...]] = {"its link": ("wan",), "the node": ("wan", "cluster")}
+
+
 @pytest.mark.parametrize(
-    ("source", "target"), [("east-n2", "west-n2"), ("west-n1", "east-n1"), ("east-n1", "west-n1")]
+    ("lost", "source", "target"),
+    [
+        ("its link", "east-n2", "west-n2"),
+        ("its link", "west-n1", "east-n1"),
+        ("its link", "east-n1", "west-n1"),
+        ("the node", "east-n2", "west-n2"),
+    ],
 )
-async def test_traffic_moves_when_the_first_gateways_link_is_cut(
-    clusterset: Clusterset, source: str, target: str
+async def test_traffic_moves_when_the_first_gateway_is_lost(
+    clusterset: Clusterset, lost: str, source: str, target: str
 ) -> None:
     lab = clusterset.lab
     async with clusterset.pinging(clusterset.pod(source), clusterset.pod(target)) as pings:
-        await lab.impair("west-n1", "wan", Impairment(cut=True))
+        for link in LINKS[lost]:
+            await lab.impair("west-n1", link, Impairment(cut=True))
         try:
             since = time.time()
             await eventually(lambda: pings.answered_since(since + 6), 30, "pings are answered over the other gateway")
         finally:
-            await lab.impair("west-n1", "wan", Impairment())
+            for link in LINKS[lost]:
+                await lab.impair("west-n1", link, Impairment())
         assert 0.5 < pings.longest_gap < 10, f"longest gap {pings.longest_gap:.1f} s"
         await eventually(lambda: _all_connected(clusterset), 30, "all cables are connected again")
         since = time.time()
