@@ -64,7 +64,7 @@ async def test_killed_daemons_cost_no_packet(clusterset: Clusterset) -> None:
     assert pings.lost == 0, f"{pings.lost} of {max(pings.answers)} lost, longest gap {pings.longest_gap:.1f} s"
 
 
-LINKS: dict[str, tuple[LinkName, ...]] = {"its link": ("wan",), "the node": ("wan", "cluster")}
+LINKS = {"its link": (LinkName.WAN,), "the node": (LinkName.WAN, LinkName.CLUSTER)}
 
 
 @pytest.mark.parametrize(
