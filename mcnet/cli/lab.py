@@ -45,7 +45,10 @@ def up(
         bool, typer.Option("--with-image", help="Also build mcnet's own image and load it into every node.")
     ] = False,
 ) -> None:
-    """Bring up clusters and wait until they can be used."""
+    """Bring up clusters and wait until they can be used.
+
+    Example: mcnet lab up --nodes 3 --kube-proxy-mode iptables
+    """
     spec = LabSpec(
         name=name,
         clusters=parse_clusters(clusters),
@@ -61,13 +64,19 @@ def up(
 
 @app.command()
 def down(name: Name = DEFAULT_NAME) -> None:
-    """Remove a lab without a trace, however far it had come."""
+    """Remove a lab without a trace, however far it had come.
+
+    Example: mcnet lab down --name lab
+    """
     run(_lab(name).down(typer.echo))
 
 
 @app.command()
 def kubeconfig(name: Name = DEFAULT_NAME) -> None:
-    """Print the path of a kubeconfig with a context per cluster."""
+    """Print the path of a kubeconfig with a context per cluster.
+
+    Example: export KUBECONFIG=$(mcnet lab kubeconfig)
+    """
     typer.echo(_lab(name).kubeconfig)
 
 
@@ -77,7 +86,10 @@ def exec_(
     command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="The program and its arguments, after --.")],
     name: Name = DEFAULT_NAME,
 ) -> None:
-    """Run a program inside of a machine of the lab."""
+    """Run a program inside of a machine of the lab.
+
+    Example: mcnet lab exec west/n1 -- ip rule
+    """
     # With options passed through, the dashes that end our own come along.
     argv = [*_lab(name).entry(place), *(command[1:] if command[0] == "--" else command)]
     os.execvp(argv[0], argv)
@@ -88,7 +100,10 @@ def status(
     name: Name = DEFAULT_NAME,
     output: OutputForm = Output.TABLE,
 ) -> None:
-    """Show clusters, nodes, addresses and processes of a lab."""
+    """Show clusters, nodes, addresses and processes of a lab.
+
+    Example: mcnet lab status -o json
+    """
     from mcnet.lab.status import render
 
     typer.echo(render(_lab(name).status(), output.value), nl=False)
@@ -100,7 +115,10 @@ def load_image(
     name: Name = DEFAULT_NAME,
     cluster: Annotated[list[str] | None, typer.Option(metavar="CLUSTER", help="Only here. Repeatable.")] = None,
 ) -> None:
-    """Import a container image into the nodes."""
+    """Import a container image into the nodes.
+
+    Example: mcnet lab load-image web.tar --cluster west
+    """
     count = run(_lab(name).load_image(archive, cluster or []))
     typer.echo(f"{archive.name} is on {count} nodes of lab {name!r}")
 
@@ -117,7 +135,10 @@ def impair(
     delay: Annotated[str, typer.Option(metavar="TIME", help="Later by this each way, for example 20ms.")] = "",
     drop: Annotated[str, typer.Option(metavar="SHARE", help="Lose this share each way, for example 5%.")] = "",
 ) -> None:
-    """Cut, slow, delay or lose packets on a machine's link; each call replaces the faults before."""
+    """Cut, slow, delay or lose packets on a machine's link; each call replaces the faults before.
+
+    Example: mcnet lab impair east-n1 wan --cut
+    """
     from mcnet.lab.impair import Impairment, parse_link, parse_percent
 
     faults = Impairment(cut=cut, rate=rate, delay=delay, drop_percent=parse_percent(drop or "0"))
