@@ -36,6 +36,7 @@ def connections(context: Context = None, kubeconfig: Kubeconfig = None, output: 
         Column("REMOTE", "remoteCluster"),
         Column("REMOTE GATEWAY", "remoteGateway"),
         Column("STATE", "state", colored=True),
+        Column("ACTIVE", "active", form=_yes),
         Column("RTT", "roundTripSeconds", form=_milliseconds),
         Column("LOSS", "loss", form=_percent),
         Column("DRIVER", "driver"),
@@ -171,6 +172,10 @@ def _others(readings: "Sequence[Reading]", *, named: bool) -> None:
         print(f"no member: {', '.join(names)}", file=sys.stderr)
     if readings and all(isinstance(reading, Unread) for reading in readings):
         raise typer.Exit(3)
+
+
+def _yes(row: Any, key: str) -> str:
+    return "yes" if row.get(key) else ""
 
 
 def _connected(row: Any, key: str) -> str:

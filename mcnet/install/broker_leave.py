@@ -1,5 +1,8 @@
 """Removes a member's records and account at the broker: as the member itself, or as the broker's admin."""
 
+import asyncio
+from typing import Final
+
 from mcnet.codec.broker import join_account, member_account
 from mcnet.install import accounts
 from mcnet.install.broker_access import stored_credential
@@ -10,6 +13,11 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ForbiddenError, McnetError, NotFoundError
 from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTER_LABEL, SYSTEM_NAMESPACE
 
+PAUSES: Final = (1.0, 2.0, 4.0)
+"""Seconds between tries at an API server that has just started or is overloaded."""
+BUSY: Final = (429, 503, 504)
+"""HTTP statuses by which it says so."""
+
 
 async def credential_owner(api: Api) -> str:
     """Cluster ID of the credential in the cluster, for a join that was interrupted; "" if there is none."""
@@ -19,13 +27,24 @@ async def credential_owner(api: Api) -> str:
 
 async def deregister(api: Api, cluster: ClusterId, admin: Api | None) -> str:
     """Removes everything of `cluster` at the broker; why it could not, "" if it could."""
+    problem, busy = await _try(api, cluster, admin)
+    for pause in PAUSES:
+        if not busy:
+            break
+        await asyncio.sleep(pause)
+        problem, busy = await _try(api, cluster, admin)
+    return problem
+
+
+async def _try(api: Api, cluster: ClusterId, admin: Api | None) -> tuple[str, bool]:
+    """Why it could not be done, and whether the broker was only busy."""
     try:
         if admin:
             await _as_admin(admin, cluster)
-            return ""
-        return await _as_member(api, cluster)
+            return "", False
+        return await _as_member(api, cluster), False
     except McnetError as error:
-        return error.message
+        return error.message, getattr(error, "status", 0) in BUSY
 
 
 async def _as_admin(admin: Api, cluster: ClusterId) -> None:

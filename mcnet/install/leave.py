@@ -4,8 +4,9 @@ What can't be done (a node or the broker is down) is returned as leftovers, each
 Without `force` what is needed to finish stays in the cluster, so that a second run can; with it nothing stays.
 """
 
+import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mcnet.codec import node_state as node_state_codec
@@ -30,6 +31,8 @@ from mcnet.render.values import NodePodValues
 
 CLEAN_SECONDS: Final = 60
 """How long cleaning one node may take, the image's pull included."""
+IMAGE_ANNOTATION: Final = f"{API_GROUP}/image"
+PULL_SECRETS_ANNOTATION: Final = f"{API_GROUP}/pull-secrets"
 GONE_TIMEOUT: Final = 120.0
 """Seconds for pods, the namespace and the kinds to be gone."""
 LABELS: Final = ",".join(f"{name}={value}" for name, value in SYSTEM_LABELS.items())
@@ -63,19 +66,19 @@ async def leave(
 ) -> list[Leftover] | None:
     """Leaves; None if there is nothing to leave. `broker` is the broker as its admin, if one is at hand; else the
     member's own credential serves."""
-    if await api.find(kinds.NAMESPACE, SYSTEM_NAMESPACE) is None:
+    namespace = await api.find(kinds.NAMESPACE, SYSTEM_NAMESPACE)
+    if namespace is None:
         return await _without_namespace(api, progress)
     run = _Leaving(api, progress, force)
     member = await current_member(api)
     cluster = str(member.cluster) if member else await broker_leave.credential_owner(api)
-    pod_image = image or await _image(api)
     await _stop_daemons(run)
     if cluster:
         await _deregister(run, cluster, broker)
-    await _clean_nodes(run, pod_image)
-    await _unlabel(run)
+    await _clean_nodes(run, _cleaner(namespace, image))
     if run.leftovers and not force:
         return run.leftovers
+    await _unlabel(run)
     await _remove_objects(run)
     return run.leftovers
 
@@ -102,14 +105,6 @@ async def _without_namespace(api: Api, progress: Progress) -> list[Leftover] | N
     await _unlabel(run)
     await _remove_objects(run)
     return run.leftovers
-
-
-async def _image(api: Api) -> str:
-    """The image that the nodes have already: the running daemons', else this version's."""
-    daemon_set = await api.find(kinds.DAEMON_SET, "mcnet-route-agent", SYSTEM_NAMESPACE)
-    if daemon_set:
-        return str(daemon_set["spec"]["template"]["spec"]["containers"][0]["image"])
-    return default_image()
 
 
 async def _stop_daemons(run: _Leaving) -> None:
@@ -150,7 +145,7 @@ async def _deregister(run: _Leaving, cluster: str, broker: Api | None) -> None:
     run.progress.done(f"The broker holds nothing of {cluster} any more")
 
 
-async def _clean_nodes(run: _Leaving, image: str) -> None:
+async def _clean_nodes(run: _Leaving, cleaner: NodePodValues) -> None:
     nodes = await run.api.list(kinds.NODE)
     states = decode_all(node_state_codec.decode, await _node_states(run.api), [])
     originals = {state.node: dict(state.original_sysctls) for state in states}
@@ -159,7 +154,7 @@ async def _clean_nodes(run: _Leaving, image: str) -> None:
         if not is_ready(node):
             run.leftovers.append(_node_leftover(run, str(node["metadata"]["name"]), "the node is not Ready"))
     run.progress.doing(f"Cleaning {len(ready)} nodes")
-    outcomes = await run_once(run.api, [_cleaner(node, image, originals.get(node, {})) for node in ready])
+    outcomes = await run_once(run.api, [_on(node, cleaner, originals.get(node, {})) for node in ready])
     failed = [outcome for outcome in outcomes if outcome.problem]
     for outcome in failed:
         run.leftovers.append(_node_leftover(run, outcome.values.node, _why(outcome.problem)))
@@ -173,15 +168,22 @@ async def _node_states(api: Api) -> list[JsonObject]:
         return []  # the kind is gone already: an interrupted join or leave
 
 
-def _cleaner(node: str, image: str, originals: dict[str, str]) -> NodePodValues:
+def _cleaner(namespace: JsonObject, image: str) -> NodePodValues:
+    """The pod that cleans a node, by the image that the nodes have already: join notes it at the namespace."""
+    annotations = namespace["metadata"].get("annotations") or {}
+    secrets = str(annotations.get(PULL_SECRETS_ANNOTATION, "")).split(",")
     return NodePodValues(
-        name=f"mcnet-leave-{node}"[:253].rstrip(".-"),
-        node=node,
-        image=image,
+        name="mcnet-leave",
+        image=image or str(annotations.get(IMAGE_ANNOTATION, "")) or default_image(),
+        pull_secrets=tuple(secret for secret in secrets if secret),
         module="mcnet.install.leave_node",
-        arguments=(json.dumps(originals),),
         seconds=CLEAN_SECONDS,
     )
+
+
+def _on(node: str, cleaner: NodePodValues, originals: dict[str, str]) -> NodePodValues:
+    name = f"{cleaner.name}-{node}"[:253].rstrip(".-")
+    return replace(cleaner, name=name, node=node, arguments=(json.dumps(originals),))
 
 
 def _why(problem: str) -> str:
@@ -212,13 +214,15 @@ async def _remove_objects(run: _Leaving) -> None:
         for obj in await api.list(kind, labels=LABELS):
             await api.delete(kind, obj["metadata"]["name"])
     await api.delete(kinds.NAMESPACE, SYSTEM_NAMESPACE)
+    progress.doing(f"Removing the namespace {SYSTEM_NAMESPACE}")
     await _gone(run, kinds.NAMESPACE, SYSTEM_NAMESPACE)
     if await _is_broker(api):
         progress.done(f"All objects are removed; {BROKER_NAMESPACE} stays, since this cluster is the broker")
         return
-    for name in await _own_kinds(api):
-        await api.delete(kinds.CRD, name)
-        await _gone(run, kinds.CRD, name)
+    progress.doing("Removing our kinds")
+    names = await _own_kinds(api)
+    await asyncio.gather(*(api.delete(kinds.CRD, name) for name in names))
+    await asyncio.gather(*(_gone(run, kinds.CRD, name) for name in names))
     progress.done("All objects are removed")
 
 

@@ -68,7 +68,7 @@ def lease(owner: str) -> dict[str, Any]:
 
 async def left(api: Api, *, force: bool = False, broker: Api | None = None) -> list[Leftover] | None:
     async with controllers(api):
-        return await leave(api, force=force, broker=broker, image="none", progress=Silent())
+        return await leave(api, force=force, broker=broker, progress=Silent())
 
 
 async def traces(api: Api) -> list[str]:
@@ -139,6 +139,7 @@ async def test_a_node_that_fails_is_listed_and_a_second_run_finishes(member: Api
     assert await member.find(kinds.NAMESPACE, SYSTEM_NAMESPACE)
     cleaned["problems"] = {}
     assert await left(member) == []
+    assert {pod.image for pod in cleaned["pods"]} == {"none"}  # the joined image, also once the daemons are gone
     assert await traces(member) == []
 
 

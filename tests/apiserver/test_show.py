@@ -94,7 +94,7 @@ async def test_connections_as_a_table(member: Api, kubeconfig: Path, capsys: pyt
     assert status == 0
     heading, row = out.splitlines()
     assert heading.split()[:3] == ["CLUSTER", "GATEWAY", "REMOTE"]
-    assert row.split()[:8] == ["west", "n1", "east", "n1", "connected", "1.00", "ms", "0"]
+    assert row.split()[:8] == ["west", "n1", "east", "n1", "connected", "yes", "1.00", "ms"]
     assert err.startswith("no member: broker")
 
 
