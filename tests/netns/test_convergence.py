@@ -1,6 +1,5 @@
 """Any state to any state on the real kernel: the states of tests/unit/plan/test_diff.py, read, diff and apply."""
 
-import time
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -164,11 +163,8 @@ def test_four_thousand_routes(namespace: Namespace) -> None:
 
     async def body() -> None:
         await bring(base, rounds=1)
-        start = time.thread_time()
         assert await one_round(desired) == (4000, ())
         assert await one_round(desired) == (0, ())
-        # Measured: 1.1 s of CPU to write, 0.5 s to read.
-        assert time.thread_time() - start < 10
         assert len((await observe.read(ROUTE_AGENT, sysctls=())).routes) == len(desired.routes)
 
     namespace.run(body())

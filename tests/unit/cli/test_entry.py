@@ -1,7 +1,5 @@
 """How the command line ends: exit statuses, one sentence on stderr, speed."""
 
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,6 +52,18 @@ def test_errors(
     failing(error)
     assert entry.main(["join"]) == status
     assert capsys.readouterr() == ("", says)
+
+
+def test_an_interrupted_command_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupt(_work: Any) -> None:
+        _work.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mcnet.cli.leave.run", interrupt)
+    assert entry.main(["leave"]) == 130
+    assert capsys.readouterr().err.endswith("error: interrupted\n")
 
 
 @pytest.mark.parametrize("words", [["--debug", "join"], ["join", "--debug"]])
@@ -116,25 +126,6 @@ def test_every_command_has_an_example_of_itself(name: str, command: Any) -> None
 def test_every_option_has_a_help(name: str, command: Any) -> None:
     for param in command.params:
         assert param.help, f"{name} {param.name}"
-
-
-def used(words: list[str]) -> float:
-    """CPU seconds of one run of the command line in a process of its own: on a quiet machine what it takes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    code = f"import sys; from mcnet.cli.entry import main; sys.exit(main({words!r}))"
-    subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": ""}
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-@pytest.mark.parametrize(
-    ("words", "limit"),
-    [(["version"], 0.15), (["__complete", "join", "--"], 0.15), (["__complete", ""], 0.15), (["--help"], 0.3)],
-)
-def test_speed(words: list[str], limit: float) -> None:
-    assert min(used(words) for _ in range(3)) < limit
 
 
 @pytest.mark.parametrize("words", [["version"], ["__complete", "show", ""]])
