@@ -6,7 +6,8 @@ The layers, each importing only those below it (import-linter keeps this):
     mcnet.lab                                                       real clusters on one machine
     mcnet.install, mcnet.show                                       operations of several steps
     mcnet.kube, mcnet.kernel, mcnet.probe, mcnet.render, mcnet.loop adapters: the only I/O
-    mcnet.plan, mcnet.codec                                         pure: decide, translate
+    mcnet.plan                                                      pure: decide
+    mcnet.codec                                                     pure: translate
     mcnet.model                                                     values
 
 Everything that decides is in `plan/`; everything that touches a node's data path is in `kernel/`;
