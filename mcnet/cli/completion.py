@@ -20,7 +20,6 @@ SCRIPTS: Final = {
 _mcnet() {
     local IFS=$'\\n'
     COMPREPLY=($(mcnet __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != */ ]] || compopt -o nospace 2>/dev/null
 }
 complete -o default -F _mcnet mcnet kubectl-mcnet
 """,

@@ -41,6 +41,8 @@ def _run(words: list[str], debug: bool) -> int:
 
     try:
         result = program().main(args=words, prog_name="mcnet", standalone_mode=False)
+        if result == INTERRUPTED:  # typer makes a status of KeyboardInterrupt
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else ExitCode.FINE
     except BaseException as error:
         if debug and not isinstance(error, SystemExit):
