@@ -28,6 +28,7 @@ POLICY_TIMEOUT = 30.0
 """Seconds until an API server that has accepted the policy also enforces it; usually one or two."""
 DRIVERS: Final = ("vxlan",)
 """Cable drivers that this version has."""
+UNENCRYPTED: Final = ("vxlan",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ async def deploy_broker(api: Api, *, default_driver: str = "vxlan", server: str 
     progress.doing("Waiting until the admission policy is in force")
     await _policy_in_force(api)
     progress.done("The admission policy is in force")
+    if default_driver in UNENCRYPTED:
+        progress.warn(f"the cable driver {default_driver} neither encrypts nor authenticates: for networks you trust")
     info = await broker_info(api, server=server)
     if not changed(applied):
         progress.done("Nothing had to be changed")

@@ -1,6 +1,9 @@
 """Turns what an API server answers, or fails to answer, into mcnet's errors. No message text is ever parsed."""
 
+import errno
 import json
+import os
+import ssl
 
 from mcnet.model.errors import ApiError, ConflictError, ForbiddenError, NotFoundError, UnreachableError
 
@@ -35,8 +38,17 @@ def status_error(status: int, reason: str, *, attempt: str, server: str) -> ApiE
 
 def unreachable(error: BaseException, *, attempt: str, server: str) -> UnreachableError:
     """The error for a server that did not answer, or not to the end, or not with its certificate."""
-    why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-    return UnreachableError(f"{attempt} at {server}: {why}", f"check that {server} can be reached from here")
+    return UnreachableError(f"{attempt} at {server}: {_why(error)}", f"check that {server} can be reached from here")
+
+
+def _why(error: BaseException) -> str:
+    """In a few words; the client library's own text repeats address and port and quotes Python."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno in errno.errorcode:
+        return os.strerror(cause.errno).lower()
+    return str(error) or type(error).__name__
 
 
 def _reason(body: bytes | str) -> str:

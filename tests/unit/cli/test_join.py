@@ -105,3 +105,21 @@ def test_an_unknown_context(info: str, tmp_path: Path, capsys: pytest.CaptureFix
 )
 def test_bad_words_to_token(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in said(capsys, "token", *words)
+
+
+@pytest.mark.parametrize(
+    "words", [["join", "INFO"], ["leave"], ["deploy-broker"], ["show", "gateways"], ["token", "list"]]
+)
+def test_an_unreachable_api_server_ends_with_3(
+    words: list[str], info: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: east\ncontexts: [{name: east, context: {cluster: c, user: u}}]\n"
+        "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {token: t}}]\n"
+    )
+    words = [info if word == "INFO" else word for word in words]
+    assert entry.main([*words, "--context", "east", "--kubeconfig", str(kubeconfig)]) == 3
+    err = capsys.readouterr().err
+    assert "connection refused" in err
+    assert "next: check that https://127.0.0.1:1 (context east) can be reached from here" in err

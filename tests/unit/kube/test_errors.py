@@ -1,6 +1,7 @@
 """Answers become errors that a user can read."""
 
 import json
+import ssl
 
 import pytest
 
@@ -33,3 +34,16 @@ def test_no_answer() -> None:
     assert error.message == "list Node at https://s: no answer in time"
     assert error.exit_code is ExitCode.UNREACHABLE
     assert "https://s" in error.hint
+
+
+def test_a_refused_connection_is_told_in_two_words() -> None:
+    refused = ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)")
+    for error in (refused, type("Wrapped", (Exception,), {"os_error": refused})("ssl:default [...]")):
+        assert unreachable(error, attempt="list Node", server="https://s").message == (
+            "list Node at https://s: connection refused"
+        )
+
+
+def test_an_error_of_the_certificate_keeps_its_own_words() -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed: unknown CA")
+    assert "certificate verify failed" in unreachable(error, attempt="list Node", server="https://s").message
