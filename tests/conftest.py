@@ -14,7 +14,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from mcnet.lab import cache
 
@@ -22,10 +22,10 @@ TESTS = Path(__file__).parent
 TIME_LIMITS = {"unit": 30, "apiserver": 60, "netns": 60, "e2e": 600, "repo": 180}
 """Level and its limit per test, in seconds."""
 
+# What hypothesis remembers stays outside the checkout, like every other cache.
+set_hypothesis_home_dir(cache.cache_directory() / "hypothesis")
 # Two cores shared with clusters: how long one example takes says nothing.
-hypothesis.settings.register_profile(
-    "mcnet", deadline=None, database=DirectoryBasedExampleDatabase(cache.cache_directory() / "hypothesis")
-)
+hypothesis.settings.register_profile("mcnet", deadline=None)
 hypothesis.settings.load_profile("mcnet")
 
 
