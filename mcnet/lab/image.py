@@ -183,11 +183,14 @@ async def _libraries(progress: Callable[[str], None]) -> Path:
 
 
 async def _forget_old(current: str) -> None:
-    """Removes from the storage what is of older code or libraries, and all but the newest archives."""
+    """Removes what is of older code or libraries, and all but the newest archives."""
     kept = {current, f"{RUNTIME_REPOSITORY}:{_runtime_key()}"}
     for name in sorted(await image_names() - kept):
         if name.startswith((f"{REPOSITORY}:", f"{RUNTIME_REPOSITORY}:")):
             await buildah(["rmi", name], doing=f"removing {name}")
+    for libraries in (cache.cache_directory() / "libraries").glob("*"):
+        if libraries.name != _library_key():
+            shutil.rmtree(libraries)
     archives = sorted(_archive(current).parent.glob("mcnet-*.tar"), key=lambda path: path.stat().st_mtime)
     for archive in archives[:-ARCHIVES_KEPT]:
         archive.unlink(missing_ok=True)

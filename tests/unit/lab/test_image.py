@@ -116,9 +116,12 @@ def builder(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return made
 
 
-async def test_it_is_built_once_and_older_contents_are_forgotten(builder: Builder) -> None:
+async def test_it_is_built_once_and_older_contents_are_forgotten(builder: Builder, tmp_path: Path) -> None:
+    old = tmp_path / "cache" / "libraries" / "old"
+    old.mkdir(parents=True)
     first = await image.ensure_image(lambda _: None)
     assert first.read_text() == "archive"
+    assert not old.exists()
     assert builder.commands == ["bud", "bud", "push", "rmi", "rmi"]
     assert builder.contexts[0] == {"dependencies/yaml.py"}
     assert "code/mcnet/templates/member.yaml" in builder.contexts[1]
