@@ -19,6 +19,7 @@ from mcnet.model.cluster import PROTOCOL_VERSION
 from mcnet.model.errors import ApiError, ForbiddenError, McnetError, UsageError
 from mcnet.model.member import BROKER_NAMESPACE, CLUSTERSET_NAME
 from mcnet.plan import versions
+from mcnet.plan.networks import is_loopback
 from mcnet.render.engine import render, sort_objects
 from mcnet.render.values import BrokerValues
 
@@ -64,6 +65,8 @@ async def deploy_broker(api: Api, *, default_driver: str = "vxlan", server: str 
     if default_driver in UNENCRYPTED:
         progress.warn(f"the cable driver {default_driver} neither encrypts nor authenticates: for networks you trust")
     info = await broker_info(api, server=server)
+    if is_loopback(info.server):
+        progress.warn(f"members can't reach {info.server}: give the URL that they reach it by with --server")
     if not changed(applied):
         progress.done("Nothing had to be changed")
     return Deployed(info, applied)

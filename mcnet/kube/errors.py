@@ -46,8 +46,9 @@ def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     cause = getattr(error, "os_error", error)
-    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno in errno.errorcode:
-        return os.strerror(cause.errno).lower()
+    number = cause.errno if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) else None
+    if number is not None and number in errno.errorcode:
+        return os.strerror(number).lower()
     return str(error) or type(error).__name__
 
 

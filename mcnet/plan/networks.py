@@ -1,10 +1,20 @@
-"""Networks as people write them on a command line."""
+"""Networks and URLs as people write them on a command line."""
 
 from collections.abc import Iterable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 from mcnet.model.errors import UsageError
 from mcnet.model.kernel import Network
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a server's URL leads to the machine itself, so that nobody else can use it."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:

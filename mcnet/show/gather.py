@@ -57,20 +57,26 @@ async def gather(context: str | None, kubeconfig: Path | None) -> list[Reading]:
 
 
 async def _connect(names: Sequence[str], kubeconfig: Path | None) -> list[tuple[str, Api | McnetError]]:
-    found: list[tuple[str, Api | McnetError]] = []
-    servers: set[str] = set()
-    for name in names:
-        try:
-            api = await from_kubeconfig(context=name, kubeconfig=kubeconfig)
-        except McnetError as error:
-            found.append((name, error))
-            continue
-        if api.server in servers:
+    opened = await asyncio.gather(*(_open(name, kubeconfig) for name in names))
+    found: dict[str, tuple[str, Api | McnetError]] = {}
+    for name, api in zip(names, opened, strict=True):
+        key = name if isinstance(api, McnetError) else api.server
+        if key not in found:
+            found[key] = (name, api)
+        elif not isinstance(api, McnetError):
             await api.close()
-            continue
-        servers.add(api.server)
-        found.append((name, api))
-    return found
+    return list(found.values())
+
+
+async def _open(name: str, kubeconfig: Path | None) -> Api | McnetError:
+    """The context's Api; its credential plugin may take its time too, or fail."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            return await from_kubeconfig(context=name, kubeconfig=kubeconfig)
+    except TimeoutError:
+        return UnreachableError(f"context {name} gave no credential within {TIMEOUT:g} s")
+    except McnetError as error:
+        return error
 
 
 async def _read(context: str, api: Api | McnetError) -> Reading:

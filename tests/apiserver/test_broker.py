@@ -158,6 +158,8 @@ FOREIGN = {
 @pytest.mark.parametrize("obj", FOREIGN.values(), ids=FOREIGN.keys())
 async def test_a_member_creates_nothing_foreign(west: Api, obj: dict[str, Any]) -> None:
     with pytest.raises(ForbiddenError):
+        await west.create(kinds.kind_of(obj), obj, BROKER_NAMESPACE)
+    with pytest.raises(ForbiddenError):
         await west.apply(obj)
 
 

@@ -107,18 +107,23 @@ def test_bad_words_to_token(words: list[str], says: str, capsys: pytest.CaptureF
     assert says in said(capsys, "token", *words)
 
 
-@pytest.mark.parametrize(
-    "words", [["join", "INFO"], ["leave"], ["deploy-broker"], ["show", "gateways"], ["token", "list"]]
-)
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: east
+contexts: [{name: east, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {token: t}}]
+"""
+
+
+@pytest.mark.parametrize("command", ["join INFO", "leave", "deploy-broker", "show gateways", "token list"])
 def test_an_unreachable_api_server_ends_with_3(
-    words: list[str], info: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str, info: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        "apiVersion: v1\nkind: Config\ncurrent-context: east\ncontexts: [{name: east, context: {cluster: c, user: u}}]\n"
-        "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {token: t}}]\n"
-    )
-    words = [info if word == "INFO" else word for word in words]
+    kubeconfig.write_text(KUBECONFIG)
+    words = [info if word == "INFO" else word for word in command.split()]
     assert entry.main([*words, "--context", "east", "--kubeconfig", str(kubeconfig)]) == 3
     err = capsys.readouterr().err
     assert "connection refused" in err

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from mcnet.model.errors import UsageError
-from mcnet.plan.networks import parse_networks
+from mcnet.plan.networks import is_loopback, parse_networks
 
 
 def test_repeated_and_listed() -> None:
@@ -17,3 +17,18 @@ def test_repeated_and_listed() -> None:
 def test_what_is_no_network(text: str) -> None:
     with pytest.raises(UsageError, match="is not a network"):
         parse_networks([text])
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://127.0.0.1:6443", True),
+        ("https://[::1]:6443", True),
+        ("https://localhost:6443", True),
+        ("https://kind.localhost", True),
+        ("https://10.0.0.1:6443", False),
+        ("https://localhost.example:6443", False),
+    ],
+)
+def test_loopback(url: str, expected: bool) -> None:
+    assert is_loopback(url) is expected
