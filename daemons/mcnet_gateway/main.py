@@ -1,7 +1,7 @@
 """The gateway daemon's wiring: observe, mcnet.plan.gateway, apply, publish; prober and adverts beside it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic, time
 
 from prometheus_client import CollectorRegistry
@@ -16,6 +16,7 @@ from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.run import Stop, supervise
 from mcnet.loop.serve import HealthServer
+from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import KernelError
 from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
@@ -39,6 +40,15 @@ REPORT_INTERVAL = 10.0
 log = Log("gateway")
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What the last round came to."""
+
+    own: Endpoint
+    decision: gateway.Decision
+    failures: tuple[Failure, ...]
+
+
 class Gateway:
     """One per process."""
 
@@ -59,8 +69,11 @@ class Gateway:
         self._metrics = GatewayMetrics(self._registry)
         self._loop = Reconciler(self._round, name="gateway", metrics=self._metrics.loop, resync=REPORT_INTERVAL)
         self._prober = prober or Prober(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
-        self._prober.on_change = lambda: self._loop.trigger("a cable's probes")
+        self._prober.on_change = lambda: self._loop.trigger("a cable's probes", urgent=True)
+        # A loop of its own: an API server that is away or slow must not hold up the data path.
+        self._publishing = Reconciler(self._publish, name="publish", resync=REPORT_INTERVAL)
         self._sender = sender or AdvertSender()
+        self._outcome: _Outcome | None = None
         self._reported = float("-inf")
         self._said: tuple[str, ...] = ()
 
@@ -78,7 +91,7 @@ class Gateway:
             server = HealthServer(
                 port=self._settings.metrics_port,
                 registry=self._registry,
-                live=lambda: self._loop.fault,
+                live=lambda: self._loop.fault or self._publishing.fault,
                 ready=self._unready,
             )
             await supervise(
@@ -88,6 +101,7 @@ class Gateway:
                 self._prober.run(),
                 self._sender.run(),
                 self._loop.run(),
+                self._publishing.run(),
                 *(store.run() for store in self._stores.all),
             )
 
@@ -95,7 +109,7 @@ class Gateway:
         waiting = [store.kind.plural for store in self._stores.all if not store.synced]
         if waiting:
             return f"not listed yet: {', '.join(waiting)}"
-        return "" if self._loop.synced else "no round has succeeded yet"
+        return "" if self._loop.synced and self._publishing.synced else "no round has succeeded yet"
 
     async def _watch_kernel(self) -> None:
         async for _ in self._kernel.watch():
@@ -118,14 +132,24 @@ class Gateway:
         failures = await self._kernel.apply(changes)
         self._log(changes, failures, reason)
         self._follow(view, world, decision)
-        # The data path stands; what follows needs the API server and may fail without harm to it.
-        if own_endpoint.must_publish(world.own, view.own):
-            sequence = own_endpoint.next_sequence(view.own, int(time()))
-            await self._publisher.endpoint(replace(world.own, sequence=sequence), node)
-        await self._report(view, decision, rail, failures)
+        self._outcome = _Outcome(world.own, decision, failures)
+        self._publishing.trigger(reason)
         if failures:
             raise KernelError(f"{failures[0].change}: {failures[0].error.message}")
         return bool(changes)
+
+    async def _publish(self, _: str) -> bool:
+        """Tell the API server of the last round: what it says of this gateway is read anew each time."""
+        view = self._stores.view(self._settings.node) if self._stores.synced else None
+        node = self._stores.node_object(self._settings.node)
+        outcome = self._outcome
+        if outcome is None or view is None or node is None:
+            return False
+        if own_endpoint.must_publish(outcome.own, view.own):
+            sequence = own_endpoint.next_sequence(view.own, int(time()))
+            await self._publisher.endpoint(replace(outcome.own, sequence=sequence), node)
+        await self._report(view, outcome)
+        return False
 
     async def _world(self, view: View, rail: int) -> gateway.World:
         host = await self._kernel.host_facts()
@@ -169,7 +193,8 @@ class Gateway:
             advert.encode(self._settings.node, world.own.rail, decision.reach), _overlay_targets(view, used)
         )
 
-    async def _report(self, view: View, decision: gateway.Decision, rail: int, failures: tuple[Failure, ...]) -> None:
+    async def _report(self, view: View, outcome: _Outcome) -> None:
+        decision, failures = outcome.decision, outcome.failures
         published = view.report.cables if view.report is not None else ()
         paths: Mapping[str, PathHealth] = self._prober.snapshot()
         cables = gateway_report.cables(decision.cables, paths, published, utc_now())
@@ -179,7 +204,7 @@ class Gateway:
         report = Report(
             node=self._settings.node,
             cluster=view.member.cluster,
-            rail=rail,
+            rail=outcome.own.rail,
             cables=cables,
             problems=problems,
             version=mcnet.__version__,

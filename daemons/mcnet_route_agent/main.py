@@ -1,6 +1,7 @@
 """The route agent's wiring: observe, mcnet.plan.route_agent, apply, report; prober and adverts beside it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
@@ -32,6 +33,14 @@ from mcnet_route_agent.settings import Settings
 log = Log("route-agent")
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What the last round came to."""
+
+    decision: route_agent.Decision
+    problems: tuple[str, ...]
+
+
 class RouteAgent:
     """One per process."""
 
@@ -52,9 +61,12 @@ class RouteAgent:
         self._metrics = RouteAgentMetrics(self._registry)
         self._loop = Reconciler(self._round, name="route-agent", metrics=self._metrics.loop)
         self._prober = prober or Prober(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
-        self._prober.on_change = lambda: self._loop.trigger("a gateway's probes")
+        self._prober.on_change = lambda: self._loop.trigger("a gateway's probes", urgent=True)
         self._listener = listener or AdvertListener()
-        self._listener.on_change = lambda: self._loop.trigger("a gateway's advert")
+        self._listener.on_change = lambda: self._loop.trigger("a gateway's advert", urgent=True)
+        # A loop of its own: an API server that is away or slow must not hold up the data path.
+        self._publishing = Reconciler(self._publish, name="publish")
+        self._outcome: _Outcome | None = None
         self._said: tuple[str, ...] = ()
 
     async def main(self, stop: Stop) -> None:
@@ -65,7 +77,7 @@ class RouteAgent:
             server = HealthServer(
                 port=self._settings.metrics_port,
                 registry=self._registry,
-                live=lambda: self._loop.fault,
+                live=lambda: self._loop.fault or self._publishing.fault,
                 ready=self._unready,
             )
             await supervise(
@@ -75,6 +87,7 @@ class RouteAgent:
                 self._prober.run(),
                 self._listener.run(),
                 self._loop.run(),
+                self._publishing.run(),
                 *(store.run() for store in self._stores.all),
             )
 
@@ -82,7 +95,7 @@ class RouteAgent:
         waiting = [store.kind.plural for store in self._stores.all if not store.synced]
         if waiting:
             return f"not listed yet: {', '.join(waiting)}"
-        return "" if self._loop.synced else "no round has succeeded yet"
+        return "" if self._loop.synced and self._publishing.synced else "no round has succeeded yet"
 
     async def _watch_kernel(self) -> None:
         async for _ in self._kernel.watch():
@@ -103,10 +116,22 @@ class RouteAgent:
         self._follow(view, world)
         await self._retire_gateway(view)
         problems = (*view.problems, *decision.problems, *(failure.error.message for failure in failures))
-        await self._report(view, decision, problems)
+        self._outcome = _Outcome(decision, problems)
+        self._publishing.trigger(reason)
         if failures:
             raise KernelError(f"{failures[0].change}: {failures[0].error.message}")
         return bool(changes)
+
+    async def _publish(self, _: str) -> bool:
+        """Tell the API server of the last round: what it says of this node is read anew each time."""
+        view = self._stores.view(self._settings.node) if self._stores.synced else None
+        if self._outcome is None or view is None:
+            return False
+        me = next((node for node in view.nodes if node.name == self._settings.node), None)
+        if me is not None and not me.gateway and any(one.gateway == me.name for one in view.own_endpoints):
+            await self._publisher.retire_gateway(view.member.cluster, me.name)
+        await self._report(view, self._outcome.decision, self._outcome.problems)
+        return False
 
     async def _world(self, view: View) -> route_agent.World:
         health = {name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()}
@@ -149,8 +174,6 @@ class RouteAgent:
         changes = diff(KernelState(), await self._kernel.read(GATEWAY))
         failures = await self._kernel.apply(changes)
         self._log(changes, failures, "the node is no gateway any more")
-        if any(endpoint.gateway == me.name for endpoint in view.own_endpoints):
-            await self._publisher.retire_gateway(view.member.cluster, me.name)
 
     async def _report(self, view: View, decision: route_agent.Decision, problems: tuple[str, ...]) -> None:
         self._metrics.problems.set(len(problems))

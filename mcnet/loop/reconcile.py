@@ -46,6 +46,7 @@ class Reconciler:
         self._resync = resync
         self._stuck_after = stuck_after
         self._dirty = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._reasons: dict[str, None] = {}
         self._started: float | None = None
         self._ended = False
@@ -56,10 +57,15 @@ class Reconciler:
         self.rounds = 0
         """Rounds without failure since the start."""
 
-    def trigger(self, reason: str) -> None:
-        """Ask for a round soon. Cheap, may be called from any callback of the event loop."""
+    def trigger(self, reason: str, *, urgent: bool = False) -> None:
+        """Ask for a round soon. Cheap, may be called from any callback of the event loop.
+
+        An `urgent` one (a path was lost) cuts a back-off short: what keeps failing must not hold it up.
+        """
         self._reasons[reason] = None
         self._dirty.set()
+        if urgent:
+            self._urgent.set()
 
     @property
     def synced(self) -> bool:
@@ -90,6 +96,7 @@ class Reconciler:
         reason = ", ".join(self._reasons) or "resync"
         self._reasons.clear()
         self._dirty.clear()  # before observing: what happens meanwhile makes another round
+        self._urgent.clear()
         self._started = time.monotonic()
         try:
             changed = await self._round(reason)
@@ -131,12 +138,12 @@ class Reconciler:
         return delay
 
     async def _wait(self, delay: float) -> None:
-        """Wait for a trigger, at most `delay`; after a failure triggers don't shorten the back-off."""
+        """Wait for a trigger, at most `delay`; after a failure only urgent ones shorten it, to the first back-off."""
         if self.failures:
-            await asyncio.sleep(delay)
-            return
+            await asyncio.sleep(min(delay, BACKOFF[0]))
+            delay -= BACKOFF[0]
         try:
-            async with asyncio.timeout(delay):
-                await self._dirty.wait()
+            async with asyncio.timeout(max(0.0, delay)):
+                await (self._urgent if self.failures else self._dirty).wait()
         except TimeoutError:
             pass

@@ -123,6 +123,23 @@ async def test_a_failure_is_told_once_and_tried_again(caplog: pytest.LogCaptureF
     assert registry.get_sample_value("mcnet_round_seconds_count", {"loop": "test"}) == 5
 
 
+async def test_only_an_urgent_trigger_cuts_a_back_off_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "BACKOFF", (0.01, 60.0))
+    reasons = []
+
+    async def round_(reason: str) -> bool:
+        reasons.append(reason)
+        raise ApiError("away")
+
+    async with running(round_) as reconciler:
+        await eventually(lambda: reconciler.failures == 2)
+        reconciler.trigger("nodes")
+        await asyncio.sleep(0.05)
+        assert len(reasons) == 2
+        reconciler.trigger("probes", urgent=True)
+        await eventually(lambda: reasons[2:] == ["nodes, probes"])
+
+
 async def test_liveness_fails_for_a_stuck_round_and_an_ended_loop() -> None:
     inside = asyncio.Event()
 

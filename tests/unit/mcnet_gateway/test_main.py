@@ -7,6 +7,7 @@ import pytest
 from mcnet.codec import advert, endpoint, gateway, identity
 from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, LEASE, MEMBER
 from mcnet.kube.transport import Request
+from mcnet.loop import reconcile
 from mcnet.model import ownership
 from mcnet.model.cluster import cluster_number
 from mcnet.model.errors import ApiError, ConflictError, McnetError, UnreachableError
@@ -80,6 +81,17 @@ async def test_a_lost_cable_is_withdrawn_told_and_reported(scene: Scene) -> None
         assert not routed(scene)
         assert advert.decode(scene.sender.datagram).reach == frozenset()
     assert "CableLost" in [event["reason"] for event in scene.server.all(EVENT)]
+
+
+async def test_failover_does_not_wait_for_the_api_server(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+        monkeypatch.setattr(reconcile, "BACKOFF", (60.0,))
+        scene.server.go_down(UnreachableError("away"))
+        for state in ("down", "up", "down"):
+            scene.prober.say("west.n1", state)
+            await eventually(lambda state=state: routed(scene) == (state == "up"))
 
 
 async def test_nothing_is_applied_before_all_inputs_are_there(scene: Scene) -> None:
