@@ -52,7 +52,9 @@ def families(member: Member) -> tuple[int, ...]:
 def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endpoint]) -> Remotes:
     """Decide which prefixes of which remote clusters are routed.
 
-    An Endpoint counts for what it says *and* its Cluster was approved for. What overlaps this cluster's own
+    An Endpoint counts for what it says *and* its Cluster was approved for. A cluster without any gateway keeps
+    all that it was approved for, so that its addresses are rejected and never go to the default route: the last
+    gateway may be on its way back. What overlaps this cluster's own
     prefixes is refused (remapping comes with its own feature); of two remote clusters that overlap, the first
     by ID keeps its prefix.
     """
@@ -82,7 +84,7 @@ def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endp
         numbers[number] = cluster.id
         ends = _one_per_rail(by_cluster.get(cluster.id, []), problems)
         prefixes = []
-        for prefix in _approved(cluster, ends, problems):
+        for prefix in _approved(cluster, ends, problems) if ends else cluster.prefixes:
             if prefix.version not in wanted:
                 continue
             clash = next(((other, owner) for other, owner in routed if _overlap(prefix, other)), None)

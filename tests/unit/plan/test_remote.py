@@ -56,6 +56,11 @@ def test_of_two_overlapping_remotes_the_first_by_id_keeps_its_prefix() -> None:
         assert kept == {NORTH: prefixes("10.20.0.0/16"), WEST: prefixes("10.21.0.0/16")}
 
 
+def test_a_cluster_without_gateways_keeps_its_prefixes() -> None:
+    (remote,) = accept(MEMBER, [CLUSTER_WEST], [EAST_0]).clusters
+    assert (remote.endpoints, remote.prefixes) == ((), prefixes("10.20.0.0/16", "10.21.0.0/16"))
+
+
 def test_a_stranger_is_refused() -> None:
     remotes = accept(MEMBER, [], [WEST_0])
     assert remotes.clusters == ()

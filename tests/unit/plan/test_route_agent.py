@@ -10,7 +10,7 @@ from mcnet.model import ownership
 from mcnet.model.kernel import KernelState, NftTable, Route, RouteType
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.route_agent import Decision, decide
-from tests.fakes.worlds import SITUATIONS, Situation, node, situations
+from tests.fakes.worlds import EAST_0, SITUATIONS, Situation, node, situations
 
 
 def decided(name: str) -> Decision:
@@ -52,6 +52,14 @@ def test_an_unreachable_cluster_is_rejected_never_the_default_route() -> None:
     assert {route.type for route in over.values()} == {RouteType.UNREACHABLE}
     assert set(over) == {"10.20.0.0/16", "10.21.0.0/16"}
     assert not decision.state.groups
+
+
+def test_a_cluster_that_lost_its_last_gateway_is_rejected_never_the_default_route() -> None:
+    situation = replace(SITUATIONS["node, two gateways"], endpoints=(EAST_0,))
+    for gateways in ((), situation.gateways):
+        decision = decide(replace(situation, gateways=gateways).for_route_agent())
+        assert {"10.20.0.0/16", "10.21.0.0/16"} <= set(routes(decision, ownership.OVERLAY_TABLE))
+        assert {"10.20.0.0/16", "10.21.0.0/16"} <= set(routes(decision, ownership.REJECT_TABLE))
 
 
 def test_what_comes_from_overlay_or_cable_ends_in_the_reject_table() -> None:
