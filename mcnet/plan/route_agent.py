@@ -36,7 +36,7 @@ from mcnet.plan.addresses import TunnelEnd, cable_number, overlay_ends, overlay_
 from mcnet.plan.choice import GatewayView, choose_gateways
 from mcnet.plan.remote import Remote, Remotes, accept, families
 from mcnet.plan.routable import routable_addresses
-from mcnet.plan.throw import exceptions, throw_routes
+from mcnet.plan.throw import exceptions, subtract, throw_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ def decide(world: World) -> Decision:
             me=me,
             end=ends[me.name],
             remotes=remotes,
+            throws=throws,
             used=used,
             routable=routable,
             originals=originals,
@@ -276,6 +277,7 @@ def _firewall(
     me: Node,
     end: TunnelEnd,
     remotes: Remotes,
+    throws: tuple[Network, ...],
     used: tuple[int, ...],
     routable: Mapping[int, Address],
     originals: tuple[tuple[str, str], ...],
@@ -285,7 +287,7 @@ def _firewall(
         remote += _of(cluster, used)
     return node_firewall.NodeFirewall(
         families=used,
-        remote=tuple(remote),
+        remote=subtract(remote, throws),
         local_pods=world.member.pod_prefixes,
         local_services=world.member.service_prefixes,
         other_nodes_pods=tuple(

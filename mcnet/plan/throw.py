@@ -30,6 +30,21 @@ def exceptions(remotes: Remotes, own: Iterable[Endpoint], nodes: Iterable[Node])
     )
 
 
+def subtract(prefixes: Iterable[Network], hosts: Iterable[Network]) -> tuple[Network, ...]:
+    """`prefixes` without the host prefixes `hosts`: what counts as remote where only prefixes can be named (nft
+    sets), so that a tunnel's own packets are neither dropped nor translated as if a remote pod sent them."""
+    left = list(prefixes)
+    for host in hosts:
+        left = [part for prefix in left for part in _without(prefix, host)]
+    return tuple(left)
+
+
+def _without(prefix: Network, host: Network) -> tuple[Network, ...]:
+    if host.version != prefix.version or host.network_address not in prefix:
+        return (prefix,)
+    return tuple(prefix.address_exclude(host))  # type: ignore[arg-type]
+
+
 def throw_routes(table: int, prefixes: Iterable[Network]) -> frozenset[Route]:
     """A throw route in `table` for each of `prefixes`."""
     return frozenset(Route(table=table, prefix=prefix, type=RouteType.THROW) for prefix in prefixes)

@@ -100,6 +100,15 @@ def test_on_a_flat_network_outer_addresses_are_excepted() -> None:
     assert thrown == {"192.168.1.1/32", "192.168.2.1/32"}
 
 
+def test_on_a_flat_network_the_firewall_takes_no_outer_address_for_a_remote_pod() -> None:
+    elements = {item.name: item.elements for item in firewall(decided("node, flat network")).sets}["remote4"]
+    remote = [ip_network(text) for text in elements]
+    for outer in ("192.168.1.1", "192.168.2.1"):
+        assert not any(ip_address(outer) in prefix for prefix in remote)
+    for pod in ("192.168.2.0", "192.168.2.2", "192.168.255.1"):
+        assert any(ip_address(pod) in prefix for prefix in remote)
+
+
 def test_without_a_routable_address_node_traffic_is_refused_and_named() -> None:
     decision = decided("gateway, no routable address")
     output = next(chain for chain in firewall(decision).chains if chain.name == "filter_output")
