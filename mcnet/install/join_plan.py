@@ -164,6 +164,17 @@ async def try_out(api: Api, plan: JoinPlan, progress: Progress) -> None:
     report(await probe(api, probing, progress), progress)
 
 
+async def _same_broker(api: Api, info: BrokerInfo) -> None:
+    """Raises UsageError if the cluster is a member of another clusterset. The broker's URL may have changed, its
+    certificate authority tells brokers apart."""
+    stored = await broker_access.stored_credential(api)
+    if stored and stored.ca != info.ca:
+        raise UsageError(
+            f"this cluster has joined another clusterset, whose broker is {stored.server}, not {info.server}",
+            f"take it out there first: mcnet leave --context {api.context}",
+        )
+
+
 async def _named_admin(request: JoinRequest) -> Access | None:
     """The broker as its admin, where the user names a context for it."""
     if not request.broker_context:
@@ -180,6 +191,7 @@ async def open_access(api: Api, request: JoinRequest) -> Access:
     cluster = choose_id(request, await current_member(api), api.context)
     if request.token:
         broker_access.check_token(request.info, request.token, cluster)
+    await _same_broker(api, request.info)
     as_admin = await _named_admin(request)
     try:
         existing = await broker_access.by_existing(api, request.info, cluster)

@@ -311,6 +311,15 @@ async def test_a_cluster_does_not_join_under_a_second_id(west: Api, request_: Jo
     await accounts.revoke_token(broker_api, "north")
 
 
+async def test_a_member_does_not_change_its_clusterset_unasked(
+    west: Api, request_: JoinRequest, member_server: ApiServer
+) -> None:
+    await joined(west, request_)
+    foreign = replace(request_.info, server="https://other.example", ca=member_server.ca)
+    with pytest.raises(UsageError, match="has joined another clusterset, whose broker is https://127"):
+        await joined(west, replace(request_, info=foreign, token=None))
+
+
 async def test_daemons_that_do_not_start(west: Api, request_: JoinRequest) -> None:
     with pytest.raises(McnetError, match="the daemons don't all run after 1 s"):
         await joined(west, replace(request_, timeout=1.0), ready=False)
