@@ -41,8 +41,16 @@ def table(
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
         sets=tuple(sets),
-        # Before the route agent's raw chain: what may not come in is not to be looked at any further.
-        chains=(NftChain("cable_prerouting", "type filter hook prerouting priority raw - 10", tuple(rules)),),
+        chains=(
+            # Before the route agent's raw chain: what may not come in is not to be looked at any further.
+            NftChain("cable_prerouting", "type filter hook prerouting priority raw - 10", tuple(rules)),
+            # A pod's packets leave with this gateway's address once masqueraded: peers would take them for a cable's.
+            NftChain(
+                "cable_forward",
+                "type filter hook forward priority filter",
+                tuple(f"udp dport {port} {IP[family]} daddr @peers{family} drop" for family in (4, 6)),
+            ),
+        ),
     )
 
 

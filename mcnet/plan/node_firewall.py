@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from ipaddress import collapse_addresses
 
 from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
-from mcnet.model.ownership import ADVERT_PORT, CABLE_DEVICE_PREFIX, NODE_NFT_TABLE, OVERLAY_DEVICE, OVERLAY_PORT
+from mcnet.model.ownership import (
+    ADVERT_PORT,
+    CABLE_DEVICE_PREFIX,
+    NODE_NFT_TABLE,
+    OVERLAY_DEVICE,
+    OVERLAY_PORT,
+    OVERLAY_RANGE4,
+    OVERLAY_RANGE6,
+)
 
 CABLES = f'"{CABLE_DEVICE_PREFIX}*"'
 OVERLAY = f'"{OVERLAY_DEVICE}"'
@@ -53,6 +61,7 @@ def table(inputs: NodeFirewall) -> NftTable:
         NftChain("raw_prerouting", "type filter hook prerouting priority raw", _raw_prerouting(inputs)),
         NftChain("nat_postrouting", "type nat hook postrouting priority srcnat - 10", _nat_postrouting(inputs)),
         NftChain("mangle_forward", "type filter hook forward priority mangle", _mangle_forward()),
+        NftChain("filter_forward", "type filter hook forward priority filter", _filter_forward()),
         NftChain("filter_output", "type filter hook output priority filter", _filter_output(inputs)),
     ]
     return NftTable(name=NODE_NFT_TABLE, sets=tuple(sets), chains=tuple(chains), notes=inputs.notes)
@@ -125,6 +134,14 @@ def _mangle_forward() -> tuple[str, ...]:
         f"oifname {device} tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
         for device in (OVERLAY, CABLES)
     )
+
+
+def _filter_forward() -> tuple[str, ...]:
+    """Only a node itself speaks VXLAN or adverts to a node. A pod's packets leave with the node's address once the
+    CNI masquerades them, so the receiver can't tell them apart: they are stopped where they start."""
+    rules = [f"udp dport {OVERLAY_PORT} {IP[family]} daddr @nodes{family} drop" for family in (4, 6)]
+    ranges = {4: OVERLAY_RANGE4, 6: OVERLAY_RANGE6}
+    return (*rules, *(f"udp dport {ADVERT_PORT} {IP[family]} daddr {ranges[family]} drop" for family in (4, 6)))
 
 
 def _filter_output(inputs: NodeFirewall) -> tuple[str, ...]:

@@ -56,6 +56,14 @@ def test_a_restart_keeps_what_the_kernel_uses() -> None:
     assert decide(restarted.for_gateway(running)).state == running
 
 
+def test_a_pod_can_not_speak_to_a_peers_cable_port() -> None:
+    (table,) = decided("gateway, connected").state.tables
+    assert isinstance(table, NftTable)
+    forward = next(chain for chain in table.chains if chain.name == "cable_forward")
+    assert forward.hook == "type filter hook forward priority filter"
+    assert forward.rules == ("udp dport 4520 ip daddr @peers4 drop", "udp dport 4520 ip6 daddr @peers6 drop")
+
+
 def test_the_firewall_lets_each_cable_bring_only_its_own_sources() -> None:
     (table,) = decided("gateway, three clusters").state.tables
     assert isinstance(table, NftTable)

@@ -109,6 +109,17 @@ def test_on_a_flat_network_the_firewall_takes_no_outer_address_for_a_remote_pod(
         assert any(ip_address(pod) in prefix for prefix in remote)
 
 
+def test_a_pod_can_speak_neither_vxlan_nor_adverts_to_a_node() -> None:
+    forward = next(chain for chain in firewall(decided("alone")).chains if chain.name == "filter_forward")
+    assert forward.hook == "type filter hook forward priority filter"
+    assert forward.rules == (
+        "udp dport 4800 ip daddr @nodes4 drop",
+        "udp dport 4800 ip6 daddr @nodes6 drop",
+        "udp dport 4801 ip daddr 244.0.0.0/8 drop",
+        "udp dport 4801 ip6 daddr fd6d:636e:6574:1::/64 drop",
+    )
+
+
 def test_without_a_routable_address_node_traffic_is_refused_and_named() -> None:
     decision = decided("gateway, no routable address")
     output = next(chain for chain in firewall(decision).chains if chain.name == "filter_output")
