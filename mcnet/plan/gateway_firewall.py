@@ -1,7 +1,7 @@
 """The gateway's nft table `inet mcnet_gateway`: cable ports only from peers, each cable only its cluster's sources.
 
-Nothing from a cable goes anywhere but to this cluster's pods and services and to the cable address itself: a
-remote cluster can't use the gateway as a router.
+Nothing from a cable goes anywhere but to this cluster's pods and services and, ICMP only, to the cable address
+itself: a remote cluster can neither use the gateway as a router nor reach what listens on the node.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,8 @@ from mcnet.plan.addresses import cable_end
 from mcnet.plan.node_firewall import CABLES, IP, address_set, element, prefix_set
 from mcnet.plan.remote import Remotes
 from mcnet.plan.vxlan_cable import CablePath
+
+ICMP = {4: "icmp", 6: "ipv6-icmp"}
 
 
 def table(
@@ -37,6 +39,8 @@ def table(
             f"udp dport {port} fib daddr type local {ip} saddr != @peers{family} drop",
             f'iifname "{ownership.VXLAN_CABLE_DEVICE}" ether saddr . {ip} saddr != @allowed{family} drop',
             f"iifname {CABLES} {ip} daddr != @local{family} {ip} daddr != {end.address(family)} drop",
+            # The cable's address is there to answer probes; the node's own services listen on it too.
+            f"iifname {CABLES} {ip} daddr {end.address(family)} meta l4proto != {ICMP[family]} drop",
         ]
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,

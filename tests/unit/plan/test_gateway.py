@@ -56,6 +56,15 @@ def test_a_restart_keeps_what_the_kernel_uses() -> None:
     assert decide(restarted.for_gateway(running)).state == running
 
 
+def test_the_cables_own_address_answers_probes_and_nothing_else() -> None:
+    (table,) = decided("gateway, connected").state.tables
+    assert isinstance(table, NftTable)
+    end = cable_end(ClusterId("east"), 0)
+    rules = table.chains[0].rules
+    assert f'iifname "mcnet-c*" ip daddr {end.address4} meta l4proto != icmp drop' in rules
+    assert f'iifname "mcnet-c*" ip6 daddr {end.address6} meta l4proto != ipv6-icmp drop' in rules
+
+
 def test_a_pod_can_not_speak_to_a_peers_cable_port() -> None:
     (table,) = decided("gateway, connected").state.tables
     assert isinstance(table, NftTable)
