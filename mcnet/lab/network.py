@@ -5,6 +5,7 @@ namespace. Packet filter rules are in filters.py.
 """
 
 import asyncio
+import hashlib
 import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -151,10 +152,18 @@ def _pod_bridge(machine: Machine) -> Iterator[str]:
     """The bridge of the node's pods: made before the first pod, so that the node has its pod address."""
     if not machine.is_node:
         return
-    yield f"link add {CNI_BRIDGE} type bridge"
+    # Without an address of its own a bridge takes the lowest of its ports': each pod that comes or goes may change
+    # it, and what others still send to the old one is lost until they ask again.
+    yield f"link add {CNI_BRIDGE} address {_bridge_mac(machine)} type bridge"
     for cidr in machine.pod_cidrs:
         yield _address_command(interface(cidr, 1), CNI_BRIDGE)
     yield f"link set {CNI_BRIDGE} up"
+
+
+def _bridge_mac(machine: Machine) -> str:
+    """A locally administered unicast address, one per node."""
+    digest = hashlib.sha256(f"{CNI_BRIDGE}/{machine.namespace}".encode()).digest()
+    return ":".join(f"{octet:02x}" for octet in (0x02, *digest[:5]))
 
 
 def _filters(topology: Topology, mark: str) -> Iterator[asyncio.Future[str]]:
