@@ -5,8 +5,8 @@ namespace. Packet filter rules are in filters.py.
 """
 
 import asyncio
-import hashlib
 import contextlib
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

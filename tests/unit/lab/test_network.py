@@ -22,7 +22,7 @@ def test_a_node_s_configuration() -> None:
         "link set eth0 up",
         "route add 10.65.130.0/24 via 10.65.64.12 dev eth0",
         "route add fd6d:636e:6501:8002::/64 via fd6d:636e:6501:200::c dev eth0",
-        "link add cni0 type bridge",
+        "link add cni0 address 02:a8:bb:cb:12:64 type bridge",
         "addr add 10.65.129.1/24 dev cni0",
         "addr add fd6d:636e:6501:8001::1/64 dev cni0 nodad",
         "link set cni0 up",
