@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
-from mcnet.model.kernel import Network, NftChain, NftSet, NftTable
+from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
 from mcnet.model.member import Member
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.node_firewall import CABLES, IP, address_set, element, prefix_set
@@ -22,6 +22,7 @@ def table(
     *, own: Endpoint, member: Member, remotes: Remotes, cables: Iterable[CablePath], families: tuple[int, ...]
 ) -> NftTable:
     """The whole table, the same text for the same inputs."""
+    cables = tuple(cables)
     outer = [cable.remote for cable in cables if cable.remote is not None]
     end = cable_end(own.cluster, own.rail)
     local: list[Network] = [*member.pod_prefixes, *member.service_prefixes]
@@ -37,6 +38,7 @@ def table(
         ]
         rules += [
             f"udp dport {port} fib daddr type local {ip} saddr != @peers{family} drop",
+            *_one_sender_per_mac(port, family, cables),
             f'iifname "{ownership.VXLAN_CABLE_DEVICE}" ether saddr . {ip} saddr != @allowed{family} drop',
             f"iifname {CABLES} {ip} daddr != @local{family} {ip} daddr != {end.address(family)} drop",
             # The cable's address is there to answer probes; the node's own services listen on it too.
@@ -56,6 +58,22 @@ def table(
             ),
         ),
     )
+
+
+def _one_sender_per_mac(port: int, family: int, cables: Iterable[CablePath]) -> list[str]:
+    """Per peer: the sender inside the VXLAN packet is the peer itself, else one cluster could speak for another.
+
+    The inner source MAC lies behind the headers of UDP (8 bytes), VXLAN (8, RFC 7348) and the inner target MAC (6).
+    """
+    macs: dict[Address, list[str]] = {}
+    for cable in cables:
+        if cable.remote is not None and cable.remote.version == family:
+            mac = cable_end(cable.endpoint.cluster, cable.endpoint.rail).mac
+            macs.setdefault(cable.remote, []).append("0x" + mac.replace(":", ""))
+    return [
+        f"udp dport {port} {IP[family]} saddr {outer} @th,176,48 != {{ {', '.join(sorted(found))} }} drop"
+        for outer, found in sorted(macs.items(), key=lambda item: int(item[0]))
+    ]
 
 
 def _allowed(family: int, remotes: Remotes) -> NftSet:

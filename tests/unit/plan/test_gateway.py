@@ -56,6 +56,23 @@ def test_a_restart_keeps_what_the_kernel_uses() -> None:
     assert decide(restarted.for_gateway(running)).state == running
 
 
+def test_no_cluster_can_speak_for_another() -> None:
+    situation = SITUATIONS["gateway, three clusters"]
+    # A second gateway behind the address of another cluster's.
+    shared = replace(situation.endpoints[2], cluster=WEST, gateway="n2", rail=1)
+    decision = decide(replace(situation, endpoints=(*situation.endpoints, shared)).for_gateway())
+    (table,) = decision.state.tables
+    assert isinstance(table, NftTable)
+    west, other, north = (
+        "0x" + cable_end(ClusterId(cluster), rail).mac.replace(":", "")
+        for cluster, rail in (("west", 0), ("west", 1), ("north", 0))
+    )
+    assert [rule for rule in table.chains[0].rules if "@th" in rule] == [
+        f"udp dport 4520 ip saddr 192.168.2.1 @th,176,48 != {{ {west} }} drop",
+        f"udp dport 4520 ip saddr 192.168.3.1 @th,176,48 != {{ {', '.join(sorted((other, north)))} }} drop",
+    ]
+
+
 def test_the_cables_own_address_answers_probes_and_nothing_else() -> None:
     (table,) = decided("gateway, connected").state.tables
     assert isinstance(table, NftTable)
