@@ -116,9 +116,12 @@ def _nat_postrouting(inputs: NodeFirewall) -> tuple[str, ...]:
         ip = IP[family]
         overlay = inputs.overlay.get(family)
         if inputs.gateway and overlay is not None:
-            rules.append(
-                f"{ip} saddr @remote{family} ct original {ip} daddr @local_services{family} snat {ip} to {overlay}"
-            )
+            service = f"{ip} saddr @remote{family} ct original {ip} daddr @local_services{family}"
+            rules += [
+                f"{service} {ip} daddr @local_pods{family} snat {ip} to {overlay}",
+                # A backend on the host network is reached by the underlay, where nobody knows overlay addresses.
+                f"{service} masquerade",
+            ]
         rules += [
             f"{ip} saddr @remote{family} {ip} daddr @local_pods{family} snat {ip} to {ip} saddr",
             f"{ip} saddr @local_pods{family} {ip} daddr @remote{family} snat {ip} to {ip} saddr",

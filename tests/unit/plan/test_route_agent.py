@@ -120,6 +120,12 @@ def test_a_pod_can_speak_neither_vxlan_nor_adverts_to_a_node() -> None:
     )
 
 
+def test_a_service_on_the_host_network_sees_the_gateways_own_address() -> None:
+    nat = next(chain for chain in firewall(decided("gateway, connected")).chains if chain.name == "nat_postrouting")
+    service = "ip saddr @remote4 ct original ip daddr @local_services4"
+    assert nat.rules[:2] == (f"{service} ip daddr @local_pods4 snat ip to 244.30.1.2", f"{service} masquerade")
+
+
 def test_without_a_routable_address_node_traffic_is_refused_and_named() -> None:
     decision = decided("gateway, no routable address")
     output = next(chain for chain in firewall(decision).chains if chain.name == "filter_output")
