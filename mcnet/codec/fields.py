@@ -17,6 +17,22 @@ JsonObject: TypeAlias = dict[str, Any]
 Value = TypeVar("Value")
 
 
+def plain_address(text: str) -> Address:
+    """An address without a zone ("%eth0"), which could be any text and means nothing elsewhere. Raises ValueError."""
+    return ipaddress.ip_address(_zoneless(text))
+
+
+def plain_network(text: str) -> Network:
+    """A prefix whose address has no zone. Raises ValueError."""
+    return ipaddress.ip_network(_zoneless(text))
+
+
+def _zoneless(text: str) -> str:
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
+    return text
+
+
 class Fields:
     """A JSON object within an API object; `name` is the API object's and `path` leads here."""
 
@@ -63,10 +79,10 @@ class Fields:
         return tuple((name, child.text(name)) for name in sorted(child._data))
 
     def addresses(self, key: str) -> tuple[Address, ...]:
-        return tuple(self._each(key, ipaddress.ip_address))
+        return tuple(self._each(key, plain_address))
 
     def prefixes(self, key: str) -> tuple[Network, ...]:
-        return tuple(self._each(key, ipaddress.ip_network))
+        return tuple(self._each(key, plain_network))
 
     def present(self, key: str) -> bool:
         return self._data.get(key) is not None

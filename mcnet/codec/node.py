@@ -1,9 +1,8 @@
 """Node: what mcnet reads of Kubernetes' own Node objects. Nothing is ever written from here."""
 
-import ipaddress
 from datetime import datetime
 
-from mcnet.codec.fields import Fields, JsonObject, fields_of
+from mcnet.codec.fields import Fields, JsonObject, fields_of, plain_address, plain_network
 from mcnet.model.kernel import Address
 from mcnet.model.node import GATEWAY_LABEL, PRIVATE_ADDRESS_ANNOTATION, Node
 
@@ -14,7 +13,7 @@ def decode(obj: JsonObject) -> Node:
     metadata = fields.child("metadata")
     created = metadata.parsed("creationTimestamp", datetime.fromisoformat)
     spec = fields.child("spec")
-    single = spec.parsed("podCIDR", ipaddress.ip_network)
+    single = spec.parsed("podCIDR", plain_network)
     return Node(
         name=metadata.text("name"),
         uid=metadata.text("uid", ""),
@@ -35,7 +34,7 @@ def _addresses(fields: Fields) -> tuple[Address, ...]:
     """InternalIPs in the node's own order."""
     found = []
     for address in fields.child("status").children("addresses"):
-        if address.text("type", "") == "InternalIP" and (value := address.parsed("address", ipaddress.ip_address)):
+        if address.text("type", "") == "InternalIP" and (value := address.parsed("address", plain_address)):
             found.append(value)
     return tuple(found)
 
@@ -43,6 +42,6 @@ def _addresses(fields: Fields) -> tuple[Address, ...]:
 def _private_address(metadata: Fields) -> tuple[Address | None, str]:
     text = metadata.child("annotations").text(PRIVATE_ADDRESS_ANNOTATION, "")
     try:
-        return (ipaddress.ip_address(text) if text else None), ""
+        return (plain_address(text) if text else None), ""
     except ValueError:
         return None, f"annotation {PRIVATE_ADDRESS_ANNOTATION} of node {metadata.name}: {text!r} is not an address"

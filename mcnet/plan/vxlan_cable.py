@@ -54,6 +54,8 @@ def _path(own: Endpoint, remote: Endpoint) -> CablePath:
     outer = next((address for address in remote.private_addresses if address.version == local.version), None)
     if outer is None:
         return _broken(remote, f"endpoint {remote.name} has no IPv{local.version} address")
+    if outer.is_unspecified or outer.is_loopback or outer.is_link_local or outer.is_multicast:
+        return _broken(remote, f"endpoint {remote.name} has the address {outer}, which is no gateway's")
     return CablePath(remote, ownership.VXLAN_CABLE_DEVICE, local, outer)
 
 

@@ -1,6 +1,7 @@
 """What a gateway wants: routes only over living cables, each cable only its cluster's sources."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -112,6 +113,8 @@ def test_the_firewall_lets_each_cable_bring_only_its_own_sources() -> None:
         ({"drivers": ()}, "does not offer the driver vxlan"),
         ({"port_base": 5500}, "port base 5500"),
         ({"private_addresses": ()}, "has no IPv4 address"),
+        ({"private_addresses": (ip_address("224.0.0.1"),)}, "has the address 224.0.0.1"),
+        ({"private_addresses": (ip_address("127.0.0.1"),)}, "has the address 127.0.0.1"),
     ],
 )
 def test_a_cable_that_cannot_be_made_says_why(change: dict[str, object], words: str) -> None:
