@@ -19,7 +19,8 @@ from mcnet.model.kernel import Change, KernelState
 from mcnet.model.node import NodeState
 from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
 from mcnet.plan import gateway_report, gateway_views, route_agent
-from mcnet.plan.addresses import overlay_ends
+from mcnet.plan.addresses import TunnelEnd, overlay_ends
+from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.remote import families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
@@ -61,7 +62,8 @@ class RouteAgent:
         self._metrics = RouteAgentMetrics(self._registry)
         self._loop = Reconciler(self._round, name="route-agent", metrics=self._metrics.loop)
         self._prober = prober or Prober(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
-        self._prober.on_change = lambda: self._loop.trigger("a gateway's probes", urgent=True)
+        self._prober.on_change = self._probes_changed
+        self._gateways: dict[str, TunnelEnd] = {}
         self._listener = listener or AdvertListener()
         self._listener.on_change = lambda: self._loop.trigger("a gateway's advert", urgent=True)
         # A loop of its own: an API server that is away or slow must not hold up the data path.
@@ -100,6 +102,13 @@ class RouteAgent:
     async def _watch_kernel(self) -> None:
         async for _ in self._kernel.watch():
             self._loop.trigger("the kernel changed")
+
+    def _probes_changed(self) -> None:
+        for name, path in self._prober.snapshot().items():
+            if gateway_report.health_of(path) is Health.DOWN and name in self._gateways:
+                for family in (4, 6):
+                    self._listener.forget(self._gateways[name].address(family))
+        self._loop.trigger("a gateway's probes", urgent=True)
 
     async def _round(self, reason: str) -> bool:
         if not self._stores.synced:
@@ -153,6 +162,7 @@ class RouteAgent:
         """Tell the prober which gateways to watch: all but this node itself."""
         used = [family for family in families(view.member) if family == 4 or world.host.ipv6]
         ends = overlay_ends(view.nodes)
+        self._gateways = {gateway.node: ends[gateway.node] for gateway in world.gateways}
         self._prober.set_targets(
             frozenset(
                 Target(

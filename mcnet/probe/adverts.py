@@ -70,6 +70,10 @@ class AdvertListener:
         """Newest advert by source address as text."""
         return self._heard
 
+    def forget(self, source: Address) -> None:
+        """What the gateway at `source` said counts no more: it may have been re-booted and reach nobody yet."""
+        self._heard.pop(str(source), None)
+
     async def run(self) -> None:
         """Listen until cancelled. Raises OSError if the port is taken."""
         loop = asyncio.get_running_loop()

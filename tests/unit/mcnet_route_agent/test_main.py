@@ -62,6 +62,29 @@ async def test_adverts_decide_who_reaches_what(scene: Scene) -> None:
         await eventually(lambda: over(scene) == {RouteType.UNICAST})
 
 
+async def test_a_gateway_that_was_away_gets_traffic_only_when_it_says_so_again(scene: Scene) -> None:
+    ends = overlay_ends([node(1), node(2), node(3)])
+    third = endpoint_of(EAST, 2, address="192.168.1.3", routed=EAST_PREFIXES)
+    scene.server.add(node_object(3, gateway=True), endpoint.encode(third, namespace=NAMESPACE))
+
+    def used() -> set[object]:
+        return {hop.via for hop in scene.kernel.parts[ownership.ROUTE_AGENT].read(()).nexthops}
+
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: ready(scene))
+        hear(scene, "west")
+        scene.listener.received(advert.encode("n3", 2, [WEST]), str(ends["n3"].address4))
+        await eventually(lambda: used() == {ends["n2"].address4})
+        scene.prober.say("n2", "down")
+        await eventually(lambda: used() == {ends["n3"].address4})
+        scene.prober.say("n2", "up")
+        rounds = daemon._loop.rounds
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        assert used() == {ends["n3"].address4}, "re-booted: nobody knows yet what it reaches"
+        hear(scene, "west")
+        await eventually(lambda: used() == {ends["n2"].address4})
+
+
 async def test_an_advert_in_anothers_name_counts_for_nothing(scene: Scene) -> None:
     async with scene.route_agent() as daemon:
         await eventually(lambda: over(scene) == {RouteType.UNICAST})
