@@ -122,6 +122,9 @@ class Gateway:
         node = self._stores.node_object(self._settings.node)
         if view is None or node is None:
             return False  # not joined (any more): leaving is what removes, not this daemon
+        if not any(one.gateway for one in view.nodes if one.name == self._settings.node):
+            self._outcome = None
+            return False  # no gateway any more: the route agent clears, and this daemon must not undo that
         gateways = frozenset(one.name for one in view.nodes if one.gateway)
         rail = await self._publisher.rail(view.rails, gateways, node)
         if rail is None:

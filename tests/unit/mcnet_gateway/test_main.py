@@ -13,7 +13,7 @@ from mcnet.model.cluster import cluster_number
 from mcnet.model.errors import ApiError, ConflictError, McnetError, UnreachableError
 from mcnet.model.gateway import CableState
 from tests.fakes.eventually import eventually
-from tests.fakes.node_daemons import KEYS, NAMESPACE, Scene
+from tests.fakes.node_daemons import KEYS, NAMESPACE, Scene, node_object
 from tests.fakes.worlds import WEST, WEST_0
 
 
@@ -113,6 +113,23 @@ async def test_without_a_member_the_kernel_is_left_alone(scene: Scene) -> None:
         scene.kernel.tell()
     assert routed(scene)
     assert scene.kernel.parts[ownership.GATEWAY].operations == 0
+
+
+async def test_a_former_gateway_leaves_the_clearing_to_the_route_agent(scene: Scene) -> None:
+    async with scene.gateway() as daemon:
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+        scene.server.add(node_object(1, gateway=False))
+        await eventually(lambda: daemon._outcome is None)
+        scene.server.remove(ENDPOINT, "east.n1", NAMESPACE)
+        scene.server.remove(GATEWAY, "n1", NAMESPACE)
+        scene.kernel.parts[ownership.GATEWAY].routes.clear()
+        rounds, published = daemon._loop.rounds, daemon._publishing.rounds
+        scene.kernel.tell()
+        daemon._publishing.trigger("look again")
+        await eventually(lambda: daemon._loop.rounds > rounds and daemon._publishing.rounds > published)
+    assert not routed(scene)
+    assert (scene.own_endpoint(), scene.server.all(GATEWAY)) == (None, [])
 
 
 async def test_one_bad_object_stops_nothing_and_is_named(scene: Scene) -> None:
