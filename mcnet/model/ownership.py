@@ -39,7 +39,7 @@ OVERLAY_TABLE: Final = 0x6D02
 DELIVERY_TABLE: Final = 0x6D03
 """Route agent: pod prefix of another node -> that node's overlay address."""
 REJECT_TABLE: Final = 0x6D04
-"""Route agent: remote prefix -> unreachable. The end for what came from the overlay or a cable."""
+"""Route agent: remote prefix -> unreachable. The end of every look-up; its routes depend on no device."""
 
 RULE_PRIORITIES: Final = range(300, 320)
 RULE_OVERLAY_TO_CABLES: Final = 300
@@ -48,6 +48,8 @@ RULE_CABLE_DELIVERY: Final = 302
 RULE_CABLE_REJECT: Final = 303
 RULE_LOCAL_TO_CABLES: Final = 304
 RULE_LOCAL_TO_OVERLAY: Final = 305
+RULE_LOCAL_REJECT: Final = 306
+"""Routes go with their device (mcnet-vx set down or made anew): this one keeps traffic off the default route."""
 
 NODE_NFT_TABLE: Final = "mcnet"
 GATEWAY_NFT_TABLE: Final = "mcnet_gateway"

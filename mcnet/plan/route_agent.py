@@ -264,6 +264,7 @@ def _rules(used: Iterable[int]) -> Iterable[Rule]:
         yield Rule(family, ownership.RULE_CABLE_REJECT, ownership.REJECT_TABLE, cables)
         yield Rule(family, ownership.RULE_LOCAL_TO_CABLES, ownership.CABLES_TABLE)
         yield Rule(family, ownership.RULE_LOCAL_TO_OVERLAY, ownership.OVERLAY_TABLE)
+        yield Rule(family, ownership.RULE_LOCAL_REJECT, ownership.REJECT_TABLE)
 
 
 def _notes(actual: KernelState) -> dict[str, str]:

@@ -62,7 +62,7 @@ def test_a_cluster_that_lost_its_last_gateway_is_rejected_never_the_default_rout
         assert {"10.20.0.0/16", "10.21.0.0/16"} <= set(routes(decision, ownership.REJECT_TABLE))
 
 
-def test_what_comes_from_overlay_or_cable_ends_in_the_reject_table() -> None:
+def test_every_look_up_ends_in_the_reject_table() -> None:
     decision = decided("gateway, connected")
     rejected = routes(decision, ownership.REJECT_TABLE)
     assert set(rejected) == {"10.20.0.0/16", "10.21.0.0/16"}
@@ -78,6 +78,7 @@ def test_what_comes_from_overlay_or_cable_ends_in_the_reject_table() -> None:
         (303, "mcnet-cv", ownership.REJECT_TABLE),
         (304, None, ownership.CABLES_TABLE),
         (305, None, ownership.OVERLAY_TABLE),
+        (306, None, ownership.REJECT_TABLE),
     ]
 
 
