@@ -71,10 +71,15 @@ MEMBER = {4: NextHopKind.OVERLAY_MEMBER4, 6: NextHopKind.OVERLAY_MEMBER6}
 
 
 def decide(world: World) -> Decision:
-    """The wanted state of this node. A node that the API server does not know (yet) gets nothing."""
+    """The wanted state of this node. One that the API server does not know (yet, or for a moment: a Node deleted
+    and registered anew) keeps what it has: only leaving removes, and the notes in the firewall must not get lost."""
     me = next((node for node in world.nodes if node.name == world.node), None)
     if me is None or not me.addresses:
-        return Decision(KernelState(), problems=(f"node {world.node} has no InternalIP at the API server yet",))
+        return Decision(
+            world.actual,
+            originals=sysctls.originals(_notes(world.actual), world.reported_sysctls, {}),
+            problems=(f"node {world.node} has no InternalIP at the API server yet",),
+        )
     used = tuple(family for family in families(world.member) if family == 4 or world.host.ipv6)
     ends = overlay_ends(world.nodes)
     remotes = accept(world.member, world.clusters, world.endpoints)

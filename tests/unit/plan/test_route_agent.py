@@ -142,9 +142,15 @@ def test_the_overlay_is_never_larger_than_the_smallest_cable() -> None:
     assert link.mtu == 1350
 
 
-def test_an_unknown_node_gets_nothing() -> None:
-    decision = decide(replace(SITUATIONS["alone"].for_route_agent(), node="stranger"))
+def test_an_unknown_node_gets_nothing_and_loses_nothing() -> None:
+    situation = SITUATIONS["node, two gateways"]
+    decision = decide(replace(situation.for_route_agent(), node="stranger"))
     assert decision.state == KernelState()
+    assert decision.problems
+    running = decided("node, two gateways")
+    deleted = replace(situation, nodes=situation.nodes[1:])
+    decision = decide(deleted.for_route_agent(running.state))
+    assert (decision.state, decision.originals) == (running.state, running.originals)
     assert decision.problems
 
 
