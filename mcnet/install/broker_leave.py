@@ -15,8 +15,8 @@ from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTER_LABEL, S
 
 PAUSES: Final = (1.0, 2.0, 4.0)
 """Seconds between tries at an API server that has just started or is overloaded."""
-BUSY: Final = (429, 503, 504)
-"""HTTP statuses by which it says so."""
+BUSY: Final = (403, 429, 503, 504)
+"""HTTP statuses by which it says so; 403 too, since just after its start a server knows no roles yet."""
 
 
 async def credential_owner(api: Api) -> str:

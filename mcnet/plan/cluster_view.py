@@ -35,6 +35,8 @@ class ClusterView:
     gateways: tuple[Gateway, ...] = ()
     gateway_nodes: tuple[str, ...] = ()
     daemon_problems: Mapping[str, str] | None = None
+    unready_nodes: tuple[str, ...] = ()
+    """Gateway nodes whose daemon runs and reports, but does not call itself ready."""
     unreadable: tuple[str, ...] = ()
     """Sentences about objects that could not be read."""
 
@@ -168,6 +170,9 @@ def _gateway_row(view: ClusterView, node: str, report: Gateway | None) -> Row:
         following = f"kubectl --context {view.context} label node {node} mcnet.dev/gateway=true"
     elif problems:
         following = f"{kubectl(view)} logs -l app.kubernetes.io/component=gateway --tail 20"
+    if node in view.unready_nodes:
+        problems.append("its daemon runs, but is not ready")
+        following = following or f"{kubectl(view)} logs -l app.kubernetes.io/component=gateway --tail 20"
     cables = report.cables if report else ()
     connected = sum(cable.state is CableState.CONNECTED for cable in cables)
     own = next((one for one in view.endpoints if (one.cluster, one.gateway) == (view.cluster, node)), None)

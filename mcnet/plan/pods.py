@@ -50,6 +50,13 @@ def pod_problem(pod: JsonObject) -> str:
     return "running, but not ready" if status.get("phase") == "Running" else str(status.get("phase", "Pending"))
 
 
+def is_running(pod: JsonObject) -> bool:
+    """Whether the pod's containers run, ready or not."""
+    status = pod.get("status") or {}
+    containers = status.get("containerStatuses") or []
+    return status.get("phase") == "Running" and all("running" in (one.get("state") or {}) for one in containers)
+
+
 def hopeless_reason(pod: JsonObject) -> str:
     """Why the pod's container will never start; "" if it may."""
     statuses: list[dict[str, Any]] = (pod.get("status") or {}).get("containerStatuses") or []

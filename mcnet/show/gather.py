@@ -21,7 +21,7 @@ from mcnet.model.errors import McnetError, NotFoundError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, MEMBER_NAME, SYSTEM_NAMESPACE
 from mcnet.plan.cluster_view import ClusterView
 from mcnet.plan.gateway_choice import labelled_gateways
-from mcnet.plan.pods import pod_problem
+from mcnet.plan.pods import is_running, pod_problem
 
 TIMEOUT = 5.0
 """Seconds that one context may take."""
@@ -115,18 +115,26 @@ async def read_view(api: Api) -> ClusterView | Absent:
         gateways=decode_all(gateway_codec.decode, gateways.result(), problems),
         gateway_nodes=gateway_nodes,
         daemon_problems=_daemon_problems(gateway_nodes, pods.result()),
+        unready_nodes=_unready(gateway_nodes, pods.result()),
         unreadable=tuple(problems),
     )
 
 
 def _daemon_problems(nodes: Sequence[str], pods: Sequence[JsonObject]) -> dict[str, str]:
-    """Why the gateway's daemon does not run, by node; of several pods (a rolling update) the best counts."""
-    found: dict[str, list[str]] = {node: [] for node in nodes}
-    for pod in pods:
-        node = str((pod.get("spec") or {}).get("nodeName", ""))
-        if node in found:
-            found[node].append(pod_problem(pod))
-    return {node: (min(said, key=len) if said else "there is no pod") for node, said in found.items() if all(said)}
+    """Why the gateway's daemon does not run, by node; one running pod is enough (there are more in an update)."""
+    problems = {}
+    for node in nodes:
+        here = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") == node]
+        if not any(map(is_running, here)):
+            problems[node] = pod_problem(here[0]) if here else "there is no pod"
+    return problems
+
+
+def _unready(nodes: Sequence[str], pods: Sequence[JsonObject]) -> tuple[str, ...]:
+    """Nodes with a running daemon of which none is ready."""
+    running = [pod for pod in pods if is_running(pod)]
+    ready = {pod["spec"]["nodeName"] for pod in running if not pod_problem(pod)}
+    return tuple(node for node in nodes if node in {pod["spec"]["nodeName"] for pod in running} - ready)
 
 
 async def _list(api: Api, kind: Kind) -> list[JsonObject]:

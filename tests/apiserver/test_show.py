@@ -52,6 +52,13 @@ def pod() -> dict[str, Any]:
     return {"metadata": {"name": "mcnet-gateway-x", "labels": labels}, "spec": spec}
 
 
+async def crash(api: Api) -> None:
+    waiting = {"name": "c", "image": "none", "imageID": "", "ready": False, "restartCount": 3}
+    waiting |= {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}}
+    status = {"phase": "Running", "conditions": [], "containerStatuses": [waiting]}
+    await api.merge_patch(kinds.POD, "mcnet-gateway-x", {"status": status}, SYSTEM_NAMESPACE, subresource="status")
+
+
 async def running(api: Api, ready: bool) -> None:
     conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
     status = {"phase": "Running", "conditions": conditions}
@@ -111,14 +118,25 @@ async def test_connections_as_json_and_yaml(
 async def test_what_is_not_connected_says_why_and_what_next(
     member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await running(member, False)
+    await crash(member)
     status, out, _ = await shown(capsys, "connections", "--context", "west", "--kubeconfig", kubeconfig)
     assert status == 1
-    assert "west → east: the gateway's daemon on n1 does not run (running, but not ready)" in out
+    assert "west → east: the gateway's daemon on n1 does not run (CrashLoopBackOff: back-off)" in out
     assert "next: kubectl --context west -n mcnet-system describe pods" in out
     status, out, _ = await shown(capsys, "gateways", "--context", "west", "--kubeconfig", kubeconfig)
     assert status == 1
     assert "west n1: its daemon does not run" in out
+
+
+async def test_a_daemon_that_is_not_ready_is_a_matter_of_the_gateway(
+    member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await running(member, False)
+    status, _, _ = await shown(capsys, "connections", "--context", "west", "--kubeconfig", kubeconfig)
+    assert status == 0
+    status, out, _ = await shown(capsys, "gateways", "--context", "west", "--kubeconfig", kubeconfig)
+    assert status == 1
+    assert "west n1: its daemon runs, but is not ready" in out
 
 
 async def test_gateways_and_endpoints(member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:

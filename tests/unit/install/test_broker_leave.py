@@ -41,7 +41,7 @@ async def test_everything_of_one_member_goes(broker: FakeServer) -> None:
     assert left(broker) == ["Cluster east", "Endpoint east.n1"]
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [403, 429, 503])
 async def test_a_busy_broker_is_asked_again(broker: FakeServer, status: int) -> None:
     failure = broker.fail(lambda request: request.method == "GET", ApiError("busy", status=status), times=2)
     assert await deregister(FakeServer().api(), WEST, broker.api()) == ""

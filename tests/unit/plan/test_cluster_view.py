@@ -95,6 +95,10 @@ def test_a_dead_daemon_makes_the_state_unknown() -> None:
     assert row["next"].startswith("kubectl --context east-admin -n mcnet-system describe pods")
 
 
+def test_a_daemon_that_is_not_ready_still_reports() -> None:
+    assert only(connection_rows(replace(VIEW, unready_nodes=("e1",))))["state"] == "connected"
+
+
 def test_endpoints_are_sorted_and_tell_which_are_own() -> None:
     rows = endpoint_rows(VIEW)
     assert [(row["endpointCluster"], row["local"]) for row in rows] == [("east", True), ("west", False)]
@@ -113,6 +117,7 @@ def test_a_gateway() -> None:
     [
         ({"gateways": ()}, "it has not reported yet"),
         ({"gateway_nodes": ()}, "its node no longer bears the gateway label"),
+        ({"unready_nodes": ("e1",)}, "its daemon runs, but is not ready"),
         ({"daemon_problems": {"e1": "there is no pod"}}, "its daemon does not run: there is no pod"),
         ({"gateways": (Gateway("e1", EAST, None, problems=("no rail is free",)),)}, "no rail is free"),
     ],

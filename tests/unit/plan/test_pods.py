@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mcnet.plan.pods import hopeless_reason, is_rolled_out, pod_problem, progress_of
+from mcnet.plan.pods import hopeless_reason, is_rolled_out, is_running, pod_problem, progress_of
 
 
 def daemon_set(*, generation: int = 2, observed: int = 2, **status: int) -> dict[str, Any]:
@@ -76,3 +76,12 @@ def test_hopeless() -> None:
     assert hopeless_reason(pod("Pending", waiting={"reason": "ErrImagePull"})) == "ErrImagePull"
     assert hopeless_reason(pod("Pending", waiting={"reason": "ContainerCreating"})) == ""
     assert hopeless_reason({}) == ""
+
+
+def test_running() -> None:
+    running = {"status": {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}}
+    assert is_running(running)
+    assert is_running({"status": {"phase": "Running"}})
+    assert not is_running(pod("Running", waiting={"reason": "CrashLoopBackOff"}))
+    assert not is_running(pod("Pending"))
+    assert not is_running({})
