@@ -162,7 +162,7 @@ class Gateway:
             member=view.member,
             node=node,
             rail=rail,
-            advertised=approved or view.member.pod_prefixes,
+            advertised=approved,
             host=host,
             published=view.own,
         )

@@ -23,13 +23,15 @@ def wanted(
 ) -> Endpoint:
     """The Endpoint as it should stand, with the sequence and signature of `published`.
 
-    `advertised` are the prefixes that the clusterset approved. A host that shows no default route now (its link
+    `advertised` are the prefixes that the clusterset approved; while they are not known (no Cluster of our own is
+    there) those published stay, at first the pods'. A host that shows no default route now (its link
     is cut) keeps the addresses and MTU that it published: others must not see it come and go.
     """
     addresses = _private(node, host)
     mtu = _underlay_mtu(addresses, host)
     if not addresses and published is not None:
         addresses, mtu = published.private_addresses, published.mtu
+    routed = advertised or (published.prefixes if published is not None else member.pod_prefixes)
     used = families(member)
     end = cable_end(member.cluster, rail)
     return Endpoint(
@@ -42,7 +44,7 @@ def wanted(
         cable_address4=end.address4 if 4 in used else None,
         cable_address6=end.address6 if 6 in used else None,
         mtu=mtu,
-        prefixes=tuple(sorted(advertised, key=lambda prefix: (prefix.version, prefix))),
+        prefixes=tuple(sorted(routed, key=lambda prefix: (prefix.version, prefix))),
         sequence=published.sequence if published is not None else 0,
         signature=published.signature if published is not None else "",
     )

@@ -29,6 +29,15 @@ def test_a_cut_link_does_not_unpublish_the_address() -> None:
     assert not must_publish(after, before)
 
 
+def test_a_missing_cluster_object_does_not_unpublish_prefixes() -> None:
+    first = wanted(member=MEMBER, node=node(1), rail=0, advertised=(), host=host(), published=None)
+    assert first.prefixes == MEMBER.pod_prefixes
+    before = wanted(member=MEMBER, node=node(1), rail=0, advertised=ADVERTISED, host=host(), published=first)
+    assert before.prefixes == ADVERTISED
+    after = wanted(member=MEMBER, node=node(1), rail=0, advertised=(), host=host(), published=before)
+    assert after.prefixes == ADVERTISED
+
+
 def test_an_annotated_address_goes_first() -> None:
     told = replace(node(1), private_address=ip_address("192.168.9.9"))
     made = wanted(member=MEMBER, node=told, rail=0, advertised=ADVERTISED, host=host(), published=None)
