@@ -15,7 +15,8 @@ from mcnet.plan.node_firewall import CABLES, IP, address_set, element, prefix_se
 from mcnet.plan.remote import Remotes
 from mcnet.plan.vxlan_cable import CablePath
 
-ICMP = {4: "icmp", 6: "ipv6-icmp"}
+ICMP = {4: "icmp", 6: "icmpv6"}
+"""The names that nft knows by itself: "ipv6-icmp" it looks up in /etc/protocols, which our image does not have."""
 
 
 def table(

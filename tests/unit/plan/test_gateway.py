@@ -80,7 +80,7 @@ def test_the_cables_own_address_answers_probes_and_nothing_else() -> None:
     end = cable_end(ClusterId("east"), 0)
     rules = table.chains[0].rules
     assert f'iifname "mcnet-c*" ip daddr {end.address4} meta l4proto != icmp drop' in rules
-    assert f'iifname "mcnet-c*" ip6 daddr {end.address6} meta l4proto != ipv6-icmp drop' in rules
+    assert f'iifname "mcnet-c*" ip6 daddr {end.address6} meta l4proto != icmpv6 drop' in rules
 
 
 def test_a_pod_can_not_speak_to_a_peers_cable_port() -> None:
