@@ -14,7 +14,7 @@ from mcnet.kube.kinds import JsonObject, Kind
 from mcnet.model.errors import McnetError
 from mcnet.model.gateway import CableState, Gateway
 from mcnet.model.member import SYSTEM_NAMESPACE
-from mcnet.plan.pods import is_rolled_out, pod_problem, progress_of
+from mcnet.plan.pods import is_rolled_out, is_running, pod_problem, progress_of
 
 CONNECTION_INTERVAL = 0.5
 """Seconds between two looks at the gateways' reports while the first connection is awaited."""
@@ -34,6 +34,8 @@ WORKLOADS: Final = (
     Workload(kinds.DAEMON_SET, "mcnet-route-agent"),
     Workload(kinds.DAEMON_SET, "mcnet-gateway"),
 )
+REPORTS: Final = {"gateway": kinds.GATEWAY, "route-agent": kinds.NODE_STATE}
+"""Kind of the object, named by the node, in which a daemon reports; by the pods' component label."""
 
 
 async def await_rollout(api: Api, *, gateways: int, timeout: float, progress: Progress) -> None:
@@ -90,16 +92,27 @@ async def _why(api: Api, timeout: float) -> tuple[str, str]:
     pods = await api.list(kinds.POD, SYSTEM_NAMESPACE, labels="app.kubernetes.io/name=mcnet")
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
         if why := pod_problem(pod):
-            name = pod["metadata"]["name"]
-            node = (pod.get("spec") or {}).get("nodeName", "no node")
+            name, node = pod["metadata"]["name"], (pod.get("spec") or {}).get("nodeName", "no node")
+            look = f"describe pod {name}"
+            if is_running(pod):
+                look = f"logs {name} --tail 20"
+                why = "; ".join([why, *await _reported(api, pod)])
             return (
                 f"the daemons don't all run after {timeout:g} s: pod {name} on {node}: {why}",
-                f"kubectl --context {api.context} -n {SYSTEM_NAMESPACE} describe pod {name}",
+                f"kubectl --context {api.context} -n {SYSTEM_NAMESPACE} {look}",
             )
     return (
         f"the daemons don't all run after {timeout:g} s, though no pod says why",
         f"kubectl --context {api.context} -n {SYSTEM_NAMESPACE} get pods -o wide",
     )
+
+
+async def _reported(api: Api, pod: JsonObject) -> list[str]:
+    """What the daemon in the pod itself reports to be wrong, if it is one that reports."""
+    component = (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/component", "")
+    kind = REPORTS.get(component)
+    report = await api.find(kind, pod["spec"]["nodeName"], SYSTEM_NAMESPACE) if kind else None
+    return [str(problem) for problem in ((report or {}).get("status") or {}).get("problems") or []]
 
 
 def _state(gateways: tuple[Gateway, ...]) -> str:

@@ -71,6 +71,19 @@ async def test_a_pod_that_does_not_start_is_named() -> None:
     assert any("gateway 0/2" in line for line in told.live)
 
 
+async def test_a_daemon_that_is_not_ready_is_quoted() -> None:
+    made = server(0)
+    labels = {"app.kubernetes.io/name": "mcnet", "app.kubernetes.io/component": "gateway"}
+    status = {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}
+    metadata = {"name": "mcnet-gateway-x", "namespace": NAMESPACE, "labels": labels}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"nodeName": "n1"}, "status": status}
+    report = Gateway("n1", ClusterId("west"), 0, problems=("nft does not know ipv6-icmp",))
+    made.add(pod, gateway_codec.encode(report, namespace=NAMESPACE))
+    with pytest.raises(McnetError, match="running, but not ready; nft does not know ipv6-icmp") as caught:
+        await await_rollout(made.api(), gateways=2, timeout=0.05, progress=Silent())
+    assert caught.value.hint == "kubectl --context west -n mcnet-system logs mcnet-gateway-x --tail 20"
+
+
 def reports(state: CableState, reason: str = "") -> FakeServer:
     cable = Cable(ClusterId("east"), "e1", 0, state, "vxlan", reason=reason)
     made = FakeServer(context="west")
