@@ -61,7 +61,7 @@ def table(inputs: NodeFirewall) -> NftTable:
         NftChain("raw_prerouting", "type filter hook prerouting priority raw", _raw_prerouting(inputs)),
         NftChain("nat_postrouting", "type nat hook postrouting priority srcnat - 10", _nat_postrouting(inputs)),
         NftChain("mangle_forward", "type filter hook forward priority mangle", _mangle_forward()),
-        NftChain("filter_forward", "type filter hook forward priority filter", _filter_forward()),
+        NftChain("filter_forward", "type filter hook forward priority filter", _filter_forward(inputs)),
         NftChain("filter_output", "type filter hook output priority filter", _filter_output(inputs)),
     ]
     return NftTable(name=NODE_NFT_TABLE, sets=tuple(sets), chains=tuple(chains), notes=inputs.notes)
@@ -139,12 +139,23 @@ def _mangle_forward() -> tuple[str, ...]:
     )
 
 
-def _filter_forward() -> tuple[str, ...]:
-    """Only a node itself speaks VXLAN or adverts to a node. A pod's packets leave with the node's address once the
-    CNI masquerades them, so the receiver can't tell them apart: they are stopped where they start."""
+def _filter_forward(inputs: NodeFirewall) -> tuple[str, ...]:
+    """What a node must not forward.
+
+    Only a node itself speaks VXLAN or adverts to a node. A pod's packets leave with the node's address once the
+    CNI masquerades them, so the receiver can't tell them apart: they are stopped where they start. Nor is a node
+    a router into other clusters, where a host beside it would pass for the node: from outside only what a Service
+    (NodePort, load balancer) has translated goes on.
+    """
     rules = [f"udp dport {OVERLAY_PORT} {IP[family]} daddr @nodes{family} drop" for family in (4, 6)]
     ranges = {4: OVERLAY_RANGE4, 6: OVERLAY_RANGE6}
-    return (*rules, *(f"udp dport {ADVERT_PORT} {IP[family]} daddr {ranges[family]} drop" for family in (4, 6)))
+    rules += [f"udp dport {ADVERT_PORT} {IP[family]} daddr {ranges[family]} drop" for family in (4, 6)]
+    rules += [
+        f"iifname != {OVERLAY} {IP[family]} saddr != @local_pods{family} {IP[family]} daddr @remote{family} "
+        "ct state new ct status & dnat == 0 drop"
+        for family in inputs.families
+    ]
+    return tuple(rules)
 
 
 def _filter_output(inputs: NodeFirewall) -> tuple[str, ...]:

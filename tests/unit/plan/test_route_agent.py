@@ -113,11 +113,18 @@ def test_on_a_flat_network_the_firewall_takes_no_outer_address_for_a_remote_pod(
 def test_a_pod_can_speak_neither_vxlan_nor_adverts_to_a_node() -> None:
     forward = next(chain for chain in firewall(decided("alone")).chains if chain.name == "filter_forward")
     assert forward.hook == "type filter hook forward priority filter"
-    assert forward.rules == (
+    assert forward.rules[:4] == (
         "udp dport 4800 ip daddr @nodes4 drop",
         "udp dport 4800 ip6 daddr @nodes6 drop",
         "udp dport 4801 ip daddr 244.0.0.0/8 drop",
         "udp dport 4801 ip6 daddr fd6d:636e:6574:1::/64 drop",
+    )
+
+
+def test_a_node_is_no_router_into_other_clusters() -> None:
+    forward = next(chain for chain in firewall(decided("alone")).chains if chain.name == "filter_forward")
+    assert forward.rules[4:] == (
+        'iifname != "mcnet-vx" ip saddr != @local_pods4 ip daddr @remote4 ct state new ct status & dnat == 0 drop',
     )
 
 
