@@ -243,8 +243,9 @@ def describe(facts: ClusterFacts) -> str:
     """One line about the cluster."""
     networks = ", ".join(map(str, facts.pod_prefixes)) or "unknown"
     services = ", ".join(map(str, facts.service_prefixes)) or "unknown"
+    nodes = "1 node" if len(facts.nodes) == 1 else f"{len(facts.nodes)} nodes"
     return (
-        f"Kubernetes {facts.version} ({facts.distribution}), {len(facts.nodes)} nodes, CNI {facts.cni}, kube-proxy "
+        f"Kubernetes {facts.version} ({facts.distribution}), {nodes}, CNI {facts.cni}, kube-proxy "
         f"{facts.kube_proxy_mode}; pods {networks}; services {services}"
     )
 
