@@ -71,7 +71,7 @@ class Gateway:
         self._prober = prober or Prober(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
         self._prober.on_change = lambda: self._loop.trigger("a cable's probes", urgent=True)
         # A loop of its own: an API server that is away or slow must not hold up the data path.
-        self._publishing = Reconciler(self._publish, name="publish", resync=REPORT_INTERVAL)
+        self._publishing = Reconciler(self._publish, name="publish", resync=REPORT_INTERVAL, longest_backoff=5.0)
         self._sender = sender or AdvertSender()
         self._outcome: _Outcome | None = None
         self._reported = float("-inf")

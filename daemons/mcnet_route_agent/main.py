@@ -67,7 +67,7 @@ class RouteAgent:
         self._listener = listener or AdvertListener()
         self._listener.on_change = lambda: self._loop.trigger("a gateway's advert", urgent=True)
         # A loop of its own: an API server that is away or slow must not hold up the data path.
-        self._publishing = Reconciler(self._publish, name="publish")
+        self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
         self._said: tuple[str, ...] = ()
 

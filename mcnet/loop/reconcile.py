@@ -38,6 +38,7 @@ class Reconciler:
         settle: float = 0.1,
         resync: float = 60.0,
         stuck_after: float = 600.0,
+        longest_backoff: float = BACKOFF[-1],
     ) -> None:
         self._round = round
         self._name = name
@@ -45,6 +46,7 @@ class Reconciler:
         self._settle = settle
         self._resync = resync
         self._stuck_after = stuck_after
+        self._longest_backoff = longest_backoff
         self._dirty = asyncio.Event()
         self._urgent = asyncio.Event()
         self._reasons: dict[str, None] = {}
@@ -126,7 +128,7 @@ class Reconciler:
         if self._metrics:
             self._metrics.failed.inc()
             self._metrics.failures.set(self.failures)
-        delay = BACKOFF[min(self.failures, len(BACKOFF)) - 1]
+        delay = min(BACKOFF[min(self.failures, len(BACKOFF)) - 1], self._longest_backoff)
         text = f"{type(error).__name__}: {error}"
         if text != self._last_error:
             known = isinstance(error, McnetError)

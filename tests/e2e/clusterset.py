@@ -115,6 +115,12 @@ class Clusterset:
                     found += gateway.decode(report).cables
         return found
 
+    async def gateways(self, cluster: str) -> list[str]:
+        """The cluster's gateway nodes in the order of their rails: the first carries the traffic."""
+        async with await self.api(cluster) as api:
+            reports = [gateway.decode(report) for report in await api.list(GATEWAY, "mcnet-system")]
+        return [report.node for report in sorted(reports, key=lambda report: report.rail or 0)]
+
     @asynccontextmanager
     async def pinging(self, source: WebPod, target: WebPod, interval: float = 0.1) -> AsyncIterator["Pings"]:
         """Ping from pod to pod while the block runs."""
