@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 import mcnet
 from mcnet.codec import advert
+from mcnet.codec.wording import describe_change
 from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
@@ -138,7 +139,7 @@ class Gateway:
         self._outcome = _Outcome(world.own, decision, failures)
         self._publishing.trigger(reason)
         if failures:
-            raise KernelError(f"{failures[0].change}: {failures[0].error.message}")
+            raise KernelError(failures[0].error.message)
         return bool(changes)
 
     async def _publish(self, _: str) -> bool:
@@ -240,9 +241,9 @@ class Gateway:
         self._metrics.changes.inc(len(changes))
         self._metrics.failures.inc(len(failures))
         for change in changes:
-            log.info(f"kernel: {type(change).__name__.lower()} {change.item}", because=change.reason or reason)
+            log.info(describe_change(change), because=change.reason or reason)
         for failure in failures:
-            log.error(failure.error.message, change=failure.change)
+            log.error(failure.error.message)
 
     def _say(self, problems: tuple[str, ...]) -> None:
         for problem in problems:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 import mcnet
+from mcnet.codec.wording import describe_change
 from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
@@ -128,7 +129,7 @@ class RouteAgent:
         self._outcome = _Outcome(decision, problems)
         self._publishing.trigger(reason)
         if failures:
-            raise KernelError(f"{failures[0].change}: {failures[0].error.message}")
+            raise KernelError(failures[0].error.message)
         return bool(changes)
 
     async def _publish(self, _: str) -> bool:
@@ -208,6 +209,6 @@ class RouteAgent:
         self._metrics.changes.inc(len(changes))
         self._metrics.failures.inc(len(failures))
         for change in changes:
-            log.info(f"kernel: {type(change).__name__.lower()} {change.item}", because=change.reason or reason)
+            log.info(describe_change(change), because=change.reason or reason)
         for failure in failures:
-            log.error(failure.error.message, change=failure.change)
+            log.error(failure.error.message)

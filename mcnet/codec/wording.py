@@ -1,0 +1,74 @@
+"""Kernel objects in words, for log lines and reports: short, in the terms of ip(8) and nft(8)."""
+
+from typing import assert_never
+
+from mcnet.model.kernel import (
+    Add,
+    Change,
+    FdbEntry,
+    KernelObject,
+    Link,
+    Neighbour,
+    NextHop,
+    NextHopGroup,
+    NftFingerprint,
+    NftTable,
+    Remove,
+    Replace,
+    Route,
+    RouteType,
+    Rule,
+    Sysctl,
+)
+
+
+def describe_change(change: Change) -> str:
+    """What is done, as one line: "add route 10.1.0.0/16 …"."""
+    match change:
+        case Add():
+            return f"add {describe(change.item)}"
+        case Replace():
+            return f"change {describe(change.item)}"
+        case Remove():
+            return f"remove {describe(change.item)}"
+        case _:
+            assert_never(change)
+
+
+def describe(item: KernelObject) -> str:  # noqa: PLR0911 - one line for each kind
+    """An object as one line, without what would make it long (the rules of a table)."""
+    match item:
+        case Link():
+            return f"device {item.name} ({_kind(item)}MTU {item.mtu})"
+        case Neighbour():
+            return f"neighbour {item.address} at {item.mac} on {item.device}"
+        case FdbEntry():
+            return f"forwarding entry {item.mac} to {item.remote} on {item.device}"
+        case NextHop():
+            return f"next hop {item.id} via {item.via} on {item.device}" if item.via else f"next hop {item.id}"
+        case NextHopGroup():
+            return f"next-hop group {item.id} of {', '.join(str(member) for member, _ in item.members)}"
+        case Route():
+            return f"route {item.prefix} in table {item.table} {_way(item)}"
+        case Rule():
+            source = f"from {item.iif} " if item.iif else ""
+            return f"IPv{item.family} rule {item.priority} {source}to table {item.table}"
+        case NftTable() | NftFingerprint():
+            return f"nft table inet {item.name}"
+        case Sysctl():
+            return f"sysctl net/{item.path} = {item.value}"
+        case _:
+            assert_never(item)
+
+
+def _kind(link: Link) -> str:
+    vxlan = link.vxlan
+    return f"VXLAN {vxlan.vni} on UDP {vxlan.port} from {vxlan.local}, " if vxlan else ""
+
+
+def _way(route: Route) -> str:
+    if route.type is not RouteType.UNICAST:
+        return route.type.value
+    if route.nexthop is not None:
+        return f"by next-hop group {route.nexthop}"
+    return f"via {route.via} on {route.device}"
