@@ -68,7 +68,7 @@ def _kind(link: Link) -> str:
 
 def _way(route: Route) -> str:
     if route.type is not RouteType.UNICAST:
-        return route.type.value
+        return str(route.type.value)
     if route.nexthop is not None:
         return f"by next-hop group {route.nexthop}"
     return f"via {route.via} on {route.device}"

@@ -24,6 +24,8 @@ CONNECT_TIMEOUT = 5.0
 """Seconds to connect, TLS included."""
 REQUEST_TIMEOUT = 10.0
 """Seconds for a whole request that isn't a watch."""
+CLOSING = 0.05
+"""Seconds for closed connections to be gone."""
 STREAM_START_TIMEOUT = 15.0
 """Seconds until a watch has begun: API servers send its header at once."""
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
@@ -136,6 +138,9 @@ class HttpTransport:
 
     async def close(self) -> None:
         await self._client.close()
+        # TLS connections end in later turns of the event loop, which may be about to end itself (aiohttp's
+        # documentation, "Graceful shutdown").
+        await asyncio.sleep(CLOSING)
 
 
 def _keep_alive(response: "aiohttp.ClientResponse") -> None:
