@@ -8,20 +8,19 @@ from prometheus_client import CollectorRegistry
 
 import mcnet
 from mcnet.codec import advert
-from mcnet.codec.wording import describe_change
 from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
-from mcnet.loop.run import Stop, supervise
-from mcnet.loop.serve import HealthServer
+from mcnet.loop.run import Stop
+from mcnet.loop.wiring import Journal, run_daemon, unready
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import KernelError
 from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
-from mcnet.model.kernel import Address, Change
+from mcnet.model.kernel import Address
 from mcnet.model.ownership import GATEWAY
 from mcnet.plan import gateway, gateway_report, own_endpoint
 from mcnet.plan.addresses import overlay_ends
@@ -76,7 +75,7 @@ class Gateway:
         self._sender = sender or AdvertSender()
         self._outcome: _Outcome | None = None
         self._reported = float("-inf")
-        self._said: tuple[str, ...] = ()
+        self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -89,28 +88,17 @@ class Gateway:
                 keys=self._settings.identity,
                 instance=self._settings.pod,
             )
-            server = HealthServer(
+            await run_daemon(
+                stop,
                 port=self._settings.metrics_port,
                 registry=self._registry,
-                live=lambda: self._loop.fault or self._publishing.fault,
-                ready=self._unready,
-            )
-            await supervise(
-                stop,
-                server.run(),
-                self._watch_kernel(),
-                self._prober.run(),
-                self._sender.run(),
-                self._loop.run(),
-                self._publishing.run(),
-                *(store.run() for store in self._stores.all),
+                stores=self._stores.all,
+                loops=(self._loop, self._publishing),
+                others=(self._watch_kernel(), self._prober.run(), self._sender.run()),
             )
 
     def _unready(self) -> str:
-        waiting = [store.kind.plural for store in self._stores.all if not store.synced]
-        if waiting:
-            return f"not listed yet: {', '.join(waiting)}"
-        return "" if self._loop.synced and self._publishing.synced else "no round has succeeded yet"
+        return unready(self._stores.all, (self._loop, self._publishing))
 
     async def _watch_kernel(self) -> None:
         async for _ in self._kernel.watch():
@@ -134,7 +122,7 @@ class Gateway:
         decision = gateway.decide(world)
         changes = diff(decision.state, world.actual)
         failures = await self._kernel.apply(changes)
-        self._log(changes, failures, reason)
+        self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
         self._follow(view, world, decision)
         self._outcome = _Outcome(world.own, decision, failures)
         self._publishing.trigger(reason)
@@ -204,7 +192,7 @@ class Gateway:
         cables = gateway_report.cables(decision.cables, paths, published, utc_now())
         self._metrics.show(cables)
         problems = (*view.problems, *decision.problems, *(failure.error.message for failure in failures))
-        self._say(problems)
+        self._journal.problems(problems)
         report = Report(
             node=self._settings.node,
             cluster=view.member.cluster,
@@ -236,20 +224,6 @@ class Gateway:
                 self._metrics.transitions.labels(name, cable.state.value).inc()
                 if member is not None:
                     await self._publisher.transition(member, cable)
-
-    def _log(self, changes: tuple[Change, ...], failures: tuple[Failure, ...], reason: str) -> None:
-        self._metrics.changes.inc(len(changes))
-        self._metrics.failures.inc(len(failures))
-        for change in changes:
-            log.info(describe_change(change), because=change.reason or reason)
-        for failure in failures:
-            log.error(failure.error.message)
-
-    def _say(self, problems: tuple[str, ...]) -> None:
-        for problem in problems:
-            if problem not in self._said:
-                log.warning(problem)
-        self._said = problems
 
 
 def _overlay_targets(view: View, used: list[int]) -> list[Address]:

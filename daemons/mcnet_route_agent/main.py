@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 import mcnet
-from mcnet.codec.wording import describe_change
-from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
-from mcnet.loop.run import Stop, supervise
-from mcnet.loop.serve import HealthServer
+from mcnet.loop.run import Stop
+from mcnet.loop.wiring import Journal, run_daemon, unready
 from mcnet.model.errors import KernelError
-from mcnet.model.kernel import Change, KernelState
+from mcnet.model.kernel import KernelState
 from mcnet.model.node import NodeState
 from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
 from mcnet.plan import gateway_report, gateway_views, route_agent
@@ -70,35 +68,24 @@ class RouteAgent:
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
-        self._said: tuple[str, ...] = ()
+        self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
         async with await self._open_api() as api:
             self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
             self._publisher = Publisher(api, namespace=self._settings.namespace)
-            server = HealthServer(
+            await run_daemon(
+                stop,
                 port=self._settings.metrics_port,
                 registry=self._registry,
-                live=lambda: self._loop.fault or self._publishing.fault,
-                ready=self._unready,
-            )
-            await supervise(
-                stop,
-                server.run(),
-                self._watch_kernel(),
-                self._prober.run(),
-                self._listener.run(),
-                self._loop.run(),
-                self._publishing.run(),
-                *(store.run() for store in self._stores.all),
+                stores=self._stores.all,
+                loops=(self._loop, self._publishing),
+                others=(self._watch_kernel(), self._prober.run(), self._listener.run()),
             )
 
     def _unready(self) -> str:
-        waiting = [store.kind.plural for store in self._stores.all if not store.synced]
-        if waiting:
-            return f"not listed yet: {', '.join(waiting)}"
-        return "" if self._loop.synced and self._publishing.synced else "no round has succeeded yet"
+        return unready(self._stores.all, (self._loop, self._publishing))
 
     async def _watch_kernel(self) -> None:
         async for _ in self._kernel.watch():
@@ -121,7 +108,7 @@ class RouteAgent:
         decision = route_agent.decide(world)
         changes = diff(decision.state, world.actual)
         failures = await self._kernel.apply(changes)
-        self._log(changes, failures, reason)
+        self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
         self._metrics.show(world.gateways)
         self._follow(view, world)
         await self._retire_gateway(view)
@@ -184,14 +171,13 @@ class RouteAgent:
             return
         changes = diff(KernelState(), await self._kernel.read(GATEWAY))
         failures = await self._kernel.apply(changes)
-        self._log(changes, failures, "the node is no gateway any more")
+        self._journal.kernel(
+            changes, [failure.error.message for failure in failures], "the node is no gateway any more"
+        )
 
     async def _report(self, view: View, decision: route_agent.Decision, problems: tuple[str, ...]) -> None:
         self._metrics.problems.set(len(problems))
-        for problem in problems:
-            if problem not in self._said:
-                log.warning(problem)
-        self._said = problems
+        self._journal.problems(problems)
         wanted = NodeState(
             node=self._settings.node,
             overlay_addresses=decision.overlay,
@@ -204,11 +190,3 @@ class RouteAgent:
         node = self._stores.node_object(self._settings.node)
         if wanted != view.report and node is not None:
             await self._publisher.report(wanted, node)
-
-    def _log(self, changes: tuple[Change, ...], failures: tuple[Failure, ...], reason: str) -> None:
-        self._metrics.changes.inc(len(changes))
-        self._metrics.failures.inc(len(failures))
-        for change in changes:
-            log.info(describe_change(change), because=change.reason or reason)
-        for failure in failures:
-            log.error(failure.error.message)
