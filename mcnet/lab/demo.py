@@ -58,8 +58,10 @@ async def tell(spec: LabSpec, image: str, say: Say) -> None:
     first, second = spec.clusters[:2]
     say(f"\n2. {first}'s API server becomes the broker; {' and '.join(spec.clusters)} join")
     await story.mcnet("deploy-broker", "--context", first)
-    for cluster in spec.clusters:
-        await story.mcnet("join", "broker-info.mcnet", "--context", cluster, "--broker-context", first)
+    for cluster in lab.topology.clusters:
+        # Nodes tell their own prefixes only; a user knows the range that later nodes will get theirs from.
+        ranges = [word for cidr in cluster.pod_cidrs for word in ("--pod-cidr", str(cidr))]
+        await story.mcnet("join", "broker-info.mcnet", "--context", cluster.name, "--broker-context", first, *ranges)
     say("\n3. What is connected")
     await story.mcnet("show", "connections")
     say(f"\n4. Web servers on every node; a pod in {second} asks those of {first}, and the other way round")
