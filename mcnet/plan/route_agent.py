@@ -90,7 +90,8 @@ def decide(world: World) -> Decision:
     neighbours, fdb = _peers(me, world.nodes, ends, used)
     paths = _Paths(node=me.name, gateways=world.gateways, ends=ends, actual=world.actual, host=world.host)
     nexthops, groups, overlay_routes = paths.to(remotes, used, routable)
-    originals = sysctls.originals(_notes(world.actual), world.reported_sysctls, world.host.sysctls)
+    live = sysctls.settled(world.host.sysctls, routable)
+    originals = sysctls.originals(_notes(world.actual), world.reported_sysctls, live)
     firewall = node_firewall.table(
         _firewall(
             world=world,

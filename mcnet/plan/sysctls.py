@@ -23,6 +23,17 @@ DEVICE_PATHS = frozenset(f"ipv4/conf/{device}/rp_filter" for device in (OVERLAY_
 """Sysctls of our own devices: they come and go with the device, so there is nothing to restore."""
 
 
+def settled(live: Mapping[str, str], families: Collection[int]) -> dict[str, str]:
+    """Live values that may be taken for originals; `families` are those in which the CNI has given the node an
+    address.
+
+    Without one the CNI has not started here: most CNIs switch forwarding on when they do. A 0 from before, put
+    back by leave, would cut off the pods of a node that joined the cluster later than mcnet.
+    """
+    early = {path for family, path in ((4, FORWARD4), (6, FORWARD6)) if family not in families}
+    return {path: value for path, value in live.items() if not (path in early and value == "0")}
+
+
 def originals(
     noted: Mapping[str, str], reported: Mapping[str, str], live: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:

@@ -60,3 +60,11 @@ def judged(situation: Situation) -> Situation:
             replace(view, reach=view.reach if view.reach is not None else frozenset()) for view in situation.gateways
         ),
     )
+
+
+def comparable(state: KernelState) -> KernelState:
+    """A state without what is remembered of the time before, which depends on the way: sysctls that only a
+    situation in between needed are put back by leave, not before, and originals are noted when the node has
+    settled."""
+    tables = frozenset(replace(table, notes=()) for table in state.tables)
+    return replace(state, sysctls=frozenset(), tables=tables)

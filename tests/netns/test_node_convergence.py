@@ -4,7 +4,6 @@ The pure counterpart is tests/unit/plan/test_node_convergence.py.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -12,7 +11,7 @@ from mcnet.kernel import execute, leave, observe
 from mcnet.kernel.execute import Failure
 from mcnet.model.kernel import Change, KernelState
 from mcnet.model.ownership import Partition
-from tests.fakes.node import NodeUnderTest, judged
+from tests.fakes.node import NodeUnderTest, comparable, judged
 from tests.fakes.worlds import SITUATIONS
 from tests.netns.namespaces import Namespace, shell
 
@@ -54,7 +53,7 @@ async def settle(name: str) -> list[KernelState]:
     for _ in range(2):
         await NODE.round(situation)
     assert await NODE.round(situation) == (0, ()), name
-    return [replace(state, sysctls=frozenset()) for state in await NODE.state()]
+    return [comparable(state) for state in await NODE.state()]
 
 
 @pytest.mark.parametrize("walk", [WALK, WALK[::-1]], ids=["forwards", "backwards"])

@@ -5,7 +5,6 @@ real namespace in tests/netns/test_node_convergence.py.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -16,7 +15,7 @@ from mcnet.kernel.execute import Failure
 from mcnet.model.kernel import Change, KernelState, Sysctl
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
 from tests.fakes.kernel import FakeKernel
-from tests.fakes.node import NodeUnderTest, judged
+from tests.fakes.node import NodeUnderTest, comparable, judged
 from tests.fakes.worlds import SITUATIONS, SYSCTLS, Situation, host, situations
 
 JUDGED = {name: judged(situation) for name, situation in SITUATIONS.items()}
@@ -40,9 +39,7 @@ def fresh() -> tuple[NodeUnderTest, Kernels]:
 
 
 async def compared(node: NodeUnderTest) -> list[KernelState]:
-    """All but sysctls: one that only a situation on the way needed (IPv6 forwarding) is put back by leave, not
-    before; it might meanwhile be somebody else's wish."""
-    return [replace(state, sysctls=frozenset()) for state in await node.state()]
+    return [comparable(state) for state in await node.state()]
 
 
 async def settle(node: NodeUnderTest, situation: Situation, rounds: int = 2) -> None:

@@ -210,3 +210,13 @@ def test_two_nodes_never_share_an_overlay_address() -> None:
     assert len({end.address4 for end in ends.values()}) == 3
     assert all(end.address4 in ip_network("244.0.0.0/8") for end in ends.values())
     assert overlay_ends([twin, node(1)])["n1"] == ends["n1"]
+
+
+def test_forwarding_of_a_node_whose_cni_has_not_started_is_not_taken_for_its_original() -> None:
+    situation = SITUATIONS["gateway, no routable address"]
+    early = decide(situation.for_route_agent())
+    assert "ipv4/ip_forward" not in dict(early.originals)
+    assert not [one for one in early.state.sysctls if one.path == "ipv4/ip_forward"]
+    started = replace(situation.facts, links=SITUATIONS["alone"].facts.links, sysctls={"ipv4/ip_forward": "1"})
+    later = decide(replace(situation, facts=started).for_route_agent(early.state))
+    assert dict(later.originals)["ipv4/ip_forward"] == "1"
