@@ -25,9 +25,14 @@ class Echo:
     number: int
 
 
-def encode_request(version: int, echo: Echo) -> bytes:
-    """An echo request for IP `version`. The kernel fills in the checksum of ICMPv6."""
-    payload = _PAYLOAD.pack(echo.token, echo.number)
+HEADER_BYTES: Final = {4: 28, 6: 48}
+"""IP header and ICMP header: what an echo is larger than its payload."""
+
+
+def encode_request(version: int, echo: Echo, *, size: int = 0) -> bytes:
+    """An echo request for IP `version`, padded so that the IP packet has `size` bytes. The kernel fills in the
+    checksum of ICMPv6."""
+    payload = _PAYLOAD.pack(echo.token, echo.number).ljust(size - HEADER_BYTES[version], b"\0")
     fields = (_REQUEST[version], 0, 0, echo.identifier, echo.number & 0xFFFF)
     message = _ECHO.pack(*fields) + payload
     if version == 6:

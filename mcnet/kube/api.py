@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -225,6 +226,14 @@ class Api:
         """The server's version, "v1.37.2"."""
         body = await self._transport.send(Request("GET", "/version", "ask for the version"))
         return str(as_json(body).get("gitVersion", ""))
+
+    async def date(self) -> datetime | None:
+        """The server's clock, to the second; None if its answer bears no usable Date header."""
+        text = await self._transport.date(Request("GET", "/version", "ask for the time"))
+        try:
+            return parsedate_to_datetime(text)
+        except ValueError:
+            return None
 
     async def readyz(self) -> None:
         """Returns if the server says that it is ready; raises else."""

@@ -59,6 +59,9 @@ class Transport(Protocol):
     async def send(self, request: Request) -> bytes:
         """The body of a successful answer; raises ApiError or UnreachableError."""
 
+    async def date(self, request: Request) -> str:
+        """The Date header of a successful answer (RFC 9110, 6.6.1), "" without one; raises as `send` does."""
+
     def stream(self, request: Request) -> AsyncIterator[bytes]:
         """The lines of an answer as they come, until the server ends it; raises as `send` does."""
 
@@ -92,6 +95,13 @@ class HttpTransport:
         limits = ClientTimeout(total=request.timeout, connect=min(CONNECT_TIMEOUT, request.timeout))
         async with self._answer(request, limits) as response:
             return await response.read()
+
+    async def date(self, request: Request) -> str:
+        from aiohttp import ClientTimeout
+
+        limits = ClientTimeout(total=request.timeout, connect=min(CONNECT_TIMEOUT, request.timeout))
+        async with self._answer(request, limits) as response:
+            return response.headers.get("Date", "")
 
     async def stream(self, request: Request) -> AsyncIterator[bytes]:
         from aiohttp import ClientTimeout

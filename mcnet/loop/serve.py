@@ -10,6 +10,8 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from mcnet.model.ownership import SERVER_NAME
+
 REQUEST_TIMEOUT = 5.0
 """Seconds for a client to send its request and take the answer."""
 
@@ -52,7 +54,8 @@ class HealthServer:
                 while (await reader.readline()).strip():
                     pass
                 status, kind, body = self._answer(words)
-                head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+                head = f"HTTP/1.1 {status}\r\nServer: {SERVER_NAME}\r\nContent-Type: {kind}\r\n"
+                head += f"Content-Length: {len(body)}\r\n"
                 writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
                 await writer.drain()
         except (TimeoutError, OSError, ValueError):

@@ -28,6 +28,8 @@ DEFAULT_PORT_BASE: Final = 4500
 GATEWAY_METRICS_PORT: Final = 4581
 ROUTE_AGENT_METRICS_PORT: Final = 4582
 DISCOVERY_METRICS_PORT: Final = 4583
+SERVER_NAME: Final = "mcnet"
+"""What the daemons' HTTP answers name as their server: so `mcnet diagnose` knows whose a port is."""
 
 ROUTE_PROTOCOL: Final = 0x6D
 """rtm_protocol of our routes and next hops (109; below 128 none of /etc/iproute2/rt_protos uses it)."""

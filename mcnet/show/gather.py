@@ -50,13 +50,14 @@ Reading = ClusterView | Absent | Unread
 async def gather(context: str | None, kubeconfig: Path | None) -> list[Reading]:
     """What the one context, or else every context of the kubeconfig, says; in the contexts' order. Contexts of
     the same API server are read once."""
-    names = [context] if context else all_contexts(kubeconfig)
-    apis = await _connect(names, kubeconfig)
+    apis = await connect([context] if context else None, kubeconfig)
     readings = await asyncio.gather(*(_read(name, api) for name, api in apis))
     return list(readings)
 
 
-async def _connect(names: Sequence[str], kubeconfig: Path | None) -> list[tuple[str, Api | McnetError]]:
+async def connect(names: Sequence[str] | None, kubeconfig: Path | None) -> list[tuple[str, Api | McnetError]]:
+    """The Api of each context (None: of all), or why there is none; one for all contexts of an API server."""
+    names = all_contexts(kubeconfig) if names is None else names
     opened = await asyncio.gather(*(_open(name, kubeconfig) for name in names))
     found: dict[str, tuple[str, Api | McnetError]] = {}
     for name, api in zip(names, opened, strict=True):

@@ -57,6 +57,8 @@ class FakeServer:
     """Cap on the life of tokens, 0 for none."""
     version: int = 1
     _events: list[tuple[int, str, Key, JsonObject]] = field(default_factory=list)
+    clock: str = ""
+    """The Date header of its answers."""
     _owned: dict[tuple[Key, str], set[tuple[str, ...]]] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _epoch: int = 0
@@ -99,6 +101,10 @@ class FakeServer:
         """End all watches now."""
         self._epoch += 1
         self._wake()
+
+    async def date(self, request: Request) -> str:
+        await self.send(request)
+        return self.clock
 
     async def close(self) -> None:
         pass

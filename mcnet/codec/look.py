@@ -1,0 +1,62 @@
+"""Orders to the pods that look at nodes, and their answers, as JSON text: one line each way."""
+
+import json
+from dataclasses import asdict
+from ipaddress import ip_address
+from typing import Any
+
+from mcnet.codec.errors import DecodeError
+from mcnet.model.look import Device, Missing, NodeLook, Order, Path, Seen, Tried, Tunnel
+
+NAME = "look"
+"""What a DecodeError calls the object."""
+
+
+def encode_order(order: Order) -> str:
+    """The order as one line."""
+    return json.dumps(asdict(order), default=str)
+
+
+def decode_order(text: str) -> Order:
+    """The order; raises DecodeError."""
+    try:
+        data = json.loads(text)
+        paths = tuple(
+            Path(
+                tunnel=Tunnel(path["tunnel"]),
+                peer=path["peer"],
+                device=path["device"],
+                port=path["port"],
+                **{key: ip_address(path[key]) for key in ("target", "source", "outer_source", "outer_target")},
+            )
+            for path in data["paths"]
+        )
+        lists = {key: tuple(data[key]) for key in ("sysctls", "udp_ports", "tcp_ports")}
+        return Order(node=data["node"], paths=paths, **lists)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DecodeError(NAME, "order", f"is not usable: {error!r}") from error
+
+
+def encode_look(look: NodeLook) -> str:
+    """The answer as one line."""
+    return json.dumps(asdict(look), default=str)
+
+
+def decode_look(text: str) -> NodeLook:
+    """The answer, which is the last line of a pod's output; raises DecodeError."""
+    try:
+        data: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
+        made: dict[str, Any] = data | {
+            "missing": tuple(Missing(**one) for one in data["missing"]),
+            "devices": tuple(Device(**one | {"addresses": tuple(one["addresses"])}) for one in data["devices"]),
+            "taken_ports": tuple(data["taken_ports"]),
+            "tried": tuple(Tried(**one | {"tunnel": Tunnel(one["tunnel"])}) for one in data["tried"]),
+            "seen": tuple(_seen(one) for one in data["seen"]),
+        }
+        return NodeLook(**made)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise DecodeError(NAME, "answer", f"is not usable: {error!r}") from error
+
+
+def _seen(one: dict[str, Any]) -> Seen:
+    return Seen(**one | {"source": ip_address(one["source"]), "target": ip_address(one["target"])})

@@ -1,0 +1,116 @@
+"""What runs in a throw-away pod on every node: `python3 -m mcnet.diagnose.look ORDER` prints a NodeLook as JSON.
+
+It changes nothing on the node. What an answer means is for the checks.
+"""
+
+import asyncio
+import os
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, TypeVar
+
+from mcnet.codec.errors import DecodeError
+from mcnet.codec.look import decode_order, encode_look
+from mcnet.kernel import features, nftables, observe
+from mcnet.kernel.sysctl import SysctlTree
+from mcnet.model.errors import KernelError
+from mcnet.model.look import Device, Missing, NodeLook, Order, Seen, Tried
+from mcnet.model.ownership import GATEWAY_NFT_TABLE, NODE_NFT_TABLE
+from mcnet.probe.capture import Capture
+from mcnet.probe.paths import try_paths
+from mcnet.probe.ports import taken
+
+PROC_VARIABLE: Final = "MCNET_PROC_SYS_NET"
+PATIENCE: Final = 12.0
+"""Seconds a path may go unanswered: pods of other nodes start some seconds earlier or later, and each is to see
+what the others send."""
+
+Value = TypeVar("Value")
+
+
+class Looking:
+    """One look: each part may fail for itself."""
+
+    def __init__(self, order: Order, tree: SysctlTree) -> None:
+        self._order = order
+        self._tree = tree
+        self._faults: dict[str, str] = {}
+
+    async def run(self) -> NodeLook:
+        began = time.time()
+        seen, tried = await self._paths()
+        facts = await self._or("devices", observe.host_facts(sysctls=self._order.sysctls, tree=self._tree), None)
+        look = NodeLook(
+            node=self._order.node,
+            began=began,
+            ended=0.0,
+            release=platform.release(),
+            missing=tuple(await self._or("features", self._missing(), ())),
+            sysctls=dict(facts.sysctls) if facts else {},
+            devices=tuple(
+                Device(link.name, link.mtu, link.carrier, tuple(sorted(map(str, link.addresses))))
+                for link in sorted(facts.links if facts else (), key=lambda link: link.name)
+            ),
+            taken_ports=await self._or("ports", taken(self._order.udp_ports, self._order.tcp_ports), ()),
+            tables=await self._or("tables", _tables(), {}),
+            tried=tried,
+            seen=seen,
+        )
+        return replace(look, ended=time.time(), faults=dict(self._faults))
+
+    async def _paths(self) -> tuple[tuple[Seen, ...], tuple[Tried, ...]]:
+        capture: Capture | None = None
+        with self._noting("capture"):
+            capture = Capture({path.port for path in self._order.paths})
+        try:
+            tried = await try_paths(self._order.paths, patience=PATIENCE)
+            return (capture.seen if capture else ()), tried
+        finally:
+            if capture:
+                capture.close()
+
+    async def _missing(self) -> tuple[Missing, ...]:
+        return tuple(Missing(one.name, one.since, one.required, one.detail) for one in await features.check())
+
+    async def _or(self, part: str, work: Awaitable[Value], default: Value) -> Value:
+        with self._noting(part):
+            return await work
+        return default
+
+    @contextmanager
+    def _noting(self, part: str) -> Iterator[None]:
+        try:
+            yield
+        except KernelError as error:
+            self._faults[part] = error.message
+        except OSError as error:
+            self._faults[part] = error.strerror or str(error)
+
+
+async def _tables() -> dict[str, str]:
+    """Whether our nft tables are there."""
+    states = {}
+    for name in (NODE_NFT_TABLE, GATEWAY_NFT_TABLE):
+        states[name] = "missing" if await nftables.read(name) is None else "whole"
+    return states
+
+
+def main() -> int:
+    """Prints the look; the exit status is 0 whenever there is one."""
+    try:
+        order = decode_order(sys.argv[1])
+    except (DecodeError, IndexError) as error:
+        print(f"usage: look ORDER ({error})", file=sys.stderr)
+        return 2
+    tree = SysctlTree(Path(os.environ.get(PROC_VARIABLE, "/proc/sys/net")))
+    print(encode_look(asyncio.run(Looking(order, tree).run())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

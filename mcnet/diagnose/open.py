@@ -1,0 +1,51 @@
+"""Finds the members to diagnose: every context of the kubeconfig, or the named one, all opened at the same time."""
+
+import asyncio
+from pathlib import Path
+
+from mcnet.codec import member as member_codec
+from mcnet.codec.errors import DecodeError
+from mcnet.diagnose.site import Site
+from mcnet.kube import kinds
+from mcnet.kube.api import Api
+from mcnet.model.errors import McnetError, UnreachableError
+from mcnet.model.member import BROKER_NAMESPACE, MEMBER_NAME, SYSTEM_NAMESPACE
+from mcnet.show.gather import Absent, Unread, connect
+
+TIMEOUT = 5.0
+"""Seconds that asking one context whether it is a member may take."""
+
+
+async def open_sites(context: str | None, kubeconfig: Path | None) -> list[Site | Absent | Unread]:
+    """A Site per member, in the contexts' order; contexts of the same API server count once."""
+    apis = await connect([context] if context else None, kubeconfig)
+    found = await asyncio.gather(*(_open(name, api) for name, api in apis))
+    sites = [one for one in found if isinstance(one, Site)]
+    for site in sites:
+        site.others = tuple(other for other in sites if other is not site)
+    return list(found)
+
+
+async def _open(context: str, api: Api | McnetError) -> Site | Absent | Unread:
+    if isinstance(api, McnetError):
+        return Unread(context, api)
+    outcome: Site | Absent | Unread
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            outcome = await _site(context, api)
+    except TimeoutError:
+        outcome = Unread(context, UnreachableError(f"{api.server} did not answer within {TIMEOUT:g} s"))
+    except DecodeError as error:
+        outcome = Unread(context, McnetError(f"its Member object is damaged: {error}", "mcnet join again"))
+    except McnetError as error:
+        outcome = Unread(context, error)
+    if not isinstance(outcome, Site):
+        await api.close()
+    return outcome
+
+
+async def _site(context: str, api: Api) -> Site | Absent:
+    member = await api.find(kinds.MEMBER, MEMBER_NAME, SYSTEM_NAMESPACE)
+    if member is None:
+        return Absent(context, await api.find(kinds.NAMESPACE, BROKER_NAMESPACE) is not None)
+    return Site(api, member_codec.decode(member))

@@ -1,0 +1,167 @@
+"""A member under diagnosis: everything that checks ask for is read once, when the first of them asks.
+
+Readings are tasks of their own: a check that runs into its deadline must not take them away from the others.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from mcnet.codec import cluster as cluster_codec
+from mcnet.codec import endpoint as endpoint_codec
+from mcnet.codec import gateway as gateway_codec
+from mcnet.codec import node as node_codec
+from mcnet.codec import node_state as node_state_codec
+from mcnet.codec.batch import decode_all
+from mcnet.codec.errors import DecodeError
+from mcnet.codec.look import decode_look, encode_order
+from mcnet.install.image import default_image
+from mcnet.install.leave import IMAGE_ANNOTATION, PULL_SECRETS_ANNOTATION
+from mcnet.install.once import run_once
+from mcnet.kube import kinds
+from mcnet.kube.api import Api
+from mcnet.kube.kinds import JsonObject, Kind
+from mcnet.model.cluster import Cluster
+from mcnet.model.endpoint import Endpoint
+from mcnet.model.gateway import Gateway
+from mcnet.model.look import NodeLook, Order
+from mcnet.model.member import SYSTEM_NAMESPACE, Member
+from mcnet.model.node import Node, NodeState
+from mcnet.plan import looks
+from mcnet.plan.gateway_choice import is_ready
+from mcnet.render.values import NodePodValues
+
+LOOK_SECONDS: Final = 60
+"""How long looking at a node may take, the image's pull included."""
+LOOK_MODULE: Final = "mcnet.diagnose.look"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Looks by node, the orders they answer, and why there is none by node."""
+
+    orders: Mapping[str, Order]
+    answers: Mapping[str, NodeLook]
+    failures: Mapping[str, str]
+
+
+class Site:
+    """One member. `api` is its API server's; every method may raise what Api raises."""
+
+    def __init__(self, api: Api, member: Member) -> None:
+        self.api = api
+        self.member = member
+        self.others: tuple[Site, ...] = ()
+        """The other members under diagnosis: those that can be read."""
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+
+    @property
+    def context(self) -> str:
+        return self.api.context
+
+    @property
+    def kubectl(self) -> str:
+        """How the user reaches this member's namespace."""
+        context = f" --context {self.context}" if self.context else ""
+        return f"kubectl{context} -n {SYSTEM_NAMESPACE}"
+
+    @property
+    def option(self) -> str:
+        """The option that makes one of our own commands act here, with a blank before it."""
+        return f" --context {self.context}" if self.context else ""
+
+    async def close(self) -> None:
+        """Ends readings that nobody waits for any more, then the connection."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self.api.close()
+
+    async def listed(self, kind: Kind, namespace: str | None = SYSTEM_NAMESPACE) -> list[JsonObject]:
+        """All objects of a kind in our namespace; cluster-wide kinds and other namespaces as named."""
+        place = namespace if kind.namespaced else None
+        return await self._once(f"{kind.plural}.{kind.group}/{place}", lambda: self.api.list(kind, place))
+
+    async def nodes(self) -> tuple[Node, ...]:
+        return decode_all(node_codec.decode, await self.listed(kinds.NODE), [])
+
+    async def clusters(self) -> tuple[Cluster, ...]:
+        """The clusterset's members as this one knows them, itself included."""
+        return decode_all(cluster_codec.decode, await self.listed(kinds.CLUSTER), [])
+
+    async def endpoints(self) -> tuple[Endpoint, ...]:
+        return decode_all(endpoint_codec.decode, await self.listed(kinds.ENDPOINT), [])
+
+    async def gateways(self) -> tuple[Gateway, ...]:
+        return decode_all(gateway_codec.decode, await self.listed(kinds.GATEWAY), [])
+
+    async def node_states(self) -> tuple[NodeState, ...]:
+        return decode_all(node_state_codec.decode, await self.listed(kinds.NODE_STATE), [])
+
+    async def version(self) -> str:
+        """Kubernetes' version."""
+        return await self._once("version", self.api.version)
+
+    async def clock(self) -> tuple[datetime, datetime] | None:
+        """The time by the API server's answer and by this machine, None if the server tells none."""
+        return await self._once("clock", self._clock)
+
+    async def namespace(self) -> JsonObject:
+        return await self._once("namespace", lambda: self.api.get(kinds.NAMESPACE, SYSTEM_NAMESPACE))
+
+    async def looks(self) -> Looks:
+        """A look at every node that is Ready, all of them at the same time."""
+        return await self._once("looks", self._look)
+
+    async def pod(self, module: str, *arguments: str, node: str = "") -> NodePodValues:
+        """A throw-away pod that runs `module` of the daemons' image: on a node's network, or in the pod network."""
+        annotations = (await self.namespace())["metadata"].get("annotations") or {}
+        secrets = str(annotations.get(PULL_SECRETS_ANNOTATION, "")).split(",")
+        name = module.rpartition(".")[2].replace("_", "-")
+        return NodePodValues(
+            name=f"mcnet-{name}-{node}"[:253].rstrip(".-"),
+            node=node,
+            image=str(annotations.get(IMAGE_ANNOTATION, "")) or default_image(),
+            pull_secrets=tuple(secret for secret in secrets if secret),
+            module=module,
+            arguments=arguments,
+            host_network=bool(node),
+            seconds=LOOK_SECONDS,
+        )
+
+    async def _once(self, key: str, work: Callable[[], Awaitable[Value]]) -> Value:
+        if key not in self._tasks:
+            self._tasks[key] = asyncio.ensure_future(work())
+        value: Value = await asyncio.shield(self._tasks[key])
+        return value
+
+    async def _clock(self) -> tuple[datetime, datetime] | None:
+        before = datetime.now(UTC)
+        told = await self.api.date()
+        after = datetime.now(UTC)
+        return None if told is None else (told, before + (after - before) / 2)
+
+    async def _look(self) -> Looks:
+        orders = looks.orders(self.member, await self.nodes(), await self.clusters(), await self.endpoints())
+        ready = {str(node["metadata"]["name"]) for node in await self.listed(kinds.NODE) if is_ready(node)}
+        failures = dict.fromkeys(orders.keys() - ready, "the node is not Ready")
+        pods = [
+            await self.pod(LOOK_MODULE, encode_order(order), node=name)
+            for name, order in sorted(orders.items())
+            if name in ready
+        ]
+        answers = {}
+        for outcome in await run_once(self.api, pods):
+            node = outcome.values.node
+            if outcome.problem:
+                failures[node] = outcome.problem
+                continue
+            try:
+                answers[node] = decode_look(outcome.output)
+            except DecodeError as error:
+                failures[node] = f"the pod said nothing usable: {error.why}"
+        return Looks(orders, answers, failures)

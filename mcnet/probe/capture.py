@@ -1,0 +1,81 @@
+"""Sees tunnel packets on a node's interfaces: before its firewall on the way in, after it on the way out.
+
+That is what tells "not sent", "lost on the way" and "dropped on arrival" apart. A packet socket (packet(7)) needs
+CAP_NET_RAW. What counts is mcnet.model.look's Seen.
+"""
+
+import asyncio
+import ctypes
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from mcnet.codec.outer import HEADERS, EchoKind, decode, port_filter
+from mcnet.model.kernel import Address
+from mcnet.model.look import Seen
+
+_ETH_P_ALL: Final = 0x0003
+_SO_ATTACH_FILTER: Final = 26
+_PACKET_OUTGOING: Final = 4
+_BUFFER: Final = 4 << 20
+"""Bytes of receive buffer: a busy gateway must not push out the few packets that are looked for."""
+_AT_ONCE: Final = 256
+
+
+class Capture:
+    """Counts UDP packets to `ports` from the moment it is made until `close`."""
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        """Raises OSError without CAP_NET_RAW."""
+        self._seen: dict[tuple[bool, Address, Address, int], Seen] = {}
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)
+        try:
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._attach(port_filter(ports))
+            # Only now does the socket take packets: none is in it that the filter has not seen.
+            self._socket.bind(("", _ETH_P_ALL))
+        except OSError:
+            self._socket.close()
+            raise
+        asyncio.get_running_loop().add_reader(self._socket, self._readable)
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """What has passed so far."""
+        return tuple(self._seen.values())
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def _attach(self, program: bytes) -> None:
+        buffer = ctypes.create_string_buffer(program, len(program))
+        count = len(program) // struct.calcsize("@HBBI")
+        self._socket.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(buffer))
+        )
+
+    def _readable(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                data, address = self._socket.recvfrom(HEADERS)
+            except OSError:
+                return
+            self._count(data, outgoing=address[2] == _PACKET_OUTGOING)
+
+    def _count(self, data: bytes, *, outgoing: bool) -> None:
+        outer = decode(data)
+        if outer is None:
+            return
+        key = outgoing, outer.source, outer.target, outer.port
+        before = self._seen.get(key) or Seen(outgoing, outer.source, outer.target, outer.port)
+        self._seen[key] = replace(
+            before,
+            packets=before.packets + 1,
+            requests=before.requests + (outer.echo is EchoKind.REQUEST),
+            replies=before.replies + (outer.echo is EchoKind.REPLY),
+            fragment=max(before.fragment, outer.length if outer.fragment else 0),
+        )
