@@ -5,6 +5,7 @@ CAP_NET_RAW. What counts is mcnet.model.look's Seen.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import socket
 import struct
@@ -30,13 +31,13 @@ class Capture:
     def __init__(self, ports: Iterable[int]) -> None:
         """Raises OSError without CAP_NET_RAW."""
         self._seen: dict[tuple[bool, Address, Address, int], Seen] = {}
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)
+        kind, protocol = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.htons(_ETH_P_ALL)
+        self._socket = socket.socket(socket.AF_PACKET, kind, protocol)
         try:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             self._attach(port_filter(ports))
-            # Only now does the socket take packets: none is in it that the filter has not seen.
-            self._socket.bind(("", _ETH_P_ALL))
+            self._discard()
         except OSError:
             self._socket.close()
             raise
@@ -57,6 +58,12 @@ class Capture:
         self._socket.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(buffer))
         )
+
+    def _discard(self) -> None:
+        """Throw away what came before the filter was there."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.recv(1)
 
     def _readable(self) -> None:
         for _ in range(_AT_ONCE):
