@@ -78,6 +78,10 @@ class Stores:
         """The Node as the API server has it (its UID goes into owner references)."""
         return self.nodes.get(name)
 
+    def report_object(self, name: str) -> JsonObject | None:
+        """The Gateway as the API server has it: what events are about."""
+        return self.gateways.get(name)
+
     @property
     def member_object(self) -> JsonObject | None:
         return self.members.get(MEMBER_NAME)
