@@ -28,6 +28,7 @@ from mcnet.plan import drift, gateway, gateway_report, own_endpoint
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.diff import diff
 from mcnet.plan.health import PathHealth
+from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.probe.adverts import AdvertSender
 from mcnet.probe.ping import Prober, Target
@@ -77,6 +78,8 @@ class Gateway:
         self._sender = sender or AdvertSender()
         self._outcome: _Outcome | None = None
         self._reported = float("-inf")
+        self._sequence = 0
+        """Of the Endpoint that this process published last."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
         self._repairs = Repairs(self._metrics.repairs)
         self._held: drift.Held | None = None
@@ -151,9 +154,10 @@ class Gateway:
         outcome = self._outcome
         if outcome is None or view is None or node is None:
             return False
-        if own_endpoint.must_publish(outcome.own, view.own):
-            sequence = own_endpoint.next_sequence(view.own, int(time()))
+        if own_endpoint.must_publish(outcome.own, view.own, self._sequence):
+            sequence = max(own_endpoint.next_sequence(view.own, int(time())), self._sequence + 1)
             await self._publisher.endpoint(replace(outcome.own, sequence=sequence), node)
+            self._sequence = sequence
         await self._report(view, outcome)
         await self._repairs.tell(self._say_repaired)
         return False
@@ -209,7 +213,8 @@ class Gateway:
         paths: Mapping[str, PathHealth] = self._prober.snapshot()
         cables = gateway_report.cables(decision.cables, paths, published, utc_now())
         self._metrics.show(cables)
-        problems = (*view.problems, *decision.problems, *(failure.error.message for failure in failures))
+        refused = (failure.error.message for failure in failures)
+        problems = bounded((*refused, *decision.problems, *view.problems))
         self._journal.problems(problems)
         report = Report(
             node=self._settings.node,

@@ -24,6 +24,7 @@ from mcnet.plan import drift, gateway_report, gateway_views, route_agent
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
+from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
 from mcnet.probe.adverts import AdvertListener
@@ -120,7 +121,8 @@ class RouteAgent:
         self._metrics.show(world.gateways)
         self._follow(view, world)
         await self._retire_gateway(view)
-        problems = (*view.problems, *decision.problems, *(failure.error.message for failure in failures))
+        refused = (failure.error.message for failure in failures)
+        problems = bounded((*refused, *decision.problems, *view.problems))
         self._outcome = _Outcome(decision, problems)
         self._publishing.trigger(reason)
         if failures:

@@ -85,7 +85,7 @@ def _seal_of(element: object) -> str:
 
 
 def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what changes by itself, sets' elements sorted. Notes are left out: they are compared anyway."""
+    """An object without what changes by itself, sets' elements sorted. Notes are left out: they have a check."""
     bare: dict[str, Any] = _still(entry)
     body = bare.get("set")
     if body:

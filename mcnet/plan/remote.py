@@ -3,6 +3,7 @@
 One cluster's bad data never stops the others: what is refused is left out and named in a problem.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -60,9 +61,10 @@ def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endp
     """
     wanted = families(member)
     problems: list[str] = []
-    routed: list[tuple[Network, ClusterId]] = [
-        (prefix, member.cluster) for prefix in member.pod_prefixes + member.service_prefixes
-    ]
+    routed = _Routed()
+    for prefix in sorted(member.pod_prefixes + member.service_prefixes, key=lambda prefix: prefix.prefixlen):
+        if routed.clash(prefix) is None:
+            routed.add(prefix, member.cluster)
     numbers = {cluster_number(member.cluster): member.cluster}
     accepted: list[Remote] = []
     by_cluster: dict[ClusterId, list[Endpoint]] = {}
@@ -87,14 +89,14 @@ def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endp
         for prefix in _approved(cluster, ends, problems) if ends else cluster.prefixes:
             if prefix.version not in wanted:
                 continue
-            clash = next(((other, owner) for other, owner in routed if _overlap(prefix, other)), None)
+            clash = routed.clash(prefix)
             if clash is not None:
                 problems.append(
                     f"{prefix} of cluster {cluster.id} overlaps {clash[0]} of cluster {clash[1]}: not routed"
                 )
                 continue
             prefixes.append(prefix)
-            routed.append((prefix, cluster.id))
+            routed.add(prefix, cluster.id)
         accepted.append(Remote(cluster=cluster.id, prefixes=tuple(prefixes), endpoints=ends))
     return Remotes(clusters=tuple(accepted), problems=tuple(problems))
 
@@ -128,12 +130,26 @@ def _one_per_rail(endpoints: Iterable[Endpoint], problems: list[str]) -> tuple[E
     return tuple(rails[rail] for rail in sorted(rails))
 
 
-def _overlap(one: Network, other: Network) -> bool:
-    # Two networks of one family overlap iff one contains the other's first address.
-    return one.version == other.version and (
-        int(one.network_address) <= int(other.broadcast_address)
-        and int(other.network_address) <= int(one.broadcast_address)
-    )
+class _Routed:
+    """Prefixes with their clusters, of which no two overlap: there may be thousands, so they are kept in order."""
+
+    def __init__(self) -> None:
+        self._starts: dict[int, list[int]] = {4: [], 6: []}
+        self._prefixes: dict[int, list[tuple[Network, ClusterId]]] = {4: [], 6: []}
+
+    def add(self, prefix: Network, owner: ClusterId) -> None:
+        """`prefix` overlaps none that is here."""
+        at = bisect_right(self._starts[prefix.version], int(prefix.network_address))
+        self._starts[prefix.version].insert(at, int(prefix.network_address))
+        self._prefixes[prefix.version].insert(at, (prefix, owner))
+
+    def clash(self, prefix: Network) -> tuple[Network, ClusterId] | None:
+        """One that overlaps `prefix`, if any does: then also the last of those that start before its end."""
+        at = bisect_right(self._starts[prefix.version], int(prefix.broadcast_address))
+        if at == 0:
+            return None
+        last = self._prefixes[prefix.version][at - 1]
+        return last if int(last[0].broadcast_address) >= int(prefix.network_address) else None
 
 
 def _within(one: Network, whole: Network) -> bool:
