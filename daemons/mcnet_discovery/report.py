@@ -20,6 +20,7 @@ class Reporter:
         self._metrics = metrics
         self._instance = instance
         self._problems: dict[str, str] = {}
+        self._newer: dict[str, str] = {}
         self._broker: str | None = None
 
     async def problems(self, member: JsonObject, problems: dict[str, str]) -> None:
@@ -38,6 +39,14 @@ class Reporter:
             log.info("no longer a problem", object=name)
         if len(gone) > SAID:
             log.info("no longer problems", count=len(gone) - SAID)
+
+    async def newer(self, member: JsonObject, found: dict[str, str]) -> None:
+        """`found`: by object, what it asks for that this version does not know."""
+        before, self._newer = self._newer, found
+        for name, what in found.items():
+            if before.get(name) != what:
+                log.warning("newer than this version", object=name, reason=what)
+                await self.event(member, "NewerVersion", f"{name}: {what}", warning=True)
 
     async def broker(self, member: JsonObject, fault: str) -> None:
         """`fault`: why the broker can't be used now, "" if it can."""

@@ -87,7 +87,7 @@ class Gateway:
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
         async with await self._open_api() as api:
-            self._stores = Stores(api, self._settings.namespace, self._loop.trigger)
+            self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
             self._publisher = Publisher(
                 api,
                 node=self._settings.node,

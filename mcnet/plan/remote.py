@@ -4,10 +4,10 @@ One cluster's bad data never stops the others: what is refused is left out and n
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mcnet.model.cluster import Cluster, ClusterId, cluster_number
+from mcnet.model.cluster import PROTOCOL_VERSION, Cluster, ClusterId, cluster_number
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Network
 from mcnet.model.member import Member
@@ -70,6 +70,12 @@ def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endp
     by_cluster: dict[ClusterId, list[Endpoint]] = {}
     for endpoint in endpoints:
         by_cluster.setdefault(endpoint.cluster, []).append(endpoint)
+    problems += [
+        f"endpoint {endpoint.name} speaks protocol version {endpoint.protocol_version}, this cluster "
+        f"{PROTOCOL_VERSION}: used as far as it is understood; upgrade mcnet here"
+        for endpoint in sorted(_flat(by_cluster), key=lambda endpoint: endpoint.name)
+        if endpoint.protocol_version > PROTOCOL_VERSION and endpoint.cluster != member.cluster
+    ]
     known = {cluster.id: cluster for cluster in clusters if cluster.id != member.cluster}
     problems += [
         f"cluster {name} has gateways but is not a member of the clusterset: its endpoints are not used"
@@ -99,6 +105,10 @@ def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endp
             routed.add(prefix, cluster.id)
         accepted.append(Remote(cluster=cluster.id, prefixes=tuple(prefixes), endpoints=ends))
     return Remotes(clusters=tuple(accepted), problems=tuple(problems))
+
+
+def _flat(by_cluster: Mapping[ClusterId, list[Endpoint]]) -> Iterable[Endpoint]:
+    return (endpoint for endpoints in by_cluster.values() for endpoint in endpoints)
 
 
 def _approved(cluster: Cluster, ends: Iterable[Endpoint], problems: list[str]) -> list[Network]:
