@@ -202,6 +202,26 @@ class Sysctl:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRule:
+    """A rule of ours in a chain of another program's table. Two with the same mark in the same chain are the same:
+    the mark names the statement too. `before` is the handle of the rule to stand in front of, None for the end."""
+
+    family: str
+    """The table's family as nft names it: ip, ip6 or inet."""
+    table: str
+    chain: str
+    mark: str
+    """Its comment: `mcnet.model.ownership.HOST_RULE_MARK` and what follows."""
+    text: str = field(default="", compare=False)
+    """The statement in nft's language without the comment; empty as observed."""
+    before: int | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.family, self.table, self.chain, self.mark
+
+
+@dataclass(frozen=True, slots=True)
 class KernelState:
     """All objects of one partition, wanted or observed.
 
@@ -218,10 +238,22 @@ class KernelState:
     rules: frozenset[Rule] = frozenset()
     tables: frozenset[NftTable | NftFingerprint] = frozenset()
     sysctls: frozenset[Sysctl] = frozenset()
+    host_rules: frozenset[HostRule] = frozenset()
+    """As observed: only where foreign chains were looked at."""
 
 
 KernelObject: TypeAlias = (
-    Link | Neighbour | FdbEntry | NextHop | NextHopGroup | Route | Rule | NftTable | NftFingerprint | Sysctl
+    Link
+    | Neighbour
+    | FdbEntry
+    | NextHop
+    | NextHopGroup
+    | Route
+    | Rule
+    | NftTable
+    | NftFingerprint
+    | Sysctl
+    | HostRule
 )
 
 
