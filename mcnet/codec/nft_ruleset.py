@@ -1,19 +1,17 @@
 """`nft -j list ruleset` into the chains of other programs; what can't be read becomes `Opaque`, never an error.
 
-Only what decides whether a packet goes on is kept: matches and verdicts. Our own tables are left out. Marks of our
-rules in foreign chains are read from the text form (`nft -a list …`): where iptables has rewritten a rule, the JSON
-form shows a comment without its text.
+Only what decides whether a packet goes on is kept: matches and verdicts. Our own tables are left out. Which rules bear
+our mark is told from outside: where iptables has rewritten one, nft shows its comment in no form.
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Final
 
 from mcnet.model.foreign import Clause, Condition, ForeignChain, ForeignRule, Match, Opaque, Value, Verdict
-from mcnet.model.ownership import GATEWAY_NFT_TABLE, HOST_RULE_MARK, NODE_NFT_TABLE
+from mcnet.model.ownership import GATEWAY_NFT_TABLE, NODE_NFT_TABLE
 
 _OURS: Final = frozenset({NODE_NFT_TABLE, GATEWAY_NFT_TABLE})
 _VERDICTS: Final = {
@@ -26,8 +24,6 @@ _VERDICTS: Final = {
 }
 _XT_VERDICTS: Final = {"REJECT": Verdict.DROP, "DROP": Verdict.DROP, "ACCEPT": Verdict.ACCEPT}
 _DECIDES_NOTHING: Final = frozenset({"counter", "log", "comment", "mangle", "notrack", "set", "meter", "ct helper"})
-_MARKED: Final = re.compile(rf'comment "({re.escape(HOST_RULE_MARK)}[^"]*)".*# handle (\d+)')
-_PLACE: Final = re.compile(r"^\s*(table|chain) (\S+)(?: (\S+))? \{")
 
 
 @dataclass(slots=True)
@@ -36,45 +32,28 @@ class _Chain:
     rules: list[ForeignRule] = field(default_factory=list)
 
 
-def parse(json_text: str, marks: Mapping[tuple[str, str, int], str] | None = None) -> tuple[ForeignChain, ...]:
-    """All chains but ours; `marks` (see `read_marks`) tells our rules among theirs. Raises ValueError."""
+def parse(json_text: str, marks: Mapping[int, str] | None = None, *, owned: bool = False) -> tuple[ForeignChain, ...]:
+    """All chains but ours. `marks` are our rules in a single table by handle; `owned`: only its program may change
+    it. Raises ValueError."""
     try:
-        return tuple(_parse(json.loads(json_text)["nftables"], marks or {}))
+        return tuple(_parse(json.loads(json_text)["nftables"], marks or {}, owned))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the output of `nft -j list ruleset`: {error!r}") from error
 
 
-def read_marks(text: str) -> dict[tuple[str, str, int], str]:
-    """Our rules in foreign chains by family, table and handle, from the output of `nft -a list ruleset`."""
-    found: dict[tuple[str, str, int], str] = {}
-    family = table = ""
-    for line in text.splitlines():
-        if place := _PLACE.match(line):
-            if place[1] == "table":
-                family, table = place[2], place[3] or ""
-        elif marked := _MARKED.search(line):
-            found[family, table, int(marked[2])] = marked[1]
-    return found
-
-
-def _parse(
-    objects: Iterable[Mapping[str, Any]], marks: Mapping[tuple[str, str, int], str]
-) -> Iterator[ForeignChain]:
+def _parse(objects: Iterable[Mapping[str, Any]], marks: Mapping[int, str], owned: bool) -> Iterator[ForeignChain]:
     chains: dict[tuple[str, str, str], _Chain] = {}
-    owned: set[tuple[str, str]] = set()
     for entry in objects:
         ((kind, body),) = entry.items()
-        if body.get("family") == "inet" and body.get("table", body.get("name")) in _OURS:
+        if body.get("family") == "inet" and body.get("table") in _OURS:
             continue
-        if kind == "table" and "owner" in _listed(body.get("flags", ())):
-            owned.add((body["family"], body["name"]))
-        elif kind == "chain":
+        if kind == "chain":
             chains[body["family"], body["table"], body["name"]] = _Chain(body)
         elif kind == "rule":
             chain = chains.get((body["family"], body["table"], body["chain"]))
             if chain is not None:
-                mark = marks.get((body["family"], body["table"], body["handle"]), "")
-                chain.rules.append(ForeignRule(body["handle"], tuple(_clauses(body.get("expr", ()))), mark))
+                clauses = tuple(_clauses(body.get("expr", ())))
+                chain.rules.append(ForeignRule(body["handle"], clauses, marks.get(body["handle"], "")))
     for (family, table, name), chain in chains.items():
         yield ForeignChain(
             family=family,
@@ -84,7 +63,7 @@ def _parse(
             type=chain.head.get("type", ""),
             hook=chain.head.get("hook", ""),
             policy=_VERDICTS.get(chain.head.get("policy", "accept"), Verdict.ACCEPT),
-            owned=(family, table) in owned,
+            owned=owned,
         )
 
 
@@ -132,7 +111,7 @@ def _match(body: Mapping[str, Any]) -> Condition:
 
 
 def _key(left: Any) -> str:
-    """"" for what is not known."""
+    """ "" for what is not known."""
     if not isinstance(left, Mapping):
         return ""
     ((kind, body),) = left.items()
@@ -161,20 +140,19 @@ def _values(right: Any) -> tuple[Value, ...] | None:
 
 
 def _value(one: Any) -> Value | None:
-    if isinstance(one, bool):
-        return None
-    if isinstance(one, int):
-        return one
-    if isinstance(one, str):
-        return None if one.startswith("@") else _network(one)
-    if isinstance(one, Mapping):
-        if "range" in one and all(isinstance(end, int) for end in one["range"]):
-            return int(one["range"][0]), int(one["range"][1])
-        if "prefix" in one:
-            return _network(f"{one['prefix']['addr']}/{one['prefix']['len']}")
-        if "elem" in one:
-            return _value(one["elem"].get("val"))
-    return None
+    match one:
+        case bool():
+            return None
+        case int():
+            return one
+        case str() if not one.startswith("@"):
+            return _network(one)
+        case {"range": [int(first), int(last)]}:
+            return first, last
+        case {"prefix": {"addr": address, "len": length}}:
+            return _network(f"{address}/{length}")
+        case _:
+            return None
 
 
 def _network(text: str) -> Value:
@@ -186,4 +164,3 @@ def _network(text: str) -> Value:
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
-

@@ -42,6 +42,8 @@ class ProbeRequest:
     port_base: int
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
+    host_firewalls: bool = True
+    """Whether to look for other programs' chains that drop; not where mcnet lets itself through."""
 
 
 async def probe(api: Api, request: ProbeRequest, progress: Progress) -> tuple[Finding, ...]:
@@ -102,7 +104,8 @@ def _pod_hint(request: ProbeRequest) -> str:
 def _node_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
     tried = ports.of_nodes(request.port_base, request.info.default_driver)
     udp, tcp = (_numbers(tried, protocol) for protocol in (ports.Protocol.UDP, ports.Protocol.TCP))
-    return _pod(request, namespace, "node", (udp, tcp), node=request.node)
+    base = str(request.port_base) if request.host_firewalls else ""
+    return _pod(request, namespace, "node", (udp, tcp, base), node=request.node)
 
 
 def _numbers(openings: Iterable[ports.Opening], protocol: ports.Protocol) -> str:

@@ -302,13 +302,22 @@ class HostLink:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRoute:
+    """A route of the main table over a device."""
+
+    prefix: Network
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """What a daemon must know of the node beyond its own objects.
 
     `default_device4`/`default_device6`: device of the default route of the main table, None without one.
     `private4`/`private6`: the source address that the default route would choose.
     `resilient`: the kernel has resilient next-hop groups (5.13). `ipv6`: the kernel has IPv6 switched on.
-    `sysctls`: current values of the paths that were asked for and exist.
+    `sysctls`: current values of the paths that were asked for and exist. `routes`: the main table's, without
+    the default routes and those to a single host.
     """
 
     links: frozenset[HostLink]
@@ -319,3 +328,4 @@ class HostFacts:
     resilient: bool = True
     ipv6: bool = True
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    routes: frozenset[HostRoute] = frozenset()

@@ -41,8 +41,8 @@ class Member:
     port_base: int = DEFAULT_PORT_BASE
     delivery: str = "overlay"
     """"overlay" (symmetric delivery) or "cni"."""
-    manage_host_firewall: bool = False
-    """Whether nodes put accept rules into other programs' chains that would drop our packets."""
     cni: str = "unknown"
     kube_proxy_mode: str = "unknown"
     distribution: str = "unknown"
+    manage_host_firewall: bool = False
+    """Whether nodes put accept rules into other programs' chains that would drop our packets."""
