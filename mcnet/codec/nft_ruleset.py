@@ -1,7 +1,7 @@
 """`nft -j list ruleset` into the chains of other programs; what can't be read becomes `Opaque`, never an error.
 
-Only what decides whether a packet goes on is kept: matches and verdicts. Our own tables are left out. Which rules bear
-our mark is told from outside: where iptables has rewritten one, nft shows its comment in no form.
+Only what decides whether a packet goes on is kept: matches and verdicts. Our own tables are left out. Which rules
+bear our mark is told from outside: where iptables has rewritten one, nft shows its comment in no form.
 """
 
 import json

@@ -205,20 +205,21 @@ def _known(key: str, packet: Packet) -> str | int | Network | None:
 
 def _equals(value: str | int | Network, wanted: Value) -> bool | None:
     match value, wanted:
-        case int(), (first, last):
-            return first <= value <= last
         case str(), str():
             return _same_text(value, wanted)
+        case int(), (first, last):
+            found: bool | None = first <= value <= last
         case str(), int():
-            return _NUMBERS.get(wanted) == value
-        case ((str() | int()), (str() | int())):
-            return value == wanted
+            found = _NUMBERS.get(wanted) == value
+        case int(), int():
+            found = value == wanted
         case ((str() | int()), _):
-            return False
+            found = False
         case _, (str() | int() | tuple()):
-            return False
+            found = False
         case _:
-            return _inside(value, wanted)
+            found = _inside(value, wanted)
+    return found
 
 
 def _inside(value: Network, wanted: Network) -> bool | None:
