@@ -42,7 +42,7 @@ async def gather(site: Site) -> Evidence:
     daemons |= {f"route agent on {one.node}": one.version for one in await site.node_states()}
     sets = await site.listed(kinds.CLUSTERSET)
     protocols = {str(obj["metadata"]["name"]): _protocol(obj, "status") for obj in await site.listed(kinds.CLUSTER)}
-    protocols |= {"": _protocol(obj, "spec") for obj in sets}
+    protocols[""] = _protocol(sets[0], "spec") if sets else None
     return Evidence(
         cluster=site.member.cluster,
         option=site.option,
@@ -135,7 +135,7 @@ def _protocols(evidence: Evidence) -> Iterable[Finding]:
 CHECK = Check(
     name="versions",
     title="Versions",
-    matters="parts of different versions may not understand each other, and what was mended in one is not in the other",
+    matters="parts of different versions may not understand each other, or lack what was mended in others",
     gather=gather,
     judge=judge,
 )
