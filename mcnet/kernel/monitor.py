@@ -7,12 +7,13 @@ devices' neighbour tables, other nft tables), so that a busy node does not keep 
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from mcnet.kernel.errors import translate
 from mcnet.kernel.messages import RTNLGRP_NEXTHOP
+from mcnet.kernel.sysctl import NODE_SYSCTLS, SysctlTree
 from mcnet.model.kernel import Event
 
 _SETTLE: Final = 0.05
@@ -21,6 +22,9 @@ _SOL_NETLINK: Final = 270
 _ADD_MEMBERSHIP: Final = 1
 _NETLINK_NETFILTER: Final = 12
 _RECEIVE_BUFFER: Final = 1 << 20
+
+_SYSCTLS_EVERY: Final = 2.0
+"""Seconds between two looks at sysctls: the kernel says nothing of a change of most of them."""
 
 _ROUTE_GROUPS: Final = (1, 3, 5, 7, 8, 9, 11, 19, RTNLGRP_NEXTHOP)
 """RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_IFADDR, _IPV6_ROUTE, _IPV6_RULE."""
@@ -33,8 +37,9 @@ _NEIGHBOUR_TYPES: Final = frozenset({28, 29})
 _OUR_PREFIX: Final = "mcnet"
 
 
-async def watch() -> AsyncIterator[Event]:
-    """Yield whenever the kernel changed something that may concern us; many changes become one event.
+async def watch(*, sysctls: Collection[str] = (), tree: SysctlTree = NODE_SYSCTLS) -> AsyncIterator[Event]:
+    """Yield whenever the kernel changed something that may concern us; many changes become one event. The values of
+    `sysctls` are looked at every two seconds.
 
     The first event comes at once, when the subscription stands: a caller that looks then has missed nothing.
     Lost messages (ENOBUFS) count as a change. Raises KernelError where the sockets are refused.
@@ -47,8 +52,14 @@ async def watch() -> AsyncIterator[Event]:
             source = stack.enter_context(_subscribe(protocol, groups))
             loop.add_reader(source, _drain, source, wake)
             stack.callback(loop.remove_reader, source)
+        values = tree.read(sysctls)
         while True:
-            await wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SYSCTLS_EVERY if sysctls else None):
+                    await wake.wait()
+            before, values = values, tree.read(sysctls)
+            if not wake.is_set() and values == before:
+                continue
             await asyncio.sleep(_SETTLE)
             wake.clear()
             yield Event.CHANGED

@@ -1,9 +1,11 @@
 """The nft program: replace, delete and read back whole tables. Texts are made and judged by mcnet.codec.nft."""
 
 import asyncio
+import json
 import os
 
-from mcnet.codec.nft import parse, render
+from mcnet.codec.nft import fingerprint, parse, render
+from mcnet.codec.nft_seal import sealing
 from mcnet.kernel.errors import translate
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import NftFingerprint, NftTable
@@ -31,8 +33,17 @@ async def _names() -> set[str]:
 
 
 async def replace(table: NftTable) -> None:
-    """Put `table` in place of what bears its name, in one transaction. Raises KernelError; then nothing changed."""
+    """Put `table` in place of what bears its name, in one transaction. Raises KernelError; then nothing changed.
+
+    Then it is sealed, unless somebody was quicker and it already differs: the next round will see that.
+    """
     await _run(render(table), f"replace nft table inet {table.name}")
+    status, output, errors = await _nft("-j", "-n", "list", "table", "inet", table.name)
+    if status != 0:
+        raise KernelError(f"read nft table inet {table.name}: {errors}")
+    found, wanted = parse(output), fingerprint(table)
+    if (found.digest, found.notes) == (wanted.digest, wanted.notes):
+        await _run(sealing(table.name, json.loads(output)["nftables"]), f"seal nft table inet {table.name}")
 
 
 async def remove(name: str) -> None:

@@ -24,8 +24,8 @@ class Kernel(Protocol):
     async def host_facts(self, *, sysctls: Collection[str] = ()) -> HostFacts:
         """Devices, default routes and features of the node. Raises KernelError."""
 
-    def watch(self) -> AsyncIterator[Event]:
-        """An event whenever something may have changed."""
+    def watch(self, *, sysctls: Collection[str] = ()) -> AsyncIterator[Event]:
+        """An event whenever something may have changed, `sysctls` among it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +47,5 @@ class NodeKernel:
     async def host_facts(self, *, sysctls: Collection[str] = ()) -> HostFacts:
         return await observe.host_facts(sysctls=sysctls, tree=self._tree)
 
-    def watch(self) -> AsyncIterator[Event]:
-        return monitor.watch()
+    def watch(self, *, sysctls: Collection[str] = ()) -> AsyncIterator[Event]:
+        return monitor.watch(sysctls=sysctls, tree=self._tree)

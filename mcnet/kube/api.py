@@ -179,6 +179,11 @@ class Api:
             raise
         return True
 
+    async def delete_all(self, kind: Kind, namespace: str, *, labels: str) -> None:
+        """Delete all objects with these labels in one request."""
+        target = _Target(kind, "", namespace)
+        await self._send("DELETE", target, "delete", query=_selectors(labels, ""))
+
     async def watch(
         self,
         kind: Kind,

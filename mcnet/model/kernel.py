@@ -183,6 +183,11 @@ class NftFingerprint:
     name: str
     digest: str
     notes: tuple[tuple[str, str], ...] = ()
+    sealed: bool = True
+    """The table bears a digest of its own listing, made by this program with this nft. False after an end between
+    writing and sealing, or after an upgrade: then it is written once more."""
+    edited: bool = False
+    """The listing differs from the one that was sealed: somebody changed the table since."""
 
     @property
     def key(self) -> str:

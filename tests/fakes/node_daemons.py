@@ -72,7 +72,7 @@ class MemoryKernel:
         live = {sysctl.path: sysctl.value for sysctl in self.parts[ROUTE_AGENT].read(sysctls).sysctls}
         return replace(host(), sysctls=live)
 
-    async def watch(self) -> AsyncIterator[Event]:
+    async def watch(self, *, sysctls: Collection[str] = ()) -> AsyncIterator[Event]:
         while True:
             yield Event.CHANGED
             await self._changed.wait()
