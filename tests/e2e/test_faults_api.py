@@ -9,7 +9,7 @@ from mcnet.codec import endpoint
 from mcnet.kube.kinds import ENDPOINT, LEASE, NODE
 from mcnet.model.node import GATEWAY_LABEL
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
-from tests.e2e.faults import (
+from tests.e2e.wholeness import (
     answered_for,
     blemishes,
     daemons,
