@@ -255,6 +255,16 @@ class Api:
         review = await self.create(kinds.ACCESS_REVIEW, {"spec": {"resourceAttributes": attributes}})
         return bool(review.get("status", {}).get("allowed"))
 
+    async def may(self, account: str, place: str, attributes: JsonObject) -> bool:
+        """Whether the ServiceAccount `account` of the namespace `place` may do what `attributes`, the
+        resourceAttributes of a SubjectAccessReview, say."""
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{place}", "system:authenticated"]
+        spec = {
+            "user": f"system:serviceaccount:{place}:{account}", "groups": groups, "resourceAttributes": attributes,
+        }  # fmt: skip
+        review = await self.create(kinds.SUBJECT_ACCESS_REVIEW, {"spec": spec})
+        return bool(review.get("status", {}).get("allowed"))
+
     async def create_token(self, service_account: str, namespace: str, *, seconds: int) -> tuple[str, datetime]:
         """A token of the ServiceAccount for about `seconds`, and when it really ends: servers may cap it."""
         answer = await self._send(
