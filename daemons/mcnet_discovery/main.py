@@ -18,7 +18,7 @@ from mcnet.plan import mirror
 from mcnet.plan.mirror import Place
 from mcnet_discovery import renewal
 from mcnet_discovery.metrics import DiscoveryMetrics
-from mcnet_discovery.observe import Local, world
+from mcnet_discovery.observe import Local, newer, world
 from mcnet_discovery.report import Reporter
 from mcnet_discovery.session import Connect, Link, Target, by_token
 from mcnet_discovery.settings import Settings
@@ -109,6 +109,7 @@ class Discovery:
         )
         left_out = {f"{one.name} ({one.place.value})": one.why for one in plan.problems}
         await self._reporter.problems(member_object, left_out | self._writer.refusals)
+        await self._reporter.newer(member_object, newer(session))
         return changed
 
     async def _renew(self) -> None:

@@ -13,6 +13,7 @@ from mcnet.codec.errors import DecodeError
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, MEMBER, SECRET, JsonObject, Kind
 from mcnet.kube.store import Store
+from mcnet.model.cluster import PROTOCOL_VERSION
 from mcnet.model.member import BROKER_SECRET, MEMBER_NAME, Member
 from mcnet.plan.mirror import Faults, Objects, Place, World
 from mcnet_discovery.session import Session
@@ -95,6 +96,21 @@ async def world(local: Local, session: Session, member: Member) -> World:
         owner=await session.owner() if lost else None,
         faults=faults(objects, broker),
     )
+
+
+def newer(session: Session) -> dict[str, str]:
+    """Which of the broker's objects ask for more than this version knows, and what."""
+    found = {}
+    for obj in session.clustersets.objects:
+        try:
+            wanted = clusterset_codec.decode(obj).protocol_version
+        except DecodeError:
+            continue  # named among the faults
+        if wanted > PROTOCOL_VERSION:
+            found[f"ClusterSet {obj['metadata']['name']} (broker)"] = (
+                f"it asks for protocol version {wanted}, this cluster speaks {PROTOCOL_VERSION}: upgrade mcnet here"
+            )
+    return found
 
 
 def faults(local: Objects, broker: Objects) -> Faults:

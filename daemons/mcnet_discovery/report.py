@@ -6,6 +6,9 @@ from mcnet.kube.kinds import JsonObject
 from mcnet.loop.log import Log
 from mcnet_discovery.metrics import DiscoveryMetrics
 
+SAID = 10
+"""Problems of one round that are told each; of more only the number."""
+
 log = Log("discovery")
 
 
@@ -17,18 +20,33 @@ class Reporter:
         self._metrics = metrics
         self._instance = instance
         self._problems: dict[str, str] = {}
+        self._newer: dict[str, str] = {}
         self._broker: str | None = None
 
     async def problems(self, member: JsonObject, problems: dict[str, str]) -> None:
         """`problems`: by object, why it is left alone or refused."""
         self._metrics.problems.set(len(problems))
         before, self._problems = self._problems, problems
-        for name, why in problems.items():
-            if before.get(name) != why:
-                log.warning("not mirrored", object=name, reason=why)
-                await self.event(member, "NotMirrored", f"{name}: {why}", warning=True)
-        for name in before.keys() - problems.keys():
+        news = [(name, why) for name, why in problems.items() if before.get(name) != why]
+        for name, why in news[:SAID]:
+            log.warning("not mirrored", object=name, reason=why)
+            await self.event(member, "NotMirrored", f"{name}: {why}", warning=True)
+        if len(news) > SAID:
+            log.warning("more objects are not mirrored", count=len(news) - SAID)
+            await self.event(member, "NotMirrored", f"and {len(news) - SAID} objects more", warning=True)
+        gone = sorted(before.keys() - problems.keys())
+        for name in gone[:SAID]:
             log.info("no longer a problem", object=name)
+        if len(gone) > SAID:
+            log.info("no longer problems", count=len(gone) - SAID)
+
+    async def newer(self, member: JsonObject, found: dict[str, str]) -> None:
+        """`found`: by object, what it asks for that this version does not know."""
+        before, self._newer = self._newer, found
+        for name, what in found.items():
+            if before.get(name) != what:
+                log.warning("newer than this version", object=name, reason=what)
+                await self.event(member, "NewerVersion", f"{name}: {what}", warning=True)
 
     async def broker(self, member: JsonObject, fault: str) -> None:
         """`fault`: why the broker can't be used now, "" if it can."""

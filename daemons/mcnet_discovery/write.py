@@ -6,9 +6,10 @@ What to write is mcnet.plan.mirror's.
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from typing import assert_never
 
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import kind_of
+from mcnet.kube.kinds import JsonObject, kind_of
 from mcnet.loop.log import Log
 from mcnet.model.errors import ConflictError, McnetError, NotFoundError, UnreachableError
 from mcnet.plan.mirror import Place, Verb, Write
@@ -16,6 +17,8 @@ from mcnet_discovery.metrics import DiscoveryMetrics
 
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds until an object that was refused once, twice, … is tried again."""
+
+DROPPED = "its API server does not keep all that was written: its CRDs are older; upgrade mcnet there"
 
 log = Log("mirror")
 
@@ -54,7 +57,8 @@ class Writer:
             if self._waiting(write):
                 continue
             try:
-                await _do(api, write)
+                if not await _do(api, write):
+                    raise McnetError(DROPPED)
             except (ConflictError, NotFoundError):
                 self._count(write, "outrun")  # what was seen is no longer so
                 self._retry_in(BACKOFF[0])
@@ -94,17 +98,25 @@ class Writer:
         self._metrics.writes.labels(write.place.value, write.kind, write.verb.name.lower(), result).inc()
 
 
-async def _do(api: Api, write: Write) -> None:
+async def _do(api: Api, write: Write) -> bool:
+    """Perform the write. False if it left the object as it was: the server dropped all that differed."""
     kind, namespace = kind_of(write.obj), write.obj["metadata"]["namespace"]
     match write.verb:
         case Verb.CREATE:
             await api.create(kind, write.obj, namespace)
-        case Verb.REPLACE:
-            await api.replace(kind, write.obj, namespace)
-        case Verb.REPLACE_STATUS:
-            await api.replace(kind, write.obj, namespace, subresource="status")
+        case Verb.REPLACE | Verb.REPLACE_STATUS:
+            part = "status" if write.verb is Verb.REPLACE_STATUS else ""
+            written = await api.replace(kind, write.obj, namespace, subresource=part)
+            return _version(written) != _version(write.obj)
         case Verb.DELETE:
             await api.delete(kind, write.name, namespace)
+        case _:
+            assert_never(write.verb)
+    return True
+
+
+def _version(obj: JsonObject) -> object:
+    return obj["metadata"].get("resourceVersion")
 
 
 def _key(write: Write) -> tuple[Place, str, str]:

@@ -1,6 +1,7 @@
 """The gateway daemon's wiring: observe, mcnet.plan.gateway, apply, publish; prober and adverts beside it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic, time
 
@@ -14,18 +15,20 @@ from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
+from mcnet.loop.repairs import Repairs
 from mcnet.loop.run import Stop
 from mcnet.loop.wiring import Journal, run_daemon, unready
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import KernelError
 from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
-from mcnet.model.kernel import Address
+from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY
-from mcnet.plan import gateway, gateway_report, own_endpoint
+from mcnet.plan import drift, gateway, gateway_report, own_endpoint
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.diff import diff
 from mcnet.plan.health import PathHealth
+from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.probe.adverts import AdvertSender
 from mcnet.probe.ping import Prober, Target
@@ -75,12 +78,16 @@ class Gateway:
         self._sender = sender or AdvertSender()
         self._outcome: _Outcome | None = None
         self._reported = float("-inf")
+        self._sequence = 0
+        """Of the Endpoint that this process published last."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
+        self._repairs = Repairs(self._metrics.repairs)
+        self._held: drift.Held | None = None
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
         async with await self._open_api() as api:
-            self._stores = Stores(api, self._settings.namespace, self._loop.trigger)
+            self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
             self._publisher = Publisher(
                 api,
                 node=self._settings.node,
@@ -102,6 +109,7 @@ class Gateway:
 
     async def _watch_kernel(self) -> None:
         async for _ in self._kernel.watch():
+            await asyncio.sleep(self._repairs.pause)
             self._loop.trigger("the kernel changed")
 
     async def _round(self, reason: str) -> bool:
@@ -110,9 +118,11 @@ class Gateway:
         view = self._stores.view(self._settings.node)
         node = self._stores.node_object(self._settings.node)
         if view is None or node is None:
+            self._held = None
             return False  # not joined (any more): leaving is what removes, not this daemon
         if not any(one.gateway for one in view.nodes if one.name == self._settings.node):
-            self._outcome = None
+            self._outcome = self._held = None
+            self._repairs.forget()
             return False  # no gateway any more: the route agent clears, and this daemon must not undo that
         gateways = frozenset(one.name for one in view.nodes if one.gateway)
         rail = await self._publisher.rail(view.rails, gateways, node)
@@ -123,12 +133,19 @@ class Gateway:
         changes = diff(decision.state, world.actual)
         failures = await self._kernel.apply(changes)
         self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
+        self._note_repairs(decision.state, changes, failures)
         self._follow(view, world, decision)
         self._outcome = _Outcome(world.own, decision, failures)
         self._publishing.trigger(reason)
         if failures:
             raise KernelError(failures[0].error.message)
         return bool(changes)
+
+    def _note_repairs(self, wanted: KernelState, changes: Sequence[Change], failures: Sequence[Failure]) -> None:
+        refused = [failure.change for failure in failures]
+        done = [change for change in changes if change not in refused]
+        self._repairs.add(drift.repairs(self._held, done))
+        self._held = drift.held(wanted, refused)
 
     async def _publish(self, _: str) -> bool:
         """Tell the API server of the last round: what it says of this gateway is read anew each time."""
@@ -137,11 +154,16 @@ class Gateway:
         outcome = self._outcome
         if outcome is None or view is None or node is None:
             return False
-        if own_endpoint.must_publish(outcome.own, view.own):
-            sequence = own_endpoint.next_sequence(view.own, int(time()))
+        if own_endpoint.must_publish(outcome.own, view.own, self._sequence):
+            sequence = max(own_endpoint.next_sequence(view.own, int(time())), self._sequence + 1)
             await self._publisher.endpoint(replace(outcome.own, sequence=sequence), node)
+            self._sequence = sequence
         await self._report(view, outcome)
+        await self._repairs.tell(self._say_repaired)
         return False
+
+    async def _say_repaired(self, note: str) -> bool:
+        return await self._publisher.repaired(self._stores.report_object(self._settings.node), note)
 
     async def _world(self, view: View, rail: int) -> gateway.World:
         host = await self._kernel.host_facts()
@@ -191,7 +213,8 @@ class Gateway:
         paths: Mapping[str, PathHealth] = self._prober.snapshot()
         cables = gateway_report.cables(decision.cables, paths, published, utc_now())
         self._metrics.show(cables)
-        problems = (*view.problems, *decision.problems, *(failure.error.message for failure in failures))
+        refused = (failure.error.message for failure in failures)
+        problems = bounded((*refused, *decision.problems, *view.problems))
         self._journal.problems(problems)
         report = Report(
             node=self._settings.node,

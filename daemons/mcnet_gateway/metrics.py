@@ -14,6 +14,7 @@ NAMES = (
     "mcnet_cable_transitions_total",
     "mcnet_kernel_changes_total",
     "mcnet_kernel_failures_total",
+    "mcnet_kernel_repairs_total",
 )
 
 
@@ -35,6 +36,7 @@ class GatewayMetrics:
         )
         self.changes = Counter("mcnet_kernel_changes", "Changes written to the kernel", registry=registry)
         self.failures = Counter("mcnet_kernel_failures", "Changes that the kernel refused", registry=registry)
+        self.repairs = Counter("mcnet_kernel_repairs", "Changes that undid what somebody else did", registry=registry)
 
     def show(self, cables: tuple[Cable, ...]) -> None:
         """Publish the cables as they are; those that are gone disappear."""

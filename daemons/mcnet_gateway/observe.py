@@ -16,6 +16,7 @@ from mcnet.model.endpoint import Endpoint, endpoint_name
 from mcnet.model.gateway import Gateway
 from mcnet.model.member import MEMBER_NAME, Member
 from mcnet.model.node import Node
+from mcnet.model.ownership import MAX_RAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ class View:
 class Stores:
     """All watches of the daemon."""
 
-    def __init__(self, api: Api, namespace: str, on_change: Callable[[str], None]) -> None:
+    def __init__(self, api: Api, namespace: str, node_name: str, on_change: Callable[[str], None]) -> None:
         self.members = Store(api, MEMBER, namespace=namespace, on_change=lambda: on_change("member changed"))
         self.clusters = Store(api, CLUSTER, namespace=namespace, on_change=lambda: on_change("clusters changed"))
         self.endpoints = Store(api, ENDPOINT, namespace=namespace, on_change=lambda: on_change("endpoints changed"))
-        self.gateways = Store(api, GATEWAY, namespace=namespace, on_change=lambda: None)
+        self.gateways = Store(
+            api, GATEWAY, namespace=namespace, fields=f"metadata.name={node_name}", on_change=lambda: None
+        )
         self.nodes = Store(api, NODE, on_change=lambda: on_change("nodes changed"))
         self.leases = Store(api, LEASE, namespace=namespace, on_change=lambda: on_change("rails changed"))
 
@@ -78,6 +81,10 @@ class Stores:
         """The Node as the API server has it (its UID goes into owner references)."""
         return self.nodes.get(name)
 
+    def report_object(self, name: str) -> JsonObject | None:
+        """The Gateway as the API server has it: what events are about."""
+        return self.gateways.get(name)
+
     @property
     def member_object(self) -> JsonObject | None:
         return self.members.get(MEMBER_NAME)
@@ -88,6 +95,6 @@ def _rails(leases: Iterable[JsonObject]) -> dict[int, str]:
     for lease in leases:
         name = lease["metadata"]["name"]
         number = name.removeprefix("rail-")
-        if name.startswith("rail-") and number.isdigit():
-            rails[int(number)] = lease.get("spec", {}).get("holderIdentity", "")
+        if name.startswith("rail-") and number.isascii() and number.isdigit() and int(number) < MAX_RAILS:
+            rails[int(number)] = (lease.get("spec") or {}).get("holderIdentity") or ""
     return rails

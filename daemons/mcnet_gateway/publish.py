@@ -108,6 +108,18 @@ class Publisher:
             instance=self._instance,
         )
 
+    async def repaired(self, report: JsonObject | None, note: str) -> bool:
+        """An event about the Gateway: what somebody else had changed in the kernel; whether it was written."""
+        return report is not None and await events.emit(
+            self._api,
+            regarding=report,
+            reason="Repaired",
+            message=note,
+            type="Warning",
+            component="gateway",
+            instance=self._instance,
+        )
+
 
 def _owner(node: JsonObject) -> JsonObject:
     return {"apiVersion": "v1", "kind": "Node", "name": node["metadata"]["name"], "uid": node["metadata"]["uid"]}

@@ -13,6 +13,7 @@ NAMES = (
     "mcnet_node_problems",
     "mcnet_kernel_changes_total",
     "mcnet_kernel_failures_total",
+    "mcnet_kernel_repairs_total",
 )
 
 
@@ -27,6 +28,7 @@ class RouteAgentMetrics:
         self.problems = Gauge("mcnet_node_problems", "Problems that this node reports", registry=registry)
         self.changes = Counter("mcnet_kernel_changes", "Changes written to the kernel", registry=registry)
         self.failures = Counter("mcnet_kernel_failures", "Changes that the kernel refused", registry=registry)
+        self.repairs = Counter("mcnet_kernel_repairs", "Changes that undid what somebody else did", registry=registry)
 
     def show(self, gateways: Iterable[GatewayView]) -> None:
         """Publish the gateways as this node sees them; those that are gone disappear."""

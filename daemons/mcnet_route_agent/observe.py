@@ -74,6 +74,10 @@ class Stores:
             problems=tuple(problems),
         )
 
+    def state_object(self, name: str) -> JsonObject | None:
+        """The NodeState as the API server has it: what events are about."""
+        return self.states.get(name)
+
     def node_object(self, name: str) -> JsonObject | None:
         """The Node as the API server has it (its UID goes into owner references)."""
         return self.nodes.get(name)

@@ -1,6 +1,7 @@
-"""What the route agent writes at its API server: its NodeState, and what a former gateway leaves behind."""
+"""What the route agent writes at its API server: its NodeState, events, and what a former gateway leaves behind."""
 
 from mcnet.codec import node_state
+from mcnet.kube import events
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import ENDPOINT, GATEWAY, NODE_STATE, JsonObject
 from mcnet.model.cluster import ClusterId
@@ -11,9 +12,10 @@ from mcnet.model.node import NodeState
 class Publisher:
     """Writes objects of this node, owned by the Node, so that they go when it is deleted."""
 
-    def __init__(self, api: Api, *, namespace: str) -> None:
+    def __init__(self, api: Api, *, namespace: str, instance: str) -> None:
         self._api = api
         self._namespace = namespace
+        self._instance = instance
 
     async def report(self, wanted: NodeState, node: JsonObject) -> None:
         """Write the NodeState: its being there, then its status."""
@@ -30,3 +32,15 @@ class Publisher:
         """Take back Endpoint and report of a node that is no gateway any more. Its rail is reclaimed by others."""
         await self._api.delete(ENDPOINT, endpoint_name(cluster, node_name), self._namespace)
         await self._api.delete(GATEWAY, node_name, self._namespace)
+
+    async def repaired(self, state: JsonObject | None, note: str) -> bool:
+        """An event about the NodeState: what somebody else had changed in the kernel; whether it was written."""
+        return state is not None and await events.emit(
+            self._api,
+            regarding=state,
+            reason="Repaired",
+            message=note,
+            type="Warning",
+            component="route-agent",
+            instance=self._instance,
+        )

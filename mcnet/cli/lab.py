@@ -151,6 +151,19 @@ def impair(
 
 
 @app.command()
+def reboot(
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="A node or control plane: east-n1, east-cp.")],
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Lose a machine's power and bring it back: its processes and its network go, its disk stays.
+
+    Example: mcnet lab reboot east-n1
+    """
+    run(_lab(name).reboot(machine))
+    typer.echo(f"{machine} of lab {name!r} has booted; its node becomes Ready by itself")
+
+
+@app.command()
 def demo(
     *,
     name: Name = DEFAULT_NAME,

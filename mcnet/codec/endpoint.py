@@ -41,6 +41,7 @@ def decode(obj: JsonObject) -> Endpoint:
         mtu=_within(spec, "mtu", range(576, 65536), 1500),
         prefixes=spec.prefixes("prefixes"),
         sequence=spec.number("sequence", 0),
+        protocol_version=spec.number("protocolVersion", PROTOCOL_VERSION),
         signature=spec.text("signature", ""),
     )
 
@@ -48,7 +49,7 @@ def decode(obj: JsonObject) -> Endpoint:
 def _spec(endpoint: Endpoint) -> JsonObject:
     return without_empty(
         {
-            "protocolVersion": PROTOCOL_VERSION,
+            "protocolVersion": endpoint.protocol_version,
             "cluster": endpoint.cluster,
             "gateway": endpoint.gateway,
             "rail": endpoint.rail,

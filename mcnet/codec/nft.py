@@ -2,22 +2,22 @@
 
 Rules are compared without parsing them: each carries a mark, a hash of table, chain, place and text, in its
 comment; a rule without our mark, a missing one, another hook, policy, element or object changes the
-digest. So a table is only rewritten when something differs, and its counters live on.
+digest. So a table is only rewritten when something differs, and its counters live on. What the marks can't tell,
+a rule changed under its comment, the seal does (mcnet.codec.nft_seal).
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from mcnet.codec.nft_elements import canonical
+from mcnet.codec.nft_seal import NOTES, NOTES_TYPE, is_seal, verdict
 from mcnet.model.kernel import NftChain, NftFingerprint, NftSet, NftTable
 
 _MARK: Final = "mcnet:"
-_NOTES: Final = "notes"
-"""The set whose elements' comments are the notes of a table."""
-_NOTES_TYPE: Final = "mark"
 _CHUNK: Final = 120
 """A comment holds 128 bytes (NFTNL_UDATA_COMMENT_MAXLEN)."""
 _PRIORITIES: Final = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
@@ -31,7 +31,7 @@ def render(table: NftTable) -> str:
         lines += _render_set(nft_set)
     if table.notes:
         elements = [f'{number:#x} comment "{chunk}"' for number, chunk in _note_chunks(table.notes)]
-        lines += _set_block(_NOTES, _NOTES_TYPE, (), elements)
+        lines += _set_block(NOTES, NOTES_TYPE, (), elements)
     for chain in table.chains:
         lines += _render_chain(table.name, chain)
     return "\n".join([*lines, "}", ""])
@@ -103,11 +103,14 @@ def _parse(objects: Iterable[Mapping[str, Any]]) -> NftFingerprint:
     chains: dict[str, Any] = {}
     strange: list[str] = []
     notes: tuple[tuple[str, str], ...] = ()
-    for entry in objects:
+    listed = list(objects)
+    for entry in listed:
         ((kind, body),) = entry.items()
         if kind == "table":
             name = body["name"]
-        elif kind == "set" and body["name"] == _NOTES:
+            if "flags" in body:
+                strange.append("table flags")  # dormant: no chain of it sees a packet
+        elif kind == "set" and body["name"] == NOTES:
             notes = _read_notes(body.get("elem", ()), strange)
         elif kind == "set":
             sets[body["name"]] = _read_set(body)
@@ -117,7 +120,8 @@ def _parse(objects: Iterable[Mapping[str, Any]]) -> NftFingerprint:
             chains.setdefault(body["chain"], [None, []])[1].append(body.get("comment", "no mark"))
         elif kind != "metainfo":
             strange.append(f"{kind} {body.get('name', '')}")
-    return _fingerprint(name, sets, chains, strange, notes)
+    sealed, edited = verdict(listed)
+    return replace(_fingerprint(name, sets, chains, strange, notes), sealed=sealed, edited=edited)
 
 
 def _fingerprint(
@@ -173,6 +177,8 @@ def _read_notes(elements: Iterable[Any], strange: list[str]) -> tuple[tuple[str,
     """The notes; what somebody else put there is reported as strange, never lost silently."""
     texts: dict[int, list[tuple[int, str]]] = {}
     for element in elements:
+        if is_seal(element):
+            continue
         body = element.get("elem") if isinstance(element, dict) else None
         if not body or "comment" not in body:
             strange.append("note without text")

@@ -1,4 +1,4 @@
-"""Kernel objects in words, for log lines and reports: short, in the terms of ip(8) and nft(8)."""
+"""Kernel objects in words, for log lines, events and reports: short, in the terms of ip(8) and nft(8)."""
 
 from typing import assert_never
 
@@ -6,6 +6,7 @@ from mcnet.model.kernel import (
     Add,
     Change,
     FdbEntry,
+    HostRule,
     KernelObject,
     Link,
     Neighbour,
@@ -35,6 +36,27 @@ def describe_change(change: Change) -> str:
             assert_never(change)
 
 
+def describe_repair(change: Change) -> str:
+    """What somebody else had done, as far as the change that undoes it tells."""
+    match change:
+        case Add(item):
+            return f"{describe(item)} was missing"
+        case Remove(item):
+            return f"{describe(item)} was added"
+        case Replace(Link() as old, Link() as item) if not old.up and item.up:
+            return f"device {item.name} was down"
+        case Replace(Link() as old, Link() as item) if old.addresses != item.addresses:
+            lost = ", ".join(sorted(map(str, item.addresses - old.addresses)))
+            return f"device {item.name} had lost {lost}" if lost else f"device {item.name} had other addresses"
+        case Replace(Sysctl() as old, Sysctl() as item):
+            return f"sysctl net/{item.path} was {old.value} instead of {item.value}"
+        case Replace(old, item):
+            found, wanted = describe(old), describe(item)
+            return f"{wanted} was changed" if found == wanted else f"{wanted} was changed into {found}"
+        case _:
+            assert_never(change)
+
+
 def describe(item: KernelObject) -> str:  # noqa: PLR0911 - one line for each kind
     """An object as one line, without what would make it long (the rules of a table)."""
     match item:
@@ -57,6 +79,8 @@ def describe(item: KernelObject) -> str:  # noqa: PLR0911 - one line for each ki
             return f"nft table inet {item.name}"
         case Sysctl():
             return f"sysctl net/{item.path} = {item.value}"
+        case HostRule():
+            return f"rule {item.mark} in nft chain {item.family} {item.table} {item.chain}"
         case _:
             assert_never(item)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mcnet.codec import member as member_codec
 from mcnet.codec.errors import DecodeError
-from mcnet.diagnose.site import Site
+from mcnet.diagnose.site import BrokerContext, Site
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.errors import McnetError, UnreachableError
@@ -21,8 +21,14 @@ async def open_sites(context: str | None, kubeconfig: Path | None) -> list[Site 
     apis = await connect([context] if context else None, kubeconfig)
     found = await asyncio.gather(*(_open(name, api) for name, api in apis))
     sites = [one for one in found if isinstance(one, Site)]
+    brokers = {one.context for one in found if isinstance(one, Absent) and one.broker}
     for site in sites:
         site.others = tuple(other for other in sites if other is not site)
+        site.brokers = tuple(
+            BrokerContext(name, api.server, api.ca)
+            for name, api in apis
+            if name in brokers and not isinstance(api, McnetError)
+        )
     return list(found)
 
 

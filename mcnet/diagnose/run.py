@@ -25,12 +25,15 @@ async def diagnose(sites: Sequence[Site], checks: Sequence[AnyCheck], told: Told
 
 async def _run(site: Site, check: AnyCheck) -> Diagnosis:
     try:
-        async with asyncio.timeout(check.deadline):
+        async with asyncio.timeout(check.deadline) as limit:
             judgement = check.judge(await check.gather(site))
-    except TimeoutError:
-        judgement = _unknown(site, f"not finished after {check.deadline:g} s", "")
     except McnetError as error:
         judgement = _unknown(site, error.message, error.hint)
+    except TimeoutError:
+        late = limit.expired()
+        judgement = _unknown(site, f"not finished after {check.deadline:g} s" if late else "no answer in time", "")
+    except Exception as error:  # a fault of this check's own, or an object that it does not expect: the others go on
+        judgement = _unknown(site, f"the check itself failed: {type(error).__name__}: {error}", "")
     return Diagnosis(
         check=check.name,
         title=check.title,

@@ -4,6 +4,7 @@ Readings are tasks of their own: a check that runs into its deadline must not ta
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +48,22 @@ class Looks:
     orders: Mapping[str, Order]
     answers: Mapping[str, NodeLook]
     failures: Mapping[str, str]
+    asked: float = 0.0
+    """When the pods were asked for, and when all of them had ended: seconds since the epoch by this machine."""
+    answered: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerContext:
+    """A context of the kubeconfig behind which there is a broker (or may be)."""
+
+    context: str
+    server: str
+    ca: bytes
+
+    def leads_to(self, server: str, ca: bytes) -> bool:
+        """Whether it is the API server at `server`, or one that the same authority vouches for."""
+        return self.server == server or bool(ca and self.ca.strip() == ca.strip())
 
 
 class Site:
@@ -57,6 +74,8 @@ class Site:
         self.member = member
         self.others: tuple[Site, ...] = ()
         """The other members under diagnosis: those that can be read."""
+        self.brokers: tuple[BrokerContext, ...] = ()
+        """Contexts of brokers that are no members."""
         self._tasks: dict[str, asyncio.Task[Any]] = {}
 
     @property
@@ -84,7 +103,7 @@ class Site:
     async def listed(self, kind: Kind, namespace: str | None = SYSTEM_NAMESPACE) -> list[JsonObject]:
         """All objects of a kind in our namespace; cluster-wide kinds and other namespaces as named."""
         place = namespace if kind.namespaced else None
-        return await self._once(f"{kind.plural}.{kind.group}/{place}", lambda: self.api.list(kind, place))
+        return await self.once(f"{kind.plural}.{kind.group}/{place}", lambda: self.api.list(kind, place))
 
     async def nodes(self) -> tuple[Node, ...]:
         return decode_all(node_codec.decode, await self.listed(kinds.NODE), [])
@@ -104,18 +123,18 @@ class Site:
 
     async def version(self) -> str:
         """Kubernetes' version."""
-        return await self._once("version", self.api.version)
+        return await self.once("version", self.api.version)
 
     async def clock(self) -> tuple[datetime, datetime] | None:
         """The time by the API server's answer and by this machine, None if the server tells none."""
-        return await self._once("clock", self._clock)
+        return await self.once("clock", self._clock)
 
     async def namespace(self) -> JsonObject:
-        return await self._once("namespace", lambda: self.api.get(kinds.NAMESPACE, SYSTEM_NAMESPACE))
+        return await self.once("namespace", lambda: self.api.get(kinds.NAMESPACE, SYSTEM_NAMESPACE))
 
     async def looks(self) -> Looks:
         """A look at every node that is Ready, all of them at the same time."""
-        return await self._once("looks", self._look)
+        return await self.once("looks", self._look)
 
     async def pod(self, module: str, *arguments: str, node: str = "") -> NodePodValues:
         """A throw-away pod that runs `module` of the daemons' image: on a node's network, or in the pod network."""
@@ -133,7 +152,8 @@ class Site:
             seconds=LOOK_SECONDS,
         )
 
-    async def _once(self, key: str, work: Callable[[], Awaitable[Value]]) -> Value:
+    async def once(self, key: str, work: Callable[[], Awaitable[Value]]) -> Value:
+        """What `work` reads, read when the first check asks for `key`."""
         if key not in self._tasks:
             self._tasks[key] = asyncio.ensure_future(work())
         value: Value = await asyncio.shield(self._tasks[key])
@@ -155,7 +175,10 @@ class Site:
             if name in ready
         ]
         answers = {}
-        for outcome in await run_once(self.api, pods):
+        asked = time.time()
+        outcomes = await run_once(self.api, pods)
+        answered = time.time()
+        for outcome in outcomes:
             node = outcome.values.node
             if outcome.problem:
                 failures[node] = outcome.problem
@@ -164,4 +187,4 @@ class Site:
                 answers[node] = decode_look(outcome.output)
             except DecodeError as error:
                 failures[node] = f"the pod said nothing usable: {error.why}"
-        return Looks(orders, answers, failures)
+        return Looks(orders, answers, failures, asked, answered)

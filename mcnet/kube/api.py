@@ -179,6 +179,11 @@ class Api:
             raise
         return True
 
+    async def delete_all(self, kind: Kind, namespace: str, *, labels: str) -> None:
+        """Delete all objects with these labels in one request."""
+        target = _Target(kind, "", namespace)
+        await self._send("DELETE", target, "delete", query=_selectors(labels, ""))
+
     async def watch(
         self,
         kind: Kind,
@@ -248,6 +253,16 @@ class Api:
             "subresource": subresource, "namespace": namespace or "", "name": name,
         }  # fmt: skip
         review = await self.create(kinds.ACCESS_REVIEW, {"spec": {"resourceAttributes": attributes}})
+        return bool(review.get("status", {}).get("allowed"))
+
+    async def may(self, account: str, place: str, attributes: JsonObject) -> bool:
+        """Whether the ServiceAccount `account` of the namespace `place` may do what `attributes`, the
+        resourceAttributes of a SubjectAccessReview, say."""
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{place}", "system:authenticated"]
+        spec = {
+            "user": f"system:serviceaccount:{place}:{account}", "groups": groups, "resourceAttributes": attributes,
+        }  # fmt: skip
+        review = await self.create(kinds.SUBJECT_ACCESS_REVIEW, {"spec": spec})
         return bool(review.get("status", {}).get("allowed"))
 
     async def create_token(self, service_account: str, namespace: str, *, seconds: int) -> tuple[str, datetime]:

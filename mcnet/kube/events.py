@@ -20,8 +20,9 @@ async def emit(
     type: str = "Normal",  # noqa: A002 - the API's word
     component: str = "mcnet",
     instance: str = "",
-) -> None:
-    """Write an event about `regarding`; `reason` is one CamelCase word, `type` "Normal" or "Warning"."""
+) -> bool:
+    """Write an event about `regarding`; `reason` is one CamelCase word, `type` "Normal" or "Warning". Returns
+    whether it was written."""
     metadata = regarding.get("metadata", {})
     namespace = metadata.get("namespace") or "default"
     event = {
@@ -44,4 +45,5 @@ async def emit(
     try:
         await api.create(EVENT, event, namespace)
     except McnetError:
-        return
+        return False
+    return True

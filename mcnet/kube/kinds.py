@@ -87,6 +87,12 @@ ADMISSION_POLICY_BINDING: Final = Kind(
 ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
+SUBJECT_ACCESS_REVIEW: Final = Kind(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)
+NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", namespaced=True)
+CILIUM_POLICY: Final = Kind("cilium.io", "v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy", namespaced=True)
+CALICO_POLICY: Final = Kind("crd.projectcalico.org", "v1", "networkpolicies", "NetworkPolicy", namespaced=True)
 IP_POOL: Final = Kind("crd.projectcalico.org", "v1", "ippools", "IPPool", namespaced=False)
 
 KINDS: Final = tuple(value for value in globals().copy().values() if isinstance(value, Kind))

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 
 from mcnet.kube.api import Api
@@ -12,6 +13,9 @@ from mcnet.model.errors import ApiError, McnetError
 BACKOFF_FIRST = 0.5
 BACKOFF_LAST = 10.0
 """Seconds until the first and the later tries to come back, doubling, each with 50 % jitter."""
+
+SILENT = 90.0
+"""Seconds without a message after which a watch that ends is not trusted: bookmarks come each minute."""
 
 
 class Store:
@@ -62,8 +66,9 @@ class Store:
             try:
                 version = await self._list()
                 delay = BACKOFF_FIRST
-                while True:
+                while version:
                     version = await self._watch(version)
+                continue
             except McnetError as error:
                 if isinstance(error, ApiError) and error.status == GONE:
                     continue  # the changes since are no longer kept: list again, nothing is wrong
@@ -74,7 +79,7 @@ class Store:
 
     async def _list(self) -> str:
         items, version = await self._api.list_at(self.kind, self._namespace, labels=self._labels, fields=self._fields)
-        objects = {_key(item): item for item in items}
+        objects = {_key(item): _slim(item) for item in items}
         news = objects != self._objects or not self.synced or not self.reachable
         self._objects, self.synced, self.reachable, self.error = objects, True, True, ""
         if news:
@@ -82,26 +87,39 @@ class Store:
         return version
 
     async def _watch(self, version: str) -> str:
-        """Follow changes until the server ends the watch; the resource version to go on from."""
+        """Follow changes until the server ends the watch; the resource version to go on from, "" if it is doubtful.
+
+        A server whose etcd was put back to an earlier state waits silently for the version of before: it sends
+        nothing, not even the bookmark that comes each minute. So a long silent watch is followed by a new list.
+        """
+        begun, heard = time.monotonic(), False
         async for event, obj in self._api.watch(
             self.kind, self._namespace, labels=self._labels, fields=self._fields,
             resource_version=version, bookmarks=True,
         ):  # fmt: skip
+            heard = True
             version = obj["metadata"]["resourceVersion"]
             if event == "BOOKMARK":
                 continue
             if event == "DELETED":
                 self._objects.pop(_key(obj), None)
             else:
-                self._objects[_key(obj)] = obj
+                self._objects[_key(obj)] = _slim(obj)
             self._on_change()
-        return version
+        silent = not heard and time.monotonic() - begun >= SILENT
+        return "" if silent else version
 
     def _lost(self, error: McnetError) -> None:
         news = self.reachable or not self.error
         self.reachable, self.error = False, error.message
         if news:
             self._on_change()
+
+
+def _slim(obj: JsonObject) -> JsonObject:
+    """Without who wrote which field when: more than half of a small object, and nobody's concern here."""
+    obj["metadata"].pop("managedFields", None)
+    return obj
 
 
 def _key(obj: JsonObject) -> tuple[str, str]:

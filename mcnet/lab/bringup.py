@@ -101,7 +101,7 @@ class Startup:
         files = configs.node_files(self._spec, self._cluster, node, self._pki)
         await machines.boot(self._store, node, files)
         await self._start(node, configs.containerd())
-        await _runtime_ready(self._store, node)
+        await runtime_ready(self._store, node)
 
     async def agents(self, node: Machine) -> None:
         """kubelet and kube-proxy."""
@@ -165,7 +165,9 @@ async def import_image(store: Store, node: Machine, archive: Path) -> None:
     await machines.check(store, node.name, command, archive)
 
 
-async def _runtime_ready(store: Store, node: Machine) -> None:
+async def runtime_ready(store: Store, node: Machine) -> None:
+    """Waits until a node's containerd answers. Raises McnetError."""
+
     async def answers() -> bool:
         return (await machines.call(store, node.name, ["ctr", "version"])).status == 0
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from mcnet.lab import impair, machines, network, processes, teardown
+from mcnet.lab import etcd, impair, machines, network, processes, reboot, teardown
 from mcnet.lab.bringup import Supplies, import_image, start_cluster, write_credentials
 from mcnet.lab.hostlimits import raise_inotify
 from mcnet.lab.hostnet import blocks_in_use
@@ -19,7 +19,7 @@ from mcnet.lab.spec import LabSpec
 from mcnet.lab.status import snapshot
 from mcnet.lab.store import STATE_ROOT, LabState, ProcessRecord, Store
 from mcnet.lab.supplies import gather
-from mcnet.lab.topology import Machine, Topology
+from mcnet.lab.topology import Cluster, Machine, Topology
 from mcnet.model.errors import UsageError
 
 Progress = Callable[[str], None]
@@ -124,6 +124,39 @@ class Lab:
         """Starts a stopped component with the same arguments as before."""
         record = machines.find(self.store, machine, program)
         return await machines.start(self.store, machine, program, list(record.argv))
+
+    async def reboot(self, machine: str) -> None:
+        """Loses a machine's power and brings it back; returns once its programs run, before the node is Ready."""
+        require_root("reboot")
+        topology = self.topology
+        found = self._machine(machine)
+        await reboot.power_off(self.store, topology, found)
+        await reboot.power_on(self.store, topology, found)
+
+    async def save_etcd(self, cluster: str) -> Path:
+        """Copies a cluster's etcd, which is stopped for that; returns the copy."""
+        return await etcd.save(self.store, self._cluster(cluster))
+
+    async def restore_etcd(self, cluster: str, copy: Path) -> None:
+        """Puts back what `save_etcd` returned."""
+        await etcd.restore(self.store, self._cluster(cluster), copy)
+
+    def _machine(self, name: str) -> Machine:
+        """The machine `east-n1` or `east/n1`. Raises UsageError."""
+        known_machines = self.topology.machines
+        found = next((each for each in known_machines if name in (place_of(each), each.name)), None)
+        if found is None:
+            known = ", ".join(each.name for each in known_machines)
+            raise UsageError(f"lab {self.name!r} has no machine {name!r}", f"use one of {known}")
+        return found
+
+    def _cluster(self, name: str) -> Cluster:
+        clusters = self.topology.clusters
+        found = next((each for each in clusters if each.name == name), None)
+        if found is None:
+            known = ", ".join(each.name for each in clusters)
+            raise UsageError(f"lab {self.name!r} has no cluster {name!r}", f"use one of {known}")
+        return found
 
     async def _build(self, state: LabState, supplies: Supplies, progress: Progress) -> None:
         topology = state.topology

@@ -14,10 +14,12 @@ from mcnet.lab import processes
 from mcnet.lab.addresses import Interface, interface
 from mcnet.lab.filters import masquerade_commands, router_rules
 from mcnet.lab.topology import Cluster, Link, Machine, Port, Topology
+from mcnet.model.errors import McnetError
 
 CNI_BRIDGE = "cni0"
 NAMES = Path("/run/netns")
 _BRIDGE = "br0"
+_GONE_SECONDS = 30
 _EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 _FORWARD = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
@@ -70,6 +72,37 @@ async def remove(topology: Topology, mark: str) -> None:
     # The directory too, unless others use it.
     with contextlib.suppress(OSError):
         NAMES.rmdir()
+
+
+async def remove_machine(topology: Topology, machine: Machine, mark: str) -> None:
+    """Takes one machine's namespace away, and returns once the far ends of its links have gone with it."""
+    await processes.check(["ip", "netns", "delete", machine.namespace], mark=mark)
+
+    async def gone() -> bool:
+        return not any([await _exists(link.far, mark) for link in (machine.wan, machine.net)])
+
+    # The kernel takes a namespace down in its own time.
+    if not await processes.wait_until(gone, seconds=_GONE_SECONDS, poll=0.1):
+        raise McnetError(f"the links of {machine.name} stay although its namespace was deleted", "mcnet lab down")
+
+
+async def build_machine(topology: Topology, machine: Machine, mark: str) -> None:
+    """Makes one machine's network again, as `build` made it."""
+    await processes.check(["sh", "-c", creation([machine.namespace])], mark=mark)
+    await _set_sysctls(machine.namespace, sysctls(topology)[machine.namespace], mark)
+    links = (machine.wan, machine.net)
+    await processes.check(["ip", "-batch", "-"], mark=mark, stdin=_lines(map(link_command, links)))
+    for namespace, commands in machine_configuration(topology, machine).items():
+        await processes.check(_ip(namespace), mark=mark, stdin=_lines(commands))
+    cluster = next(each for each in topology.clusters if each.name == machine.cluster)
+    if machine.is_node:
+        for argv, stdin in masquerade_commands(cluster, topology.spec.masquerade):
+            await _in(machine.namespace, argv, mark, stdin)
+
+
+async def _exists(port: Port, mark: str) -> bool:
+    shown = await processes.call([*_ip(port.namespace)[:-2], "link", "show", "dev", port.device], mark=mark)
+    return shown.status == 0
 
 
 def creation(namespaces: Iterable[str]) -> str:
@@ -126,6 +159,18 @@ def configuration(topology: Topology) -> dict[str | None, list[str]]:
         for net, gateway in zip(topology.host_routes, via_wan.far.addresses, strict=True)
     ]
     return found
+
+
+def machine_configuration(topology: Topology, machine: Machine) -> dict[str | None, list[str]]:
+    """Those of `configuration`'s commands that one machine's namespace and the far ends of its links need."""
+    whole = configuration(topology)
+    found: dict[str | None, list[str]] = {}
+    for link in (machine.wan, machine.net):
+        words = {link.far.device}
+        found.setdefault(link.far.namespace, []).extend(
+            command for command in whole[link.far.namespace] if words & set(command.split())
+        )
+    return found | {machine.namespace: whole[machine.namespace]}
 
 
 def _port_commands(port: Port) -> Iterator[str]:

@@ -12,6 +12,9 @@ from mcnet.loop.run import Stop, supervise
 from mcnet.loop.serve import HealthServer
 from mcnet.model.kernel import Change
 
+LOGGED = 100
+"""Changes of one round that are logged each; of more only the number."""
+
 
 class Named(Protocol):
     """A kind of objects."""
@@ -71,8 +74,10 @@ class Journal:
         """`changes` were tried because of `reason`; `refused` are the messages of those that failed."""
         self._changes.inc(len(changes))
         self._failures.inc(len(refused))
-        for change in changes:
+        for change in changes[:LOGGED]:
             self._log.info(describe_change(change), because=change.reason or reason)
+        if len(changes) > LOGGED:
+            self._log.info(f"and {len(changes) - LOGGED} changes more", because=reason)
         for message in refused:
             self._log.error(message)
 

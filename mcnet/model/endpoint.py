@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from mcnet.model.cluster import ClusterId
+from mcnet.model.cluster import PROTOCOL_VERSION, ClusterId
 from mcnet.model.kernel import Address, Network
 
 
@@ -37,6 +37,8 @@ class Endpoint:
     """Bytes, of the underlay device that carries the cables."""
     prefixes: tuple[Network, ...] = ()
     sequence: int = 0
+    protocol_version: int = PROTOCOL_VERSION
+    """What its gateway speaks."""
     signature: str = field(default="", compare=False)
     """Base64 of the Ed25519 signature over the canonical form (mcnet.codec.endpoint)."""
 

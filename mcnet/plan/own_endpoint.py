@@ -55,9 +55,12 @@ def next_sequence(published: Endpoint | None, now: int) -> int:
     return max(published.sequence + 1 if published is not None else 0, now)
 
 
-def must_publish(wanted: Endpoint, published: Endpoint | None) -> bool:
-    """Whether anything but the signature differs."""
-    return published is None or not published.signature or replace(wanted, sequence=published.sequence) != published
+def must_publish(wanted: Endpoint, published: Endpoint | None, last: int = 0) -> bool:
+    """Whether anything but the signature differs, or an earlier Endpoint than the one with sequence `last` is back
+    (etcd was restored): others may refuse to go back with it."""
+    if published is None or not published.signature or published.sequence < last:
+        return True
+    return replace(wanted, sequence=published.sequence) != published
 
 
 def _private(node: Node, host: HostFacts) -> tuple[Address, ...]:

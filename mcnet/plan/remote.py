@@ -3,10 +3,11 @@
 One cluster's bad data never stops the others: what is refused is left out and named in a problem.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mcnet.model.cluster import Cluster, ClusterId, cluster_number
+from mcnet.model.cluster import PROTOCOL_VERSION, Cluster, ClusterId, cluster_number
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Network
 from mcnet.model.member import Member
@@ -60,14 +61,21 @@ def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endp
     """
     wanted = families(member)
     problems: list[str] = []
-    routed: list[tuple[Network, ClusterId]] = [
-        (prefix, member.cluster) for prefix in member.pod_prefixes + member.service_prefixes
-    ]
+    routed = _Routed()
+    for prefix in sorted(member.pod_prefixes + member.service_prefixes, key=lambda prefix: prefix.prefixlen):
+        if routed.clash(prefix) is None:
+            routed.add(prefix, member.cluster)
     numbers = {cluster_number(member.cluster): member.cluster}
     accepted: list[Remote] = []
     by_cluster: dict[ClusterId, list[Endpoint]] = {}
     for endpoint in endpoints:
         by_cluster.setdefault(endpoint.cluster, []).append(endpoint)
+    problems += [
+        f"endpoint {endpoint.name} speaks protocol version {endpoint.protocol_version}, this cluster "
+        f"{PROTOCOL_VERSION}: used as far as it is understood; upgrade mcnet here"
+        for endpoint in sorted(_flat(by_cluster), key=lambda endpoint: endpoint.name)
+        if endpoint.protocol_version > PROTOCOL_VERSION and endpoint.cluster != member.cluster
+    ]
     known = {cluster.id: cluster for cluster in clusters if cluster.id != member.cluster}
     problems += [
         f"cluster {name} has gateways but is not a member of the clusterset: its endpoints are not used"
@@ -87,16 +95,20 @@ def accept(member: Member, clusters: Iterable[Cluster], endpoints: Iterable[Endp
         for prefix in _approved(cluster, ends, problems) if ends else cluster.prefixes:
             if prefix.version not in wanted:
                 continue
-            clash = next(((other, owner) for other, owner in routed if _overlap(prefix, other)), None)
+            clash = routed.clash(prefix)
             if clash is not None:
                 problems.append(
                     f"{prefix} of cluster {cluster.id} overlaps {clash[0]} of cluster {clash[1]}: not routed"
                 )
                 continue
             prefixes.append(prefix)
-            routed.append((prefix, cluster.id))
+            routed.add(prefix, cluster.id)
         accepted.append(Remote(cluster=cluster.id, prefixes=tuple(prefixes), endpoints=ends))
     return Remotes(clusters=tuple(accepted), problems=tuple(problems))
+
+
+def _flat(by_cluster: Mapping[ClusterId, list[Endpoint]]) -> Iterable[Endpoint]:
+    return (endpoint for endpoints in by_cluster.values() for endpoint in endpoints)
 
 
 def _approved(cluster: Cluster, ends: Iterable[Endpoint], problems: list[str]) -> list[Network]:
@@ -128,12 +140,26 @@ def _one_per_rail(endpoints: Iterable[Endpoint], problems: list[str]) -> tuple[E
     return tuple(rails[rail] for rail in sorted(rails))
 
 
-def _overlap(one: Network, other: Network) -> bool:
-    # Two networks of one family overlap iff one contains the other's first address.
-    return one.version == other.version and (
-        int(one.network_address) <= int(other.broadcast_address)
-        and int(other.network_address) <= int(one.broadcast_address)
-    )
+class _Routed:
+    """Prefixes with their clusters, of which no two overlap: there may be thousands, so they are kept in order."""
+
+    def __init__(self) -> None:
+        self._starts: dict[int, list[int]] = {4: [], 6: []}
+        self._prefixes: dict[int, list[tuple[Network, ClusterId]]] = {4: [], 6: []}
+
+    def add(self, prefix: Network, owner: ClusterId) -> None:
+        """`prefix` overlaps none that is here."""
+        at = bisect_right(self._starts[prefix.version], int(prefix.network_address))
+        self._starts[prefix.version].insert(at, int(prefix.network_address))
+        self._prefixes[prefix.version].insert(at, (prefix, owner))
+
+    def clash(self, prefix: Network) -> tuple[Network, ClusterId] | None:
+        """One that overlaps `prefix`, if any does: then also the last of those that start before its end."""
+        at = bisect_right(self._starts[prefix.version], int(prefix.broadcast_address))
+        if at == 0:
+            return None
+        last = self._prefixes[prefix.version][at - 1]
+        return last if int(last[0].broadcast_address) >= int(prefix.network_address) else None
 
 
 def _within(one: Network, whole: Network) -> bool:

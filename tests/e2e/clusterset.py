@@ -122,10 +122,14 @@ class Clusterset:
         return [report.node for report in sorted(reports, key=lambda report: report.rail or 0)]
 
     @asynccontextmanager
-    async def pinging(self, source: WebPod, target: WebPod, interval: float = 0.1) -> AsyncIterator["Pings"]:
-        """Ping from pod to pod while the block runs."""
+    async def pinging(
+        self, source: WebPod, target: WebPod, interval: float = 0.1, *, entry: list[str] | None = None
+    ) -> AsyncIterator["Pings"]:
+        """Ping from pod to pod while the block runs; `entry` is the command that leads into the pod (kubectl's)."""
         pings = Pings(interval)
-        task = asyncio.create_task(self._ping(source, target, interval, pings))
+        command = ("ping", "-D", "-n", "-i", str(interval), "-W", "1", target.address)
+        started = [*entry, *command] if entry else self.loads[source.cluster].command(source, *command)
+        task = asyncio.create_task(self._ping(started, pings))
         await eventually(pings.begun, 20, "the first ping is answered")
         try:
             yield pings
@@ -133,9 +137,7 @@ class Clusterset:
             pings.stop.set()
             await task
 
-    async def _ping(self, source: WebPod, target: WebPod, interval: float, pings: "Pings") -> None:
-        load = self.loads[source.cluster]
-        command = load.command(source, "ping", "-D", "-n", "-i", str(interval), "-W", "1", target.address)
+    async def _ping(self, command: list[str], pings: "Pings") -> None:
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
         stop = asyncio.create_task(pings.stop.wait())

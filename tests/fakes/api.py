@@ -14,7 +14,7 @@ from typing import Any
 
 from mcnet.kube.api import APPLY_PATCH, Api
 from mcnet.kube.errors import api_error
-from mcnet.kube.kinds import ACCESS_REVIEW, KINDS, JsonObject, Kind
+from mcnet.kube.kinds import ACCESS_REVIEW, KINDS, SUBJECT_ACCESS_REVIEW, JsonObject, Kind
 from mcnet.kube.transport import Request
 from mcnet.model.errors import McnetError
 
@@ -53,6 +53,8 @@ class FakeServer:
     failures: list[Failure] = field(default_factory=list)
     down: McnetError | None = None
     allowed: Callable[[dict[str, str]], bool] = lambda attributes: True
+    allowed_to: Callable[[str, dict[str, str]], bool] = lambda user, attributes: True
+    """Likewise for another user."""
     token_seconds: int = 0
     """Cap on the life of tokens, 0 for none."""
     version: int = 1
@@ -173,6 +175,9 @@ class FakeServer:
             return self._token(body)
         if key.kind == ACCESS_REVIEW:
             return {"status": {"allowed": self.allowed(body["spec"]["resourceAttributes"])}}
+        if key.kind == SUBJECT_ACCESS_REVIEW:
+            spec = body["spec"]
+            return {"status": {"allowed": self.allowed_to(spec["user"], spec["resourceAttributes"])}}
         return self._create(request, key.kind, key.namespace, body)
 
     def _read(self, request: Request, key: Key) -> JsonObject:

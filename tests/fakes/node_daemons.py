@@ -15,6 +15,7 @@ from mcnet.kube.api import Api
 from mcnet.kube.kinds import ENDPOINT
 from mcnet.loop.run import Stop
 from mcnet.model.endpoint import endpoint_name
+from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Address, Change, Event, HostFacts, KernelState, Sysctl
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
 from mcnet.plan.health import PathHealth
@@ -57,6 +58,7 @@ class MemoryKernel:
             ROUTE_AGENT: FakeKernel([Sysctl(path, value) for path, value in SYSCTLS.items()], foreign),
             GATEWAY: FakeKernel(foreign=foreign),
         }
+        self.chains: tuple[ForeignChain, ...] = ()
         self._changed = asyncio.Event()
         self._current = ROUTE_AGENT
 
@@ -72,7 +74,10 @@ class MemoryKernel:
         live = {sysctl.path: sysctl.value for sysctl in self.parts[ROUTE_AGENT].read(sysctls).sysctls}
         return replace(host(), sysctls=live)
 
-    async def watch(self) -> AsyncIterator[Event]:
+    async def foreign(self) -> tuple[ForeignChain, ...]:
+        return self.chains
+
+    async def watch(self, *, sysctls: Collection[str] = ()) -> AsyncIterator[Event]:
         while True:
             yield Event.CHANGED
             await self._changed.wait()

@@ -1,12 +1,13 @@
 """Tables through the real nft: what is rendered is accepted, and what is listed has the fingerprint."""
 
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from mcnet.codec.nft import fingerprint
+from mcnet.codec.nft import fingerprint, render
 from mcnet.kernel import nftables
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import NftChain, NftSet, NftTable
@@ -125,5 +126,56 @@ def test_an_unchanged_counter_is_no_change(namespace: Namespace) -> None:
         await shell("ping -c1 -W1 127.0.0.1 || true")
         assert "packets 0" not in await shell("nft list table inet mcnet")
         assert await nftables.read("mcnet") == fingerprint(table)
+
+    namespace.run(body())
+
+
+EDITS = {
+    "rule flushed": "nft flush table inet mcnet",
+    "rule added": "nft add rule inet mcnet forward drop",
+    "rule deleted": "nft delete rule inet mcnet forward handle $(nft -a list chain inet mcnet forward"
+    " | sed -n 's/.*mss.*# handle //p; s/.*maxseg.*# handle //p')",
+    "rule changed under its comment": "nft replace rule inet mcnet raw handle $(nft -a list chain inet mcnet raw"
+    " | sed -n 's/.*notrack.*# handle //p') accept comment "
+    '\\"$(nft list chain inet mcnet raw | sed -n \'s/.*notrack comment "\\(.*\\)"/\\1/p\')\\"',
+    "policy": "nft 'chain inet mcnet forward { policy drop; }'",
+    "chain added": "nft 'add chain inet mcnet mine'",
+    "chain with hook added": "nft 'add chain inet mcnet mine { type filter hook input priority 0; policy drop; }'",
+    "table dormant": "nft 'add table inet mcnet { flags dormant; }'",
+    "element added": "nft 'add element inet mcnet plain6 { fd00::9 }'",
+    "element deleted": "nft 'delete element inet mcnet plain6 { fd00::1 }'",
+    "element given a comment": "nft 'delete element inet mcnet plain6 { fd00::1 };"
+    ' add element inet mcnet plain6 { fd00::1 comment "x" }\'',
+    "set added": "nft 'add set inet mcnet mine { type mark; }'",
+    "map added": "nft 'add map inet mcnet mine { type mark : verdict; }'",
+    "counter added": "nft 'add counter inet mcnet mine'",
+    "note deleted": "nft 'delete element inet mcnet notes { 0x100 }'",
+    "notes flushed": "nft 'flush set inet mcnet notes'",
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_every_edit_by_hand_is_seen_and_undone(namespace: Namespace, edit: str) -> None:
+    async def body() -> None:
+        wanted = fingerprint(EVERYTHING)
+        assert await held(EVERYTHING)
+        await shell(edit)
+        found = await nftables.read("mcnet")
+        assert found is not None
+        assert found != wanted
+        assert found.edited or found.notes != wanted.notes
+        assert await held(EVERYTHING)
+
+    namespace.run(body())
+
+
+def test_a_table_of_an_earlier_version_is_written_once_more_and_called_unsealed_not_edited(
+    namespace: Namespace,
+) -> None:
+    async def body() -> None:
+        await shell(f"nft -f - <<'X'\n{render(EVERYTHING)}\nX")
+        found = await nftables.read("mcnet")
+        assert found == replace(fingerprint(EVERYTHING), sealed=False)
+        assert await held(EVERYTHING)
 
     namespace.run(body())

@@ -10,7 +10,7 @@ from mcnet.install.rollout import WORKLOADS
 from mcnet.kube import kinds
 from mcnet.kube.kinds import JsonObject
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
-from mcnet.plan.pods import pod_problem, progress_of
+from mcnet.plan.pods import hopeless_reason, pod_problem, progress_of
 
 RESTARTS: Final = 3
 """Restarts of one container from which on it counts as restarting."""
@@ -21,6 +21,8 @@ class Evidence:
     """Our workloads by name (None: missing) and their pods."""
 
     kubectl: str
+    join: str
+    """The command that puts back what is missing or was changed by hand."""
     workloads: dict[str, JsonObject | None]
     pods: tuple[JsonObject, ...]
 
@@ -30,7 +32,8 @@ async def gather(site: Site) -> Evidence:
     by_name = {str(obj["metadata"]["name"]): obj for obj in found}
     pods = await site.listed(kinds.POD)
     ours = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") == "mcnet"]
-    return Evidence(site.kubectl, {one.name: by_name.get(one.name) for one in WORKLOADS}, tuple(ours))
+    join = f"mcnet join broker-info.mcnet{site.option}"
+    return Evidence(site.kubectl, join, {one.name: by_name.get(one.name) for one in WORKLOADS}, tuple(ours))
 
 
 def judge(evidence: Evidence) -> Judgement:
@@ -43,11 +46,14 @@ def _workloads(evidence: Evidence) -> Iterable[Finding]:
     for name, workload in evidence.workloads.items():
         kind = "Deployment" if name == "mcnet-discovery" else "DaemonSet"
         if workload is None:
-            remedy = "mcnet join broker-info.mcnet, which puts back what is missing"
-            yield Finding(Verdict.WRONG, f"{kind} {name}", "it is not there", remedy)
+            yield Finding(Verdict.WRONG, f"{kind} {name}", "it is not there", evidence.join)
             continue
         done, wanted = progress_of(workload)
-        if wanted is None or done < wanted:
+        if wanted == 0:
+            yield Finding(
+                Verdict.WRONG, f"{kind} {name}", "no pod is wanted: scaled to 0, or no node fits", evidence.join
+            )
+        elif wanted is None or done < wanted:
             said = f"{done} of {'?' if wanted is None else wanted} pods are ready and of the current version"
             yield Finding(Verdict.WRONG, f"{kind} {name}", said, f"{evidence.kubectl} get pods -o wide")
 
@@ -56,7 +62,8 @@ def _pod(evidence: Evidence, pod: JsonObject) -> Iterable[Finding]:
     name = str(pod["metadata"]["name"])
     about = f"pod {name} on {(pod.get('spec') or {}).get('nodeName', 'no node')}"
     if why := pod_problem(pod):
-        yield Finding(Verdict.WRONG, about, why, f"{evidence.kubectl} describe pod {name}")
+        remedy = evidence.join if hopeless_reason(pod) else f"{evidence.kubectl} describe pod {name}"
+        yield Finding(Verdict.WRONG, about, why, remedy)
     containers = (pod.get("status") or {}).get("containerStatuses") or []
     restarts = sum(int(container.get("restartCount", 0)) for container in containers)
     if restarts >= RESTARTS:

@@ -1,10 +1,12 @@
 """Every kind of kernel object and change has its one line."""
 
+from dataclasses import replace
+
 import pytest
 
 from mcnet.codec.nft import fingerprint
-from mcnet.codec.wording import describe, describe_change
-from mcnet.model.kernel import Add, KernelObject, NextHop, NftTable, Remove, Replace
+from mcnet.codec.wording import describe, describe_change, describe_repair
+from mcnet.model.kernel import Add, KernelObject, Link, NextHop, NftTable, Remove, Replace, Sysctl
 from mcnet.plan import gateway, route_agent
 from tests.fakes.worlds import SITUATIONS
 
@@ -35,3 +37,21 @@ def test_the_lines_name_what_matters() -> None:
     assert describe_change(Add(hop)) == "add next hop 7"
     assert describe_change(Replace(hop, hop)) == "change next hop 7"
     assert describe_change(Remove(hop)) == "remove next hop 7"
+
+
+def test_repairs_say_what_had_been_done() -> None:
+    link = next(item for item in ITEMS if isinstance(item, Link) and item.name == "mcnet-vx")
+    hop, table = NextHop(7, "mcnet-c0", None, 4), TABLES[0]
+    said = {
+        "next hop 7 was missing": Add(hop),
+        "next hop 7 was added": Remove(hop),
+        "next hop 7 was changed": Replace(replace(hop, device="x"), hop),
+        f"{describe(link)} was changed into {describe(replace(link, mtu=600))}": Replace(
+            replace(link, mtu=600), link
+        ),
+        "device mcnet-vx was down": Replace(replace(link, up=False), link),
+        f"device mcnet-vx had lost {next(iter(link.addresses))}": Replace(replace(link, addresses=frozenset()), link),
+        "nft table inet mcnet was changed": Replace(fingerprint(table), table),
+        "sysctl net/ipv4/a was 0 instead of 1": Replace(Sysctl("ipv4/a", "0"), Sysctl("ipv4/a", "1")),
+    }
+    assert {describe_repair(change): change for change in said.values()} == said

@@ -87,6 +87,31 @@ async def test_a_watch_that_ends_goes_on_without_a_list() -> None:
     assert (True, False) not in seen
 
 
+async def test_a_watch_in_which_nothing_was_heard_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcnet.kube.store.SILENT", 0)
+    server = FakeServer()
+    server.add(config_map("b"))
+    async with running(server, namespace="n") as (store, seen):
+        await eventually(lambda: store.synced)
+        server.break_watches()
+        await eventually(lambda: lists(server) == 2)
+        server.add(config_map("a"))
+        await eventually(lambda: names(store) == ["a", "b"])
+    assert (True, False) not in seen
+
+
+async def test_who_wrote_what_is_not_kept() -> None:
+    server = FakeServer()
+    written = config_map("a")
+    written["metadata"]["managedFields"] = [{"manager": "x"}]
+    server.add(written)
+    async with running(server, namespace="n") as (store, _):
+        await eventually(lambda: names(store) == ["a"])
+        server.add(written | {"data": {"k": "v"}})
+        await eventually(lambda: "data" in store.objects[0] and bool(store.objects[0]["data"]))
+        assert "managedFields" not in store.objects[0]["metadata"]
+
+
 async def test_the_server_goes_and_comes_back() -> None:
     server = FakeServer()
     server.add(config_map("a"), config_map("b"))

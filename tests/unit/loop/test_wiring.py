@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
-from mcnet.loop.wiring import Journal, unready
+from mcnet.loop.wiring import LOGGED, Journal, unready
 from mcnet.model.kernel import Add, Remove, Route, RouteType
 
 
@@ -61,3 +61,15 @@ def test_changes_and_refusals_are_said_and_counted_problems_once(caplog: pytest.
     ]
     assert registry.get_sample_value("changes_total") == 2
     assert registry.get_sample_value("failures_total") == 1
+
+
+def test_of_thousands_of_changes_only_some_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    registry = CollectorRegistry()
+    counters = [Counter(name, name, registry=registry) for name in ("changes", "failures")]
+    journal = Journal(Log("test"), changes=counters[0], failures=counters[1])
+    route = Route(7, ip_network("10.0.0.0/8"), RouteType.UNREACHABLE)
+    with caplog.at_level(logging.INFO):
+        journal.kernel([Add(route)] * 5000, [], "nodes changed")
+    assert len(caplog.messages) == LOGGED + 1
+    assert caplog.messages[-1] == "and 4900 changes more"
+    assert registry.get_sample_value("changes_total") == 5000

@@ -1,5 +1,6 @@
 """The gateway daemon as a whole, on an API server and a kernel in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,32 @@ async def test_a_route_deleted_by_hand_comes_back(scene: Scene) -> None:
         scene.kernel.parts[ownership.GATEWAY].routes.clear()
         scene.kernel.tell()
         await eventually(lambda: routed(scene))
+        await eventually(lambda: "Repaired" in [event["reason"] for event in scene.server.all(EVENT)])
+    (event,) = (event for event in scene.server.all(EVENT) if event["reason"] == "Repaired")
+    assert (event["regarding"]["kind"], event["regarding"]["name"]) == ("Gateway", "n1")
+    assert event["note"].count("was missing") == 2
+
+
+async def test_an_earlier_endpoint_that_is_back_is_published_anew(scene: Scene) -> None:
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+        old = scene.own_endpoint() or {}
+        sequence = old["spec"]["sequence"]
+        scene.server.add(old | {"spec": old["spec"] | {"sequence": sequence - 100}})
+        await eventually(lambda: ((scene.own_endpoint() or {})["spec"]["sequence"]) > sequence)
+
+
+async def test_thousands_of_problems_make_a_short_report(scene: Scene) -> None:
+    bad = [endpoint.encode(replace(WEST_0, gateway=f"n{number}"), namespace=NAMESPACE) for number in range(2, 700)]
+    for one in bad:
+        one["spec"]["mtu"] = -1
+    scene.server.add(*bad)
+    async with scene.gateway():
+        await eventually(lambda: bool(scene.server.all(GATEWAY)) and "status" in scene.server.all(GATEWAY)[0])
+    problems = scene.server.all(GATEWAY)[0]["status"]["problems"]
+    assert len(problems) == 21
+    assert problems[-1] == "and over 600 more"
 
 
 FAILURES = [UnreachableError("away"), ApiError("broken", status=500), ConflictError("conflict", status=409)]

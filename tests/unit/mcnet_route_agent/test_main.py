@@ -1,11 +1,12 @@
 """The route agent as a whole, on an API server and a kernel in memory."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mcnet.codec import advert, endpoint, node_state
-from mcnet.kube.kinds import ENDPOINT, GATEWAY, NODE_STATE
+from mcnet.kube.kinds import ENDPOINT, EVENT, GATEWAY, NODE_STATE
 from mcnet.model import ownership
 from mcnet.model.errors import ApiError, UnreachableError
 from mcnet.model.kernel import Link, RouteType
@@ -129,6 +130,32 @@ async def test_a_device_deleted_by_hand_comes_back(scene: Scene) -> None:
         kernel.links.clear()
         scene.kernel.tell()
         await eventually(lambda: kernel.links == before)
+
+
+async def test_what_somebody_changed_is_told_once_and_counted_a_restart_and_a_new_plan_are_not(scene: Scene) -> None:
+    kernel = scene.kernel.parts[ownership.ROUTE_AGENT]
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: ready(scene) and over(scene) == {RouteType.UNICAST})
+        hear(scene)
+        await eventually(lambda: over(scene) == {RouteType.UNREACHABLE})
+        hear(scene, "west")
+        await eventually(lambda: over(scene) == {RouteType.UNICAST})
+    kernel.links.clear()
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: bool(kernel.links) and daemon._unready() == "")
+        assert repaired(scene) == []
+        route = next(route for route in kernel.routes.values() if route.table == ownership.REJECT_TABLE)
+        del kernel.routes[route.key]
+        scene.kernel.tell()
+        await eventually(lambda: bool(repaired(scene)))
+        assert daemon._registry.get_sample_value("mcnet_kernel_repairs_total") == 1
+    (event,) = repaired(scene)
+    assert event["regarding"]["kind"] == "NodeState"
+    assert event["note"] == f"route {route.prefix} in table 27908 unreachable was missing"
+
+
+def repaired(scene: Scene) -> list[dict[str, Any]]:
+    return [event for event in scene.server.all(EVENT) if event["reason"] == "Repaired"]
 
 
 @pytest.mark.parametrize("error", [UnreachableError("away"), ApiError("broken", status=500)], ids=["away", "broken"])

@@ -50,6 +50,8 @@ def test_any_difference_but_the_signature_is_published() -> None:
     assert not must_publish(replace(base, sequence=5, signature=""), published)
     assert must_publish(replace(base, mtu=1400), published)
     assert must_publish(base, replace(published, signature=""))
+    assert not must_publish(base, published, last=5)
+    assert must_publish(base, published, last=6), "an earlier one is back"
 
 
 def test_the_sequence_only_rises() -> None:

@@ -47,6 +47,12 @@ def test_overlap_with_own_prefixes_is_refused() -> None:
     assert any("overlaps 10.10.0.0/16 of cluster east" in problem for problem in remotes.problems)
 
 
+def test_nested_own_prefixes_are_all_kept_free() -> None:
+    member = replace(MEMBER, pod_prefixes=prefixes("10.1.0.0/16"), service_prefixes=prefixes("10.0.0.0/8"))
+    cluster = Cluster(WEST, prefixes("10.0.0.0/16", "10.1.2.0/24", "10.200.0.0/16", "11.0.0.0/16"), ())
+    assert accept(member, [cluster], []).prefixes_of(4) == prefixes("11.0.0.0/16")
+
+
 def test_of_two_overlapping_remotes_the_first_by_id_keeps_its_prefix() -> None:
     thief = Cluster(NORTH, prefixes("10.20.0.0/16"), ())
     said = endpoint(NORTH, 0, address="192.168.3.1", routed=["10.20.0.0/16"])

@@ -1,0 +1,56 @@
+"""A cluster's etcd as files: set aside and put back, as a disaster recovery does it.
+
+Putting back an old copy makes resource versions go backwards under everybody who watches. The controllers of
+Kubernetes itself are started anew, as its documentation demands; whether others cope is what tests look at.
+"""
+
+import shutil
+from pathlib import Path
+
+from mcnet.lab import machines
+from mcnet.lab.store import Store
+from mcnet.lab.topology import Cluster
+from mcnet.model.errors import UsageError
+
+_SERVER = "kube-apiserver"
+_CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
+
+
+async def save(store: Store, cluster: Cluster) -> Path:
+    """Copies the cluster's etcd while it is stopped for a moment; returns the copy, which goes with the lab."""
+    copy = store.directory / "snapshots" / cluster.name
+    await _stop(store, cluster, (_SERVER, "etcd"))
+    try:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(_data(store, cluster), copy)
+    finally:
+        await _start(store, cluster, ("etcd", _SERVER))
+    return copy
+
+
+async def restore(store: Store, cluster: Cluster, copy: Path) -> None:
+    """Puts `copy` in place of the cluster's etcd; returns once all programs run again, before they are ready."""
+    if not copy.is_dir():
+        raise UsageError(f"there is no copy of etcd at {str(copy)!r}", "save one first")
+    await _stop(store, cluster, (*_CONTROLLERS, _SERVER, "etcd"))
+    try:
+        shutil.rmtree(_data(store, cluster))
+        shutil.copytree(copy, _data(store, cluster))
+    finally:
+        await _start(store, cluster, ("etcd", _SERVER, *_CONTROLLERS))
+
+
+def _data(store: Store, cluster: Cluster) -> Path:
+    """/var/lib/etcd of the control plane, as the host sees it."""
+    return store.machine(cluster.control_plane.name) / "lib" / "etcd"
+
+
+async def _stop(store: Store, cluster: Cluster, programs: tuple[str, ...]) -> None:
+    for program in programs:
+        await machines.stop(store, cluster.control_plane.name, program)
+
+
+async def _start(store: Store, cluster: Cluster, programs: tuple[str, ...]) -> None:
+    for program in programs:
+        record = machines.find(store, cluster.control_plane.name, program)
+        await machines.start(store, cluster.control_plane.name, program, list(record.argv))

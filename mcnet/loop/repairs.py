@@ -1,0 +1,93 @@
+"""What others do to a daemon's kernel objects, told without haste: counted, gathered into few events, paced.
+
+Another program may fight over an object for ever. Then the repairs slow down, to one in a few seconds, and the
+events get rarer, each with all that happened since the last one. Which changes are repairs is mcnet.plan.drift's.
+"""
+
+import time
+from collections import Counter as Tally
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from prometheus_client import Counter
+
+from mcnet.codec.wording import describe_repair
+from mcnet.loop.log import Log
+from mcnet.model.kernel import Change
+
+LISTED = 5
+"""Repairs that one event names; the others are counted in it."""
+BURST = 10
+"""Events that may be written at once, and one more …"""
+REFILL = 60.0
+"""… after each so many seconds."""
+FREE = 10
+"""Rounds with repairs within `WINDOW` seconds that are not slowed down."""
+WINDOW = 60.0
+LONGEST_PAUSE = 3.0
+"""Seconds; with it, the kernel's settling and a round, what was changed is mended within five."""
+_FIRST_PAUSE = 0.2
+_KINDS = 50
+"""Different repairs that are kept until they are told; more are only counted."""
+
+log = Log("repairs")
+
+
+class Repairs:
+    """Remembers what was repaired since the last event. `clock` gives monotonic seconds."""
+
+    def __init__(self, counter: Counter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._counter = counter
+        self._clock = clock
+        self._pending: Tally[str] = Tally()
+        self._unnamed = 0
+        self._rounds: deque[float] = deque()
+        self._events = float(BURST)
+        self._refilled = clock()
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """`changes` repaired what somebody else did, in one round."""
+        if not changes:
+            return
+        self._counter.inc(len(changes))
+        self._rounds.append(self._clock())
+        for text in map(describe_repair, changes):
+            if text in self._pending or len(self._pending) < _KINDS:
+                self._pending[text] += 1
+            else:
+                self._unnamed += 1
+        log.warning("repaired what somebody else changed", what=summary(Tally(map(describe_repair, changes))))
+
+    def forget(self) -> None:
+        """What was repaired is nobody's business any more."""
+        self._pending.clear()
+        self._unnamed = 0
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before the kernel's next change is looked at: 0 unless somebody fights over our objects."""
+        while self._rounds and self._rounds[0] < self._clock() - WINDOW:
+            self._rounds.popleft()
+        above = len(self._rounds) - FREE
+        return min(LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(above, 10)) if above > 0 else 0.0
+
+    async def tell(self, write: Callable[[str], Awaitable[bool]]) -> None:
+        """Write one event about all that is untold, unless events were too many lately; `write` says whether it
+        was written, else it is tried again the next time."""
+        now = self._clock()
+        self._events = min(float(BURST), self._events + (now - self._refilled) / REFILL)
+        self._refilled = now
+        if not self._pending or self._events < 1:
+            return
+        told, unnamed = Tally(self._pending), self._unnamed
+        if await write(summary(told, unnamed)):
+            self._events -= 1
+            self._pending -= told
+            self._unnamed -= unnamed
+
+
+def summary(repairs: Tally[str], unnamed: int = 0) -> str:
+    """The first few, each with how often it was needed, and how many more there are."""
+    named = [text if times == 1 else f"{text} ({times} times)" for text, times in repairs.items()]
+    more = sum(list(repairs.values())[LISTED:]) + unnamed
+    return "; ".join(named[:LISTED]) + (f"; and {more} more" if more else "")
