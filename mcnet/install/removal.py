@@ -61,8 +61,13 @@ async def remove(
     await _remove_records(admin, record, namespace)
     if alive:
         told(f"Waiting until the broker has forgotten the credential of {record.id}")
-        await asyncio.sleep(CACHED)
+        await _forgotten()
         await _remove_records(admin, record, namespace)
+
+
+async def _forgotten() -> None:
+    """Returns when no API server accepts the deleted account's token any more."""
+    await asyncio.sleep(CACHED)
 
 
 async def _remove_records(admin: Api, record: MemberRecord, namespace: str) -> None:
