@@ -58,7 +58,6 @@ async def test_a_rebuilt_cluster_replaces_its_old_self(
     await joined(west, request_)
     old, credential = await keys_at(broker_api), await stored_credential(west)
     await rebuilt(west)
-    as_admin = replace(request_, token=None, broker_context="broker", kubeconfig=admins(member_server, broker_server))
     with pytest.raises(McnetError, match="is taken by another cluster of this clusterset: key SHA256:") as caught:
         await joined(west, as_admin)
     assert "join --replace" in caught.value.hint
