@@ -191,6 +191,10 @@ class Gateway:
     def _follow(self, view: View, world: gateway.World, decision: gateway.Decision) -> None:
         """Tell prober and advert sender what to do from now on."""
         used = [family for family in families(view.member) if family == 4 or world.host.ipv6]
+        self._prober.set_pace(
+            interval=view.member.probe_interval or self._settings.probe_interval,
+            multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
+        )
         self._prober.set_targets(
             frozenset(
                 Target(

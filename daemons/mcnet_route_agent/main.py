@@ -212,6 +212,10 @@ class RouteAgent:
         used = [family for family in families(view.member) if family == 4 or world.host.ipv6]
         ends = overlay_ends(view.nodes)
         self._gateways = {gateway.node: ends[gateway.node] for gateway in world.gateways}
+        self._prober.set_pace(
+            interval=view.member.probe_interval or self._settings.probe_interval,
+            multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
+        )
         self._prober.set_targets(
             frozenset(
                 Target(

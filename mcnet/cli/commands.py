@@ -22,6 +22,8 @@ COMMANDS: Final = (
     Command("deploy-broker", "mcnet.cli.deploy_broker", "Make a cluster the broker of a clusterset.", SETUP),
     Command("token", "mcnet.cli.token", "Make, list and revoke the tokens that let clusters join.", SETUP),
     Command("join", "mcnet.cli.join", "Join a cluster to the clusterset.", SETUP),
+    Command("config", "mcnet.cli.config", "Show and change the settings given at join.", SETUP),
+    Command("member", "mcnet.cli.member", "Show, approve, renew and remove members, as the broker's admin.", SETUP),
     Command("leave", "mcnet.cli.leave", "Take a cluster out of the clusterset, without a trace.", SETUP),
     Command("show", "mcnet.cli.show", "Show connections, endpoints and gateways, and what is wrong.", LOOK),
     Command("diagnose", "mcnet.cli.diagnose", "Find out what is wrong, and the command that mends it.", LOOK),

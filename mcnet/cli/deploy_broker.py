@@ -23,8 +23,8 @@ def deploy_broker(
         Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write how to find it; - for stdout.")
     ] = INFO_FILE,
     default_cable_driver: Annotated[
-        str, typer.Option(metavar="DRIVER", help="Cable driver of the clusterset: vxlan.")
-    ] = "vxlan",
+        str, typer.Option(metavar="DRIVER", help="Cable driver of the clusterset: vxlan. Kept if not given.")
+    ] = "",
     server: Annotated[
         str, typer.Option(metavar="URL", help="The API server's URL as members reach it; else the context's.")
     ] = "",

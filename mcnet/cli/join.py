@@ -14,6 +14,7 @@ from mcnet.cli.terminal import Steps
 if TYPE_CHECKING:
     from mcnet.install.join import Joined
     from mcnet.install.join_plan import JoinRequest
+    from mcnet.kube.api import Api
     from mcnet.model.broker import BrokerInfo, JoinToken
 
 app = application()
@@ -37,11 +38,13 @@ def join(
     broker_context: Annotated[
         str, typer.Option(metavar="CONTEXT", help="Join as the broker's admin, without a token.")
     ] = "",
-    gateways: Annotated[int, typer.Option(metavar="N", min=1, max=8, help="Number of gateway nodes.")] = 1,
+    gateways: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=8, help="Number of gateway nodes; at first 1.")
+    ] = None,
     image: Annotated[str, typer.Option(metavar="IMAGE", help="Image of the daemons.")] = "",
     image_pull_policy: Annotated[
-        str, typer.Option(metavar="POLICY", help="IfNotPresent, Always or Never.")
-    ] = "IfNotPresent",
+        str, typer.Option(metavar="POLICY", help="IfNotPresent (at first), Always or Never.")
+    ] = "",
     pull_secret: Annotated[
         list[str] | None, typer.Option(metavar="NAMESPACE/NAME", help="Secret for the image's registry, copied.")
     ] = None,
@@ -57,7 +60,9 @@ def join(
     service_cidr: Annotated[
         list[str] | None, typer.Option(metavar="CIDR", help="Service networks, if not found out.")
     ] = None,
-    port_base: Annotated[int, typer.Option(metavar="PORT", min=1024, max=65500, help="First port of cables.")] = 4500,
+    port_base: Annotated[
+        int | None, typer.Option(metavar="PORT", min=1024, max=65500, help="First port of cables; at first 4500.")
+    ] = None,
     delivery: Annotated[
         str, typer.Option(metavar="WAY", help="From gateway to pod's node: overlay (the default) or cni.")
     ] = "",
@@ -69,6 +74,10 @@ def join(
             show_default=False,
         ),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the ID over from the cluster that has it: this one was rebuilt.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace it although it seems alive.")] = False,
     render: Annotated[bool, typer.Option("--render", help="Print the manifests and do nothing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change and do nothing.")] = False,
     skip_preflight: Annotated[
@@ -80,24 +89,24 @@ def join(
 
     Looks at the cluster, checks all that could go wrong, then installs the daemons and waits until they are
     connected. A second run changes nothing; an interrupted one is finished by a second one, or undone by leave.
+    Options that are not given keep what an earlier join or `mcnet config set` has set.
 
     Example: mcnet join broker-info.mcnet --context west --token-file west.token
     """
-    from mcnet.install.image import default_image
     from mcnet.install.join_plan import JoinRequest
     from mcnet.plan.networks import parse_networks
     from mcnet.plan.scheduling import parse_selector, parse_tolerations
 
     request = JoinRequest(
         info=_read_info(broker_info),
-        image=image or default_image(),
+        image=image,
         context=context,
         kubeconfig=kubeconfig,
         cluster_id=cluster_id,
         token=_read_token(token, token_file),
         broker_context=broker_context,
         gateways=gateways,
-        pull_policy=_one_of("--image-pull-policy", image_pull_policy, ("IfNotPresent", "Always", "Never")),
+        pull_policy=_one_of("--image-pull-policy", image_pull_policy, ("", "IfNotPresent", "Always", "Never")),
         pull_secrets=tuple(pull_secret or ()),
         node_selector=parse_selector(node_selector or []),
         tolerations=parse_tolerations(toleration or []),
@@ -108,6 +117,8 @@ def join(
         manage_host_firewall=manage_host_firewall,
         timeout=float(timeout),
         probe=not skip_preflight,
+        replace=replace,
+        force=force,
     )
     steps = Steps()
     try:
@@ -127,7 +138,7 @@ async def _work(request: "JoinRequest", steps: Steps, *, render: bool, dry_run: 
         await join_plan.require_rights(api)
         access = await join_plan.open_access(api, request)
         try:
-            plan = await join_plan.prepare(api, access, request, steps)
+            plan = await join_plan.prepare(api, access, await _with_cables(api, request), steps)
             if render:
                 _print_manifests(plan.manifests())
                 return None
@@ -138,6 +149,19 @@ async def _work(request: "JoinRequest", steps: Steps, *, render: bool, dry_run: 
             return await work.carry_out(api, access, plan, steps)
         finally:
             await access.close()
+
+
+async def _with_cables(api: "Api", request: "JoinRequest") -> "JoinRequest":
+    """Who is still connected with the cluster that is to be replaced."""
+    from dataclasses import replace
+
+    from mcnet.install.join_plan import choose_id, current_member
+    from mcnet.show.cables import connected_with
+
+    if not request.replace:
+        return request
+    cluster = choose_id(request, await current_member(api), api.context)
+    return replace(request, cables=await connected_with(cluster, request.kubeconfig))
 
 
 def _close(joined: "Joined", steps: Steps) -> None:

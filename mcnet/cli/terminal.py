@@ -46,6 +46,18 @@ def usage_status(failure: BaseException) -> int | None:
     return int(status)
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks on a terminal, unless the user has said yes already; elsewhere the command itself is the answer. Raises
+    UsageError for a no."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    from mcnet.model.errors import UsageError
+
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was changed", "--yes does it without asking")
+
+
 class Steps:
     """Progress of an operation on stderr: what is done stays, what is being waited for is overwritten on a
     terminal and not shown elsewhere."""

@@ -2,13 +2,19 @@
 
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mcnet.cli.main import application
-from mcnet.cli.options import Context, Kubeconfig, Output, OutputForm, run
-from mcnet.cli.terminal import Steps
+from mcnet.cli.options import Context, Kubeconfig, Output, OutputForm, Yes, run
+from mcnet.cli.terminal import Steps, confirm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcnet.kube.api import Api
+    from mcnet.model.cluster import ClusterId
 
 app = application(no_args_is_help=True, help="Make, list and revoke the tokens that let clusters join.")
 
@@ -18,13 +24,20 @@ ClusterArgument = Annotated[str, typer.Argument(metavar="CLUSTER", help="Cluster
 @app.command()
 def create(
     cluster: ClusterArgument,
+    *,
     ttl: Annotated[str, typer.Option(metavar="DURATION", help="How long it can be used: 24h, 90m, 7d.")] = "24h",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="For a rebuilt cluster: the member of that ID is removed now.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove it although it seems alive.")] = False,
+    yes: Yes = False,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Make a token that lets one cluster join, once. It is printed to stdout, and it is a secret.
 
-    An unused token made earlier for the same cluster stops working.
+    An unused token made earlier for the same cluster stops working. With --replace the ID may be a member's: what
+    the broker holds of it is shown and removed, so that the cluster that was rebuilt can join under it.
 
     Example: mcnet token create west --ttl 2h --context broker > west.token
     """
@@ -42,11 +55,36 @@ def create(
         async with await from_kubeconfig(context=context, kubeconfig=kubeconfig) as api:
             info = await broker_info(api)
             await rights.require(api, rights.token_rights(info.namespace), "token create")
+            if replace:
+                await _make_room(api, identifier, kubeconfig, force=force, yes=yes)
             return await accounts.create_token(api, identifier, seconds=seconds, info=info)
 
     token = run(work())
     Steps().done(f"Token for {cluster}, once, until {token.expires:%Y-%m-%d %H:%M} UTC")
     print(encode(token))
+
+
+async def _make_room(api: "Api", cluster: "ClusterId", kubeconfig: "Path | None", *, force: bool, yes: bool) -> None:
+    """Shows the member that is replaced and removes it; nothing to do without one."""
+    from mcnet.install.members import read_member_or_none
+    from mcnet.install.removal import refuse_living, remove, utc_now
+    from mcnet.plan.member_view import facts, lines
+    from mcnet.show.cables import connected_with
+
+    steps = Steps()
+    record = await read_member_or_none(api, cluster)
+    if record is None:
+        return
+    again = f"mcnet token create {cluster} --replace --force"
+    cables = await connected_with(cluster, kubeconfig)
+    living = refuse_living(record, cables, force=force, command=again)
+    steps.warn(f"{cluster} is replaced: what the broker holds of it is removed")
+    for label, text in lines(facts(record, (), utc_now())):
+        if label not in ("cluster", "waiting"):
+            steps.warn(f"  {label}: {text}")
+    confirm(f"Remove {cluster} from the broker?", yes=yes)
+    await remove(api, record, alive=bool(living), told=steps.doing)
+    steps.done(f"The broker holds nothing of the {cluster} that was replaced")
 
 
 @app.command("list")

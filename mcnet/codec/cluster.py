@@ -1,7 +1,7 @@
 """Cluster: a member as the clusterset knows it. Its spec is the broker's, its status the member's."""
 
 from mcnet.codec.fields import Fields, JsonObject, base64_text, fields_of, own_object, texts, without_empty
-from mcnet.model.cluster import CLUSTER_ID_PATTERN, PROTOCOL_VERSION, Cluster, ClusterId, Identity
+from mcnet.model.cluster import CLUSTER_ID_PATTERN, PROTOCOL_VERSION, Cluster, ClusterId, Identity, Requested
 from mcnet.model.kernel import Network
 
 KEY_BYTES = 32
@@ -35,6 +35,15 @@ def encode_status(
         }
     )
     return without_empty({"version": version, "protocolVersion": PROTOCOL_VERSION, "requested": requested})
+
+
+def decode_requested(obj: JsonObject) -> Requested | None:
+    """What the member asks for; None if its discovery has not said anything yet. Raises DecodeError."""
+    status = fields_of(obj).child("status")
+    if not status.present("requested"):
+        return None
+    requested = status.child("requested")
+    return Requested(requested.prefixes("podPrefixes"), requested.prefixes("servicePrefixes"))
 
 
 def decode(obj: JsonObject) -> Cluster:

@@ -1,11 +1,15 @@
 """Member: the settings of a member, given at join."""
 
+from typing import Any
+
 from mcnet.codec.cluster import decode_id
-from mcnet.codec.fields import JsonObject, fields_of, own_object, texts, without_empty
+from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, texts, without_empty
 from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE, Member
 from mcnet.model.ownership import DEFAULT_PORT_BASE
 
 DELIVERIES = ("overlay", "cni")
+PULL_POLICY = "IfNotPresent"
+"""What is not written: an object holds what differs from the defaults."""
 
 
 def encode(member: Member, *, namespace: str = SYSTEM_NAMESPACE) -> JsonObject:
@@ -20,6 +24,16 @@ def encode(member: Member, *, namespace: str = SYSTEM_NAMESPACE) -> JsonObject:
         "cni": member.cni,
         "kubeProxyMode": member.kube_proxy_mode,
         "distribution": member.distribution,
+        "given": list(member.given),
+        "image": member.image,
+        "imagePullPolicy": member.pull_policy if member.pull_policy != PULL_POLICY else "",
+        "pullSecrets": list(member.pull_secrets),
+        "nodeSelector": dict(member.node_selector),
+        "tolerations": [dict(toleration) for toleration in member.tolerations],
+        "gateways": member.gateways if member.gateways != 1 else None,
+        "underlayMTU": member.underlay_mtu or None,
+        "probeIntervalSeconds": member.probe_interval or None,
+        "probeMultiplier": member.probe_multiplier or None,
     }
     return own_object("Member", name=MEMBER_NAME, namespace=namespace) | {"spec": without_empty(spec)}
 
@@ -40,4 +54,20 @@ def decode(obj: JsonObject) -> Member:
         cni=spec.text("cni", "unknown"),
         kube_proxy_mode=spec.text("kubeProxyMode", "unknown"),
         distribution=spec.text("distribution", "unknown"),
+        given=spec.texts("given"),
+        image=spec.text("image", ""),
+        pull_policy=spec.text("imagePullPolicy", PULL_POLICY),
+        pull_secrets=spec.texts("pullSecrets"),
+        node_selector=spec.mapping("nodeSelector"),
+        tolerations=tuple(map(_toleration, spec.children("tolerations"))),
+        gateways=spec.number("gateways", 1),
+        underlay_mtu=spec.number("underlayMTU", 0),
+        probe_interval=spec.decimal("probeIntervalSeconds"),
+        probe_multiplier=spec.number("probeMultiplier", 0),
     )
+
+
+def _toleration(found: Fields) -> dict[str, Any]:
+    """One toleration; fields that a later Kubernetes may add are left out."""
+    texts_of = {key: found.text(key, "") for key in ("key", "operator", "value", "effect")}
+    return without_empty(texts_of)

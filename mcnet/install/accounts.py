@@ -42,17 +42,20 @@ class PendingToken:
     created: str
 
 
-async def create_token(admin: Api, cluster: ClusterId, *, seconds: int, info: BrokerInfo) -> JoinToken:
+async def create_token(
+    admin: Api, cluster: ClusterId, *, seconds: int, info: BrokerInfo, joined: bool = False
+) -> JoinToken:
     """Makes the accounts for `cluster` and a token that lets it in once; an unused older one stops working.
 
-    Raises UsageError if the cluster has joined or the time is too short.
+    Raises UsageError if the time is too short or the cluster has joined, unless it is to join again (`joined`).
     """
     if seconds < SHORTEST_TTL:
         raise UsageError(f"a join token of {seconds} s is too short: API servers grant at least {SHORTEST_TTL} s")
-    if await admin.find(kinds.CLUSTER, cluster, info.namespace):
+    if not joined and await admin.find(kinds.CLUSTER, cluster, info.namespace):
         raise UsageError(
             f"{cluster} has joined this clusterset already",
-            f"choose another cluster ID, or let {cluster} leave first: mcnet leave",
+            f"if its credential has ended: mcnet member renew {cluster}; if it was rebuilt: "
+            f"mcnet token create {cluster} --replace; else choose another cluster ID",
         )
     await delete_join_account(admin, cluster, info.namespace)
     await ensure_account(admin, cluster, info.namespace, with_join=True)

@@ -20,6 +20,7 @@ from mcnet.model.errors import ApiError, ForbiddenError, McnetError, UsageError
 from mcnet.model.member import BROKER_NAMESPACE, CLUSTERSET_NAME
 from mcnet.plan import versions
 from mcnet.plan.networks import is_loopback
+from mcnet.plan.settings import DRIVERS
 from mcnet.render.engine import render, sort_objects
 from mcnet.render.values import BrokerValues
 
@@ -27,8 +28,6 @@ POLICY_PROBE: Final = "mcnet-policy-probe"
 """Objects of this name are refused to everybody by the admission policy: so its being in force can be seen."""
 POLICY_TIMEOUT = 30.0
 """Seconds until an API server that has accepted the policy also enforces it; usually one or two."""
-DRIVERS: Final = ("vxlan",)
-"""Cable drivers that this version has."""
 UNENCRYPTED: Final = ("vxlan",)
 
 
@@ -40,13 +39,14 @@ class Deployed:
     applied: list[Applied]
 
 
-async def deploy_broker(api: Api, *, default_driver: str = "vxlan", server: str = "", progress: Progress) -> Deployed:
+async def deploy_broker(api: Api, *, default_driver: str = "", server: str = "", progress: Progress) -> Deployed:
     """Makes `api`'s cluster the broker, or completes it; a second run changes nothing.
 
-    `server` is the URL that members reach the API server by, "" for the one of the context. Raises McnetError
-    when the cluster is too old, rights are missing, or the policy does not come into force.
+    `default_driver` is "" for the one that is there, at first vxlan. `server` is the URL that members reach the API
+    server by, "" for the one of the context. Raises McnetError when the cluster is too old, rights are missing, or
+    the policy does not come into force.
     """
-    if default_driver not in DRIVERS:
+    if default_driver and default_driver not in DRIVERS:
         raise UsageError(f"{default_driver!r} is not a cable driver", f"choose one of: {', '.join(DRIVERS)}")
     where = api.context or api.server
     progress.doing(f"Asking {where} for its version and our rights")
@@ -55,6 +55,7 @@ async def deploy_broker(api: Api, *, default_driver: str = "vxlan", server: str 
     await rights.require(api, rights.broker_rights(BROKER_NAMESPACE), "deploy-broker")
     progress.done(f"{where} runs Kubernetes {version}")
 
+    default_driver = default_driver or await _driver(api)
     values = BrokerValues(default_driver=default_driver, protocol_version=PROTOCOL_VERSION, version=__version__)
     objects = sort_objects(render("crds") + render("broker", values))
     applied = await apply_all(api, objects, told=lambda name: progress.doing(f"Applying {name}"))
@@ -70,6 +71,12 @@ async def deploy_broker(api: Api, *, default_driver: str = "vxlan", server: str 
     if not changed(applied):
         progress.done("Nothing had to be changed")
     return Deployed(info, applied)
+
+
+async def _driver(api: Api) -> str:
+    """The default driver that a second run keeps."""
+    there = await api.find(kinds.CLUSTERSET, CLUSTERSET_NAME, BROKER_NAMESPACE)
+    return str(((there or {}).get("spec") or {}).get("defaultDriver") or DRIVERS[0])
 
 
 async def broker_info(api: Api, *, server: str = "") -> BrokerInfo:

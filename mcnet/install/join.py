@@ -5,26 +5,28 @@
 3. at the broker: the Cluster; in the cluster: gateway labels and daemons
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mcnet.codec import cluster as cluster_codec
 from mcnet.codec import identity as identity_codec
-from mcnet.codec.broker import member_account
 from mcnet.install import broker_access, identity
 from mcnet.install.apply import SYSTEM_LABELS, Applied, Outcome, apply_all, summary
 from mcnet.install.broker_access import Access
 from mcnet.install.join_plan import JoinPlan, public_identity
+from mcnet.install.leave import remove_objects
+from mcnet.install.manifests import first_and_rest
+from mcnet.install.members import read_members, record_of
 from mcnet.install.progress import Progress
 from mcnet.install.pull_secrets import copies
+from mcnet.install.registration import TakenError, register
+from mcnet.install.removal import remove, utc_now
 from mcnet.install.rollout import await_connection, await_rollout
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
-from mcnet.model.cluster import Cluster
-from mcnet.model.errors import ConflictError
 from mcnet.model.gateway import Gateway
-from mcnet.model.member import BROKER_SECRET, IDENTITY_SECRET, MANAGED_LABEL, SYSTEM_NAMESPACE
+from mcnet.model.member import BROKER_SECRET, IDENTITY_SECRET, SYSTEM_NAMESPACE
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.plan import gateway_choice
+from mcnet.plan.member_view import described
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,21 @@ class Joined:
 
 
 async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Joined:
-    """Makes the changes, waits for the daemons and, unless it is the first member, for the first connection."""
-    objects = plan.manifests()
-    first = [obj for obj in objects if obj["kind"] in (kinds.NAMESPACE.kind, kinds.CRD.kind)]
-    rest = [obj for obj in objects if obj not in first]
+    """Makes the changes, waits for the daemons and, unless it is the first member, for the first connection.
+
+    Raises TakenError if another cluster was faster to take the ID; then nothing of this join is left.
+    """
+    first, rest = first_and_rest(plan.manifests())
     changes = await apply_all(api, first, told=lambda name: progress.doing(f"Applying {name}"))
-    changes += await apply_all(api, await copies(api, plan.request.pull_secrets))
+    changes += await apply_all(api, await copies(api, plan.member.pull_secrets))
     private = await _keep_identity(api, changes)
-    account = await broker_access.with_account(access, plan.cluster)
+    account = await broker_access.with_account(await _make_room(access, plan, progress), plan.cluster)
     try:
         await _open_account(api, account, plan, changes, progress)
-        await _register(account, plan, private, changes)
+        try:
+            changes += await register(account, replace(plan.record, identity=private.public))
+        except TakenError as error:
+            raise await _undone(api, account, plan, error) from error
         changes += await _label_gateways(api, plan)
         progress.done(f"Gateways: {', '.join(plan.gateways)}")
         changes += await apply_all(api, rest, told=lambda name: progress.doing(f"Applying {name}"))
@@ -60,6 +66,29 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
     return Joined(plan, tuple(changes), gateways)
 
 
+async def _make_room(access: Access, plan: JoinPlan, progress: Progress) -> Access:
+    """Removes the member that is replaced; what its account could, the new one's must not."""
+    if plan.replaced is None:
+        return access
+    assert access.admin is not None
+    await remove(
+        access.admin, plan.replaced, alive=bool(plan.living), namespace=access.info.namespace, told=progress.doing
+    )
+    progress.done(f"The broker holds nothing of the {plan.cluster} that was replaced")
+    return access
+
+
+async def _undone(api: Api, access: Access, plan: JoinPlan, error: TakenError) -> TakenError:
+    """Takes back what this join made, and says who has the ID. The account at the broker is the other's now."""
+    members = await read_members(access.reader, access.info.namespace, accounts=False)
+    holder = record_of(members, plan.cluster)
+    by = f": {described(holder, utc_now())}" if holder else ""
+    if plan.first:
+        await remove_objects(api)
+        return TakenError(error.message + by, f"{error.hint}; nothing of this join is left")
+    return TakenError(error.message + by, f"take this cluster out first: mcnet leave --context {api.context}")
+
+
 async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
     """What `carry_out` would change; asks the servers, changes nothing."""
     applied = await apply_all(api, plan.manifests(), dry_run=True)
@@ -68,6 +97,9 @@ async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
     missing = set(plan.gateways) - set(gateway_choice.labelled_gateways(plan.facts.nodes))
     field = f"metadata.labels.{GATEWAY_LABEL}"
     applied += [Applied("Node", node, Outcome.CHANGED, (field,)) for node in sorted(missing)]
+    if plan.replaced:
+        applied.append(Applied("Cluster", f"{plan.cluster} (at the broker)", Outcome.CHANGED, ("replaced",)))
+        return applied
     here = Outcome.UNCHANGED if plan.registered else Outcome.CREATED
     return [*applied, Applied("Cluster", f"{plan.cluster} (at the broker)", here)]
 
@@ -92,34 +124,6 @@ async def _open_account(api: Api, access: Access, plan: JoinPlan, changes: list[
         changes += await apply_all(api, [broker_access.credential_secret(access.credential, plan.cluster)])
     await broker_access.spend(access, plan.cluster)
     progress.done(_account_text(access))
-
-
-async def _register(
-    access: Access, plan: JoinPlan, private: identity_codec.PrivateIdentity, changes: list[Applied]
-) -> None:
-    """Writes the Cluster at the broker: as admin whenever it differs, as member only once."""
-    assert access.member is not None
-    namespace = access.info.namespace
-    account = await access.member.get(kinds.SERVICE_ACCOUNT, member_account(plan.cluster), namespace)
-    record = Cluster(plan.cluster, plan.record.pod_prefixes, plan.record.service_prefixes, private.public)
-    obj = cluster_codec.encode(record, namespace=namespace)
-    obj["metadata"]["labels"][MANAGED_LABEL] = "mcnet"
-    obj["metadata"]["ownerReferences"] = [
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "name": account["metadata"]["name"],
-            "uid": account["metadata"]["uid"],
-        }
-    ]
-    if access.admin:
-        changes += await apply_all(access.admin, [obj])
-    elif not plan.registered:
-        try:
-            await access.member.create(kinds.CLUSTER, obj, namespace)
-        except ConflictError:
-            return  # another run of join was faster
-        changes.append(Applied("Cluster", plan.cluster, Outcome.CREATED))
 
 
 async def _label_gateways(api: Api, plan: JoinPlan) -> list[Applied]:

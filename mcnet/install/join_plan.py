@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mcnet import __version__
 from mcnet.codec import cluster as cluster_codec
 from mcnet.codec import identity as identity_codec
 from mcnet.codec import member as member_codec
 from mcnet.codec.batch import decode_all
 from mcnet.install import broker_access, rights
-from mcnet.install.apply import SYSTEM_LABELS
 from mcnet.install.broker_access import Access
 from mcnet.install.discover import discover
+from mcnet.install.image import default_image
+from mcnet.install.manifests import manifests
+from mcnet.install.members import read_members, record_of
 from mcnet.install.preflight import ProbeRequest, probe
 from mcnet.install.progress import Progress
-from mcnet.install.pull_secrets import secret_names
+from mcnet.install.removal import refuse_living, utc_now
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.connect import from_kubeconfig
@@ -27,41 +28,65 @@ from mcnet.model.cluster import Cluster, ClusterId, Identity
 from mcnet.model.errors import McnetError, UsageError
 from mcnet.model.kernel import Network
 from mcnet.model.member import IDENTITY_SECRET, MEMBER_NAME, SYSTEM_NAMESPACE, Member
-from mcnet.model.ownership import DEFAULT_PORT_BASE
-from mcnet.plan import gateway_choice, preflight, versions
+from mcnet.plan import gateway_choice, preflight, settings, versions
 from mcnet.plan.cluster_id import derive_cluster_id, parse_cluster_id
 from mcnet.plan.discovered import ClusterFacts
-from mcnet.render.engine import render, sort_objects
-from mcnet.render.values import MemberValues
+from mcnet.plan.member_view import MemberRecord, described, lines
+from mcnet.plan.member_view import facts as facts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinRequest:
-    """What the user asked for. Empty values mean: find out, or the default."""
+    """What the user asked for. Settings that are not given (None or empty) stay as an earlier join or `config set`
+    made them, else are found out, or the default."""
 
     info: BrokerInfo
-    image: str
+    image: str = ""
     context: str | None = None
     kubeconfig: Path | None = None
     cluster_id: str = ""
     token: JoinToken | None = None
     broker_context: str = ""
-    gateways: int = 1
-    pull_policy: str = "IfNotPresent"
+    gateways: int | None = None
+    pull_policy: str = ""
     pull_secrets: tuple[str, ...] = ()
     """NAMESPACE/NAME of registry secrets."""
     node_selector: dict[str, str] = field(default_factory=dict)
     tolerations: tuple[dict[str, Any], ...] = ()
     pod_prefixes: tuple[Network, ...] = ()
     service_prefixes: tuple[Network, ...] = ()
-    port_base: int = DEFAULT_PORT_BASE
+    port_base: int | None = None
     delivery: str = ""
     """How gateways hand packets to nodes; "" for what an earlier join said."""
     manage_host_firewall: bool | None = None
     """Whether nodes change other programs' chains; None for what an earlier join said."""
     timeout: float = 180.0
+    replace: bool = False
+    """Whether the ID is taken over from the cluster that has it (this one, before it was rebuilt)."""
+    force: bool = False
+    """Whether that is done although it seems alive."""
+    cables: tuple[str, ...] = ()
+    """Gateways of other clusters that are connected with the one to be replaced."""
     probe: bool = True
     """Whether a throw-away pod looks at a gateway node first."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that were given, by key (mcnet.plan.settings)."""
+        values = {
+            "image": self.image,
+            "image-pull-policy": self.pull_policy,
+            "pull-secrets": self.pull_secrets,
+            "node-selector": tuple(sorted(self.node_selector.items())),
+            "tolerations": self.tolerations,
+            "gateways": self.gateways,
+            "pod-cidr": self.pod_prefixes,
+            "service-cidr": self.service_prefixes,
+            "port-base": self.port_base,
+            "delivery": self.delivery,
+            "manage-host-firewall": self.manage_host_firewall,
+        }
+        return {key: value for key, value in values.items() if value not in (None, "", ())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +102,18 @@ class JoinPlan:
     others: tuple[Cluster, ...]
     registered: bool
     """Whether the broker has this cluster's record already."""
+    replaced: MemberRecord | None
+    """The member whose place is taken, if there is one."""
+    living: tuple[str, ...]
+    """What says that it is alive."""
+    first: bool
+    """Whether there was nothing of mcnet in the cluster before."""
     gateways: tuple[str, ...]
     findings: tuple[preflight.Finding, ...]
 
     def manifests(self) -> tuple[JsonObject, ...]:
         """What is applied to the cluster, secrets excepted."""
-        request = self.request
-        member = member_codec.encode(self.member)
-        member["metadata"]["labels"] = dict(SYSTEM_LABELS)
-        values = MemberValues(
-            cluster=self.cluster,
-            image=request.image,
-            pull_policy=request.pull_policy,
-            pull_secrets=secret_names(request.pull_secrets),
-            node_selector=request.node_selector,
-            tolerations=request.tolerations,
-            member=member,
-            version=__version__,
-        )
-        return sort_objects(render("crds") + render("member", values))
+        return manifests(self.member)
 
 
 async def prepare(api: Api, access: Access, request: JoinRequest, progress: Progress) -> JoinPlan:
@@ -107,57 +125,88 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
     facts = await discover(api)
     versions.require(facts.version, versions.MEMBER_MINIMUM, f"the cluster {api.context or api.server}")
     progress.done(describe(facts))
-    if facts.pods_from_nodes and not request.pod_prefixes and facts.pod_prefixes:
+    merged = settings.merged(_found(cluster, facts), member, request.given)
+    if facts.pods_from_nodes and "pod-cidr" not in merged.given and facts.pod_prefixes:
         progress.warn("the pod CIDRs are those of today's nodes; is the cluster's range larger? --pod-cidr")
     progress.doing("Reading the clusterset at the broker")
     unreadable: list[str] = []
     listed = await access.reader.list(kinds.CLUSTER, access.info.namespace)
-    members = decode_all(cluster_codec.decode, listed, unreadable)
+    clusters = decode_all(cluster_codec.decode, listed, unreadable)
     for problem in unreadable:
         progress.warn(f"a cluster at the broker can't be read: {problem}")
+    identity = await public_identity(api)
+    reader = access.admin or access.reader
+    accounts = request.replace and access.admin is not None
+    records = await read_members(reader, access.info.namespace, accounts=accounts)
+    holder = _holder(record_of(records, cluster), identity, request)
     question = preflight.Question(
         cluster=cluster,
-        pod_prefixes=request.pod_prefixes or facts.pod_prefixes,
-        service_prefixes=request.service_prefixes or facts.service_prefixes,
-        others=tuple(one for one in members if one.id != cluster),
-        mine=next((one for one in members if one.id == cluster), None),
-        identity=await public_identity(api),
+        pod_prefixes=merged.pod_prefixes,
+        service_prefixes=merged.service_prefixes,
+        others=tuple(one for one in clusters if one.id != cluster),
+        mine=next((one for one in clusters if one.id == cluster), None),
+        replace=request.replace,
+        holder=described(holder, utc_now()) if holder else "",
+        identity=identity,
         member=member,
         cni=facts.cni,
         nodes=facts.nodes,
-        gateways=gateway_choice.choose_gateways(facts.nodes, request.gateways, request.node_selector),
+        gateways=gateway_choice.choose_gateways(facts.nodes, merged.gateways, dict(merged.node_selector)),
         from_admin=access.admin is not None,
-        delivery=request.delivery or (member.delivery if member else "overlay"),
+        delivery=merged.delivery,
     )
     verdict = preflight.judge(question)
     report(verdict.findings, progress)
+    living: tuple[str, ...] = ()
+    if holder:
+        again = "the same command with --force"
+        living = refuse_living(holder, request.cables, force=request.force, command=again)
+        _tell_replaced(holder, progress)
     return JoinPlan(
         request=request,
         facts=facts,
         cluster=cluster,
-        member=Member(
-            cluster=cluster,
-            pod_prefixes=question.pod_prefixes,
-            service_prefixes=question.service_prefixes,
-            port_base=request.port_base,
-            delivery=question.delivery,
-            manage_host_firewall=_manages_firewall(request, member),
-            cni=facts.cni,
-            kube_proxy_mode=facts.kube_proxy_mode,
-            distribution=facts.distribution,
-        ),
+        member=merged,
         record=Cluster(cluster, question.pod_prefixes, verdict.advertised),
         others=question.others,
-        registered=question.mine is not None,
+        registered=question.mine is not None and holder is None,
+        replaced=holder,
+        living=living,
+        first=member is None and await broker_access.stored_credential(api) is None,
         gateways=question.gateways,
         findings=verdict.findings,
     )
 
 
-def _manages_firewall(request: JoinRequest, member: Member | None) -> bool:
-    if request.manage_host_firewall is not None:
-        return request.manage_host_firewall
-    return member is not None and member.manage_host_firewall
+def _found(cluster: ClusterId, facts: ClusterFacts) -> Member:
+    """The settings as they are where nobody gave any."""
+    return Member(
+        cluster=cluster,
+        pod_prefixes=facts.pod_prefixes,
+        service_prefixes=facts.service_prefixes,
+        cni=facts.cni,
+        kube_proxy_mode=facts.kube_proxy_mode,
+        distribution=facts.distribution,
+        image=default_image(),
+    )
+
+
+def _holder(record: MemberRecord | None, identity: Identity | None, request: JoinRequest) -> MemberRecord | None:
+    """Who has the ID and is not this cluster: by other keys; or, where it is to be replaced, with an account only."""
+    if record is None:
+        return None
+    if record.identity:
+        return record if record.identity != identity else None
+    return record if request.replace and record.cluster is None else None
+
+
+def _tell_replaced(record: MemberRecord, progress: Progress) -> None:
+    """What goes, before it does."""
+    row = facts_of(record, (), utc_now())
+    progress.warn(f"{record.id} is replaced: what the broker holds of it is removed")
+    for label, text in lines(row):
+        if label not in ("cluster", "waiting"):
+            progress.warn(f"  {label}: {text}")
 
 
 async def try_out(api: Api, plan: JoinPlan, progress: Progress) -> None:
@@ -168,11 +217,11 @@ async def try_out(api: Api, plan: JoinPlan, progress: Progress) -> None:
         return
     probing = ProbeRequest(
         node=plan.gateways[0],
-        image=request.image,
+        image=plan.member.image,
         info=request.info,
-        port_base=request.port_base,
-        pull_policy=request.pull_policy,
-        pull_secrets=request.pull_secrets,
+        port_base=plan.member.port_base,
+        pull_policy=plan.member.pull_policy,
+        pull_secrets=plan.member.pull_secrets,
         host_firewalls=not plan.member.manage_host_firewall,
     )
     report(await probe(api, probing, progress), progress)
@@ -208,7 +257,8 @@ async def open_access(api: Api, request: JoinRequest) -> Access:
     await _same_broker(api, request.info)
     as_admin = await _named_admin(request)
     try:
-        existing = await broker_access.by_existing(api, request.info, cluster)
+        anew = request.replace and as_admin
+        existing = None if anew else await broker_access.by_existing(api, request.info, cluster)
     except BaseException:
         if as_admin:
             await as_admin.close()
@@ -222,6 +272,11 @@ async def open_access(api: Api, request: JoinRequest) -> Access:
     found_admin = await broker_access.admin_context(request.info, request.kubeconfig)
     if found_admin:
         return await broker_access.by_admin(request.info, found_admin)
+    if await broker_access.stored_credential(api, cluster):
+        raise UsageError(
+            f"the broker {request.info.server} no longer accepts the credential of {cluster}",
+            f"ask the broker's admin for a new one (mcnet member renew {cluster}) and give it with --token-file",
+        )
     raise UsageError(
         f"joining takes a token, since no context of the kubeconfig leads to the broker {request.info.server}",
         f"ask the broker's admin for one (mcnet token create {cluster}) and give it with --token-file",

@@ -16,7 +16,7 @@ from mcnet.install.apply import SYSTEM_LABELS
 from mcnet.install.image import default_image
 from mcnet.install.join_plan import current_member
 from mcnet.install.once import run_once
-from mcnet.install.progress import Progress
+from mcnet.install.progress import Progress, Silent
 from mcnet.install.rollout import WORKLOADS
 from mcnet.install.until import until
 from mcnet.kube import kinds
@@ -199,6 +199,13 @@ def _node_leftover(run: _Leaving, node: str, why: str) -> Leftover:
     if run.force:
         again = f"restart node {node}: what is left there is in its kernel only"
     return Leftover(f"links, routes, rules and sysctls on node {node}", why, again)
+
+
+async def remove_objects(api: Api) -> None:
+    """Removes all objects of mcnet from a cluster whose daemons never ran: a join that another one outran."""
+    run = _Leaving(api, Silent(), force=False)
+    await _unlabel(run)
+    await _remove_objects(run)
 
 
 async def _unlabel(run: _Leaving) -> None:

@@ -47,6 +47,17 @@ def token_rights(namespace: str) -> tuple[Right, ...]:
     )
 
 
+def members_rights(namespace: str) -> tuple[Right, ...]:
+    """What approving, renewing and removing members needs at the broker."""
+    mirrored = (kinds.CLUSTER, kinds.ENDPOINT, kinds.LEASE)
+    return (
+        *token_rights(namespace),
+        *(Right(verb, kind, namespace) for kind in mirrored for verb in ("list", "delete")),
+        Right("patch", kinds.CLUSTER, namespace),
+        Right("list", kinds.SERVICE_ACCOUNT, namespace),
+    )
+
+
 def member_rights() -> tuple[Right, ...]:
     """What `join` needs in the joining cluster."""
     cluster_wide = (kinds.NAMESPACE, kinds.CRD, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)

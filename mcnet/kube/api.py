@@ -168,9 +168,13 @@ class Api:
         *,
         missing_ok: bool = True,
         propagation: str = "Background",
+        uid: str = "",
     ) -> bool:
-        """Delete; whether it was there. Finalizers may keep the object for a while."""
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        """Delete; whether it was there. Finalizers may keep the object for a while. With `uid` ConflictError if it is
+        another object of that name."""
+        body: JsonObject = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        if uid:
+            body["preconditions"] = {"uid": uid}
         try:
             await self._send("DELETE", _Target(kind, name, namespace), "delete", body=body)
         except NotFoundError:

@@ -53,6 +53,14 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """The prefixes that a member has now and would like to have approved."""
+
+    pod_prefixes: tuple[Network, ...]
+    service_prefixes: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterSet:
     """Options of the whole clusterset, written by the broker's admin, copied to members."""
 

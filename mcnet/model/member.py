@@ -1,6 +1,7 @@
 """The settings of a member, given at join, one object per cluster."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Network
@@ -32,7 +33,8 @@ def rail_lease_name(rail: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What `join` was told and found out."""
+    """What `join` and `config set` were told, and what `join` found out. Which of it is a setting, its default and
+    how it is written stands in mcnet.plan.settings."""
 
     cluster: ClusterId
     pod_prefixes: tuple[Network, ...]
@@ -46,3 +48,23 @@ class Member:
     distribution: str = "unknown"
     manage_host_firewall: bool = False
     """Whether nodes put accept rules into other programs' chains that would drop our packets."""
+    given: tuple[str, ...] = ()
+    """Keys of the settings that the user gave, sorted: a later join keeps these, all others it finds out anew or
+    takes from the defaults."""
+    image: str = ""
+    """Of the daemons; "" before the first join of a version that notes it."""
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    """NAMESPACE/NAME of registry secrets, which join copies."""
+    node_selector: tuple[tuple[str, str], ...] = ()
+    """Labels of the nodes for gateways and discovery, sorted."""
+    tolerations: tuple[dict[str, Any], ...] = ()
+    """Of discovery, as pods have them."""
+    gateways: int = 1
+    """How many gateway nodes join chooses; labels set by hand count too."""
+    underlay_mtu: int = 0
+    """Bytes that the way between gateways, and between nodes, carries at most; 0: as their devices say."""
+    probe_interval: float = 0.0
+    """Seconds between two probes of a path; 0: the daemons' own setting."""
+    probe_multiplier: int = 0
+    """Lost probes in a row after which a path is down; 0: the daemons' own setting."""

@@ -8,6 +8,11 @@ MINIMUM = 1280
 """No device of ours goes below: IPv6 needs it (RFC 8200, 5)."""
 
 
+def underlay_mtu(device: int, limit: int) -> int:
+    """What the underlay carries: as its device says, no more than the user's `limit` (0: none)."""
+    return min(device, limit) if limit else device
+
+
 def vxlan_cable_mtu(own_underlay: int, remote_underlays: Iterable[int], family: int) -> int:
     """MTU of the VXLAN cable device, whose underlay addresses are of `family`: the smallest of all paths."""
     return max(MINIMUM, min([own_underlay, *remote_underlays]) - VXLAN_OVERHEAD[family])

@@ -7,7 +7,7 @@ from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.kernel import Address, HostFacts, Network
 from mcnet.model.member import Member
 from mcnet.model.node import Node
-from mcnet.plan import vxlan_cable
+from mcnet.plan import mtu, vxlan_cable
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.remote import families
 
@@ -28,9 +28,9 @@ def wanted(
     is cut) keeps the addresses and MTU that it published: others must not see it come and go.
     """
     addresses = _private(node, host)
-    mtu = _underlay_mtu(addresses, host)
+    measured = _underlay_mtu(addresses, host)
     if not addresses and published is not None:
-        addresses, mtu = published.private_addresses, published.mtu
+        addresses, measured = published.private_addresses, published.mtu
     routed = advertised or (published.prefixes if published is not None else member.pod_prefixes)
     used = families(member)
     end = cable_end(member.cluster, rail)
@@ -43,7 +43,7 @@ def wanted(
         drivers=(DriverOffer(vxlan_cable.NAME),),
         cable_address4=end.address4 if 4 in used else None,
         cable_address6=end.address6 if 6 in used else None,
-        mtu=mtu,
+        mtu=mtu.underlay_mtu(measured, member.underlay_mtu),
         prefixes=tuple(sorted(routed, key=lambda prefix: (prefix.version, prefix))),
         sequence=published.sequence if published is not None else 0,
         signature=published.signature if published is not None else "",

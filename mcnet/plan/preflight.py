@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from mcnet.model.cluster import Cluster, ClusterId, Identity, cluster_number
 from mcnet.model.kernel import Network
-from mcnet.model.member import BROKER_NAMESPACE, Member
+from mcnet.model.member import Member
 from mcnet.model.node import NAT_MARK
+from mcnet.plan import approval
 
 REFUSED_CNIS: Final = {"ovn-kubernetes": "it does not route pods by the node's routing table"}
 
@@ -40,6 +41,10 @@ class Question:
     cni: str = "unknown"
     nodes: tuple[dict[str, Any], ...] = ()
     gateways: tuple[str, ...] = ()
+    replace: bool = False
+    """Whether the user wants to take the ID over from the cluster that has it."""
+    holder: str = ""
+    """That cluster in words, for a sentence."""
     from_admin: bool = False
     """Whether the broker's admin joins, who may change an approved record."""
     delivery: str = "overlay"
@@ -95,11 +100,7 @@ def _identity(question: Question) -> Iterable[Finding]:
         )
     taken = question.mine
     if taken and taken.identity and taken.identity != question.identity:
-        yield Finding(
-            f"the cluster ID {question.cluster} is taken by another cluster of this clusterset",
-            "choose another one with --cluster-id; if that cluster is gone for good, the broker's admin removes it: "
-            f"kubectl -n {BROKER_NAMESPACE} delete serviceaccount member-{question.cluster}",
-        )
+        yield from _taken(question)
     for other in question.others:
         if cluster_number(other.id) == cluster_number(question.cluster):
             yield Finding(
@@ -108,54 +109,60 @@ def _identity(question: Question) -> Iterable[Finding]:
             )
 
 
+def _taken(question: Question) -> Iterable[Finding]:
+    if not question.replace:
+        yield Finding(
+            f"the cluster ID {question.cluster} is taken by another cluster of this clusterset"
+            + (f": {question.holder}" if question.holder else ""),
+            "choose another one with --cluster-id; if it is this cluster's own from before it was rebuilt: "
+            "join --replace",
+        )
+    elif not question.from_admin:
+        yield Finding(
+            f"replacing the member {question.cluster} is the broker's admin's to decide",
+            f"join with --broker-context, or with a token made by: mcnet token create {question.cluster} --replace",
+        )
+
+
 def _networks(question: Question) -> Iterable[Finding]:
     if not question.pod_prefixes:
         yield Finding("the cluster's pod CIDRs could not be found out", "say them with --pod-cidr")
     if not question.service_prefixes:
         yield Finding("the cluster's service CIDRs could not be found out", "say them with --service-cidr")
-    for own in question.pod_prefixes:
-        for other in question.others:
-            if hit := _overlap(own, other.prefixes):
-                what = "pods" if hit in other.pod_prefixes else "services"
-                yield Finding(
-                    f"the pod CIDR {own} overlaps with {hit}, the {what} of member {other.id}",
-                    "clusters with overlapping pod CIDRs can't be joined by this version: re-create one of them "
-                    "with another range",
-                )
+    for clash in approval.pod_clashes(question.pod_prefixes, question.others):
+        yield Finding(
+            str(clash),
+            "clusters with overlapping pod CIDRs can't be joined by this version: re-create one of them "
+            "with another range",
+        )
 
 
 def _services(question: Question) -> tuple[tuple[Network, ...], list[Finding]]:
     """Those service prefixes that overlap with nothing, and what is lost with the others."""
-    advertised: list[Network] = []
-    findings: list[Finding] = []
-    for own in question.service_prefixes:
-        clashes = [(other.id, hit) for other in question.others if (hit := _overlap(own, other.prefixes))]
-        if not clashes:
-            advertised.append(own)
-            continue
-        named = ", ".join(f"{hit} of {cluster}" for cluster, hit in clashes)
-        findings.append(
-            Finding(
-                f"the service CIDR {own} overlaps with {named}: it is not advertised, so other clusters reach "
-                f"{question.cluster}'s pods but not its services by ClusterIP",
-                "services will be reached by name once exported",
-                stops=False,
-            )
-        )
-    return tuple(advertised), findings
+    advertised, lost = approval.advertised(question.cluster, question.service_prefixes, question.others)
+    hint = "services will be reached by name once exported"
+    return advertised, [Finding(text, hint, stops=False) for text in lost]
 
 
 def _record(question: Question, advertised: Sequence[Network]) -> Iterable[Finding]:
-    """A record that the broker has approved is changed by its admin only."""
+    """A record that the broker has approved is changed by its admin only: the cluster goes on with what it has."""
     mine = question.mine
-    if mine is None or question.from_admin:
+    if mine is None or question.from_admin or (mine.identity and mine.identity != question.identity):
         return
-    wanted, approved = {*question.pod_prefixes, *advertised}, set(mine.prefixes)
-    if wanted != approved:
+    change = approval.difference(mine.prefixes, (*question.pod_prefixes, *advertised))
+    hint = f"the broker's admin: mcnet member approve {question.cluster}"
+    if change.added:
         yield Finding(
-            f"the broker has {question.cluster} with {_texts(mine.prefixes)}, but the cluster now has "
-            f"{_texts((*question.pod_prefixes, *advertised))}",
-            "let the broker's admin approve it: join again with --broker-context",
+            f"{_texts(change.added)} waits for approval by the broker's admin: until then other clusters don't "
+            "reach it",
+            hint,
+            stops=False,
+        )
+    if change.removed:
+        yield Finding(
+            f"the broker still has {_texts(change.removed)} approved, which the cluster no longer has",
+            hint,
+            stops=False,
         )
 
 
@@ -176,10 +183,6 @@ def _nodes(question: Question) -> Iterable[Finding]:
                 "cable driver can't cross",
                 "join it once this clusterset has an encrypted cable driver",
             )
-
-
-def _overlap(own: Network, others: Iterable[Network]) -> Network | None:
-    return next((other for other in others if other.version == own.version and own.overlaps(other)), None)
 
 
 def _texts(prefixes: Iterable[Network]) -> str:

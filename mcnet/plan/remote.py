@@ -112,17 +112,24 @@ def _flat(by_cluster: Mapping[ClusterId, list[Endpoint]]) -> Iterable[Endpoint]:
 
 
 def _approved(cluster: Cluster, ends: Iterable[Endpoint], problems: list[str]) -> list[Network]:
+    """What endpoints say as far as it is approved: of one that says more than its cluster has (any more), the part
+    that is, so that a prefix made smaller is not cut off until the endpoint says so too."""
     approved: set[Network] = set()
     for endpoint in ends:
         for prefix in endpoint.prefixes:
             if any(_within(prefix, whole) for whole in cluster.prefixes):
                 approved.add(prefix)
-            else:
-                problems.append(
-                    f"{prefix} of endpoint {endpoint.name} is outside what cluster {cluster.id} is approved for: "
-                    "not routed"
-                )
-    return sorted(approved, key=lambda prefix: (prefix.version, prefix))
+                continue
+            approved |= {whole for whole in cluster.prefixes if _within(whole, prefix)}
+            problems.append(
+                f"{prefix} of endpoint {endpoint.name} is outside what cluster {cluster.id} is approved for: "
+                "not routed"
+            )
+    return [
+        prefix
+        for prefix in sorted(approved, key=lambda prefix: (prefix.version, prefix))
+        if not any(other != prefix and _within(prefix, other) for other in approved)
+    ]
 
 
 def _one_per_rail(endpoints: Iterable[Endpoint], problems: list[str]) -> tuple[Endpoint, ...]:

@@ -93,7 +93,7 @@ def decide(world: World) -> Decision:
     own = tuple(endpoint for endpoint in world.endpoints if endpoint.cluster == world.member.cluster)
     throws = exceptions(remotes, own, world.nodes)
     routable = routable_addresses(world.host.links, world.member.pod_prefixes, used)
-    link = _overlay_link(me, ends[me.name], used, world.host.links, (*remotes.endpoints, *own))
+    link = _overlay_link(world, me, ends[me.name], used, (*remotes.endpoints, *own))
     neighbours, fdb = _peers(me, world.nodes, ends, used)
     paths = _Paths(node=me.name, gateways=world.gateways, ends=ends, actual=world.actual, host=world.host)
     nexthops, groups, overlay_routes = paths.to(remotes, used, routable)
@@ -157,11 +157,11 @@ def decide(world: World) -> Decision:
     )
 
 
-def _overlay_link(
-    me: Node, end: TunnelEnd, used: Iterable[int], links: Iterable[HostLink], endpoints: Iterable[Endpoint]
-) -> Link:
+def _overlay_link(world: World, me: Node, end: TunnelEnd, used: Iterable[int], endpoints: Iterable[Endpoint]) -> Link:
     local = me.addresses[0]
-    underlay = next((link.mtu for link in links if any(interface.ip == local for interface in link.addresses)), 1500)
+    links: Iterable[HostLink] = world.host.links
+    device = next((link.mtu for link in links if any(interface.ip == local for interface in link.addresses)), 1500)
+    underlay = mtu.underlay_mtu(device, world.member.underlay_mtu)
     cables = [endpoint.mtu - mtu.VXLAN_OVERHEAD[_outer_family(endpoint)] for endpoint in endpoints]
     return Link(
         name=ownership.OVERLAY_DEVICE,

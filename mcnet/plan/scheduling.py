@@ -1,6 +1,6 @@
 """Node selectors and tolerations as people write them on a command line, as kubectl does for taints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcnet.model.errors import UsageError
@@ -33,3 +33,12 @@ def _toleration(text: str) -> dict[str, Any]:
         raise UsageError(f"{text!r} is not a toleration", "write it like dedicated=network:NoSchedule, or '*'")
     toleration = {"key": key, **({"operator": "Equal", "value": value} if equals else {"operator": "Exists"})}
     return toleration | ({"effect": effect} if effect else {})
+
+
+def format_toleration(toleration: Mapping[str, Any]) -> str:
+    """A toleration as `parse_tolerations` reads it."""
+    if not toleration.get("key"):
+        return "*"
+    value = f"={toleration['value']}" if toleration.get("operator") == "Equal" else ""
+    effect = f":{toleration['effect']}" if toleration.get("effect") else ""
+    return f"{toleration['key']}{value}{effect}"

@@ -62,6 +62,11 @@ class Prober:
         self._paths: dict[str, _Path] = {}
         self._sockets: dict[tuple[int, str, Address | None], socket.socket] = {}
 
+    def set_pace(self, *, interval: float, multiplier: int) -> None:
+        """Probe at this pace from the next round on; paths keep their histories."""
+        self._interval = interval
+        self._multiplier = multiplier
+
     def set_targets(self, targets: frozenset[Target]) -> None:
         """Probe exactly `targets` from now on; a target that stays keeps its history, a changed one starts anew."""
         kept = {path.target: path for path in self._paths.values()}

@@ -143,7 +143,7 @@ async def test_an_interrupted_join_is_finished_by_a_second_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(join, "_register", interrupted)  # the token is spent, the broker has no Cluster yet
+        patch.setattr(join, "register", interrupted)  # the token is spent, the broker has no Cluster yet
         with pytest.raises(KeyboardInterrupt):
             await joined(west, request_)
     assert await broker_api.find(kinds.SERVICE_ACCOUNT, "join-west", BROKER_NAMESPACE) is None
@@ -185,8 +185,13 @@ async def test_only_the_admin_changes_an_approved_record(
 ) -> None:
     await joined(west, request_)
     wider = replace(request_, token=None, pod_prefixes=(ip_network("10.2.0.0/16"),))
-    with pytest.raises(McnetError, match=r"the broker has west with 10\.2\.0\.0/23"):
-        await joined(west, wider)
+    heard = Heard()
+    await joined(west, wider, heard)
+    assert any("10.2.0.0/16 waits for approval by the broker's admin" in text for text in heard.said)
+    record = cluster_codec.decode(await broker_api.get(kinds.CLUSTER, "west", BROKER_NAMESPACE))
+    assert record.pod_prefixes == (ip_network("10.2.0.0/23"),)
+    member = member_codec.decode(await west.get(kinds.MEMBER, "mcnet", SYSTEM_NAMESPACE))
+    assert member.pod_prefixes == (ip_network("10.2.0.0/16"),)
     both = Path(f"{member_server.kubeconfig}:{broker_server.kubeconfig}")
     await joined(west, replace(wider, broker_context="broker", kubeconfig=both))
     record = cluster_codec.decode(await broker_api.get(kinds.CLUSTER, "west", BROKER_NAMESPACE))
@@ -249,7 +254,11 @@ async def test_an_id_that_is_taken(broker_api: Api, west: Api, request_: JoinReq
     somebody = Cluster(WEST, (ip_network("10.9.0.0/16"),), (), Identity(b"s" * 32, b"a" * 32))
     await broker_api.apply(cluster_codec.encode(somebody, namespace=BROKER_NAMESPACE))
     error = await refused(west, request_)
-    assert error.message == "the cluster ID west is taken by another cluster of this clusterset"
+    taken = "the cluster ID west is taken by another cluster of this clusterset: key SHA256:"
+    assert error.message.startswith(taken)
+    assert "pods 10.9.0.0/16, joined 20" in error.message
+    assert error.message.endswith("never seen")
+    assert "join --replace" in error.hint
 
 
 async def test_an_invalid_id(west: Api, request_: JoinRequest) -> None:

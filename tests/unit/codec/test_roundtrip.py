@@ -59,6 +59,15 @@ states = st.builds(
 members = st.builds(
     Member, ids, networks, networks, st.integers(1, 65505), st.sampled_from(["overlay", "cni"]),
     word.filter(bool), word.filter(bool), word.filter(bool), st.booleans(),
+    st.lists(st.sampled_from(["image", "pod-cidr"]), max_size=2, unique=True).map(tuple),
+    st.sampled_from(["", "registry.example/mcnet:1"]), st.sampled_from(["IfNotPresent", "Always", "Never"]),
+    st.lists(st.just("default/registry"), max_size=1).map(tuple),
+    st.dictionaries(word.filter(bool), word, max_size=2).map(lambda data: tuple(sorted(data.items()))),
+    st.lists(
+        st.sampled_from([{"operator": "Exists"}, {"key": "a", "operator": "Equal", "value": "b"}]),
+        max_size=2,
+    ).map(tuple),
+    st.integers(1, 8), st.sampled_from([0, 1330, 9000]), st.sampled_from([0.0, 0.1, 2.5]), st.integers(0, 100),
 )  # fmt: skip
 
 

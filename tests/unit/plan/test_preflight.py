@@ -84,9 +84,24 @@ def test_a_member_does_not_change_its_id() -> None:
 
 def test_approved_prefixes_change_only_with_the_admin() -> None:
     grown = replace(GOOD, mine=Cluster(WEST, nets("10.2.0.0/17"), GOOD.service_prefixes, KEYS), identity=KEYS)
-    (text,) = texts(grown)
-    assert "the broker has west with 10.2.0.0/17, 10.97.0.0/16, but the cluster now has 10.2.0.0/16" in text
-    assert texts(replace(grown, from_admin=True)) == []
+    waits, still = judge(grown).findings
+    assert waits.message.startswith("10.2.0.0/16, fd02::/56 waits for approval by the broker's admin")
+    assert waits.hint == "the broker's admin: mcnet member approve west"
+    assert still.message == "the broker still has 10.2.0.0/17 approved, which the cluster no longer has"
+    assert texts(grown) == []
+    assert judge(replace(grown, from_admin=True)).findings == ()
+
+
+def test_a_member_that_is_replaced() -> None:
+    holder = Cluster(WEST, nets("10.9.0.0/16"), (), OTHER_KEYS)
+    taken = replace(GOOD, mine=holder, identity=KEYS, holder="key SHA256:x, never seen")
+    (text,) = texts(taken)
+    assert text == "the cluster ID west is taken by another cluster of this clusterset: key SHA256:x, never seen"
+    assert texts(replace(taken, replace=True)) == ["replacing the member west is the broker's admin's to decide"]
+    assert judge(replace(taken, replace=True, from_admin=True)).findings == ()
+    # Its prefixes are no reason against the new ones, those of others still are.
+    overlapping = replace(taken, replace=True, from_admin=True, pod_prefixes=nets("10.1.0.0/16"))
+    assert len(texts(overlapping)) == 1
 
 
 def test_unknown_networks() -> None:

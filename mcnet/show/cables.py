@@ -1,0 +1,25 @@
+"""Whether other clusters are connected with one: what no API server but theirs can say. Reads only."""
+
+from pathlib import Path
+
+from mcnet.model.cluster import ClusterId
+from mcnet.model.errors import McnetError
+from mcnet.model.gateway import CableState
+from mcnet.show.gather import gather, views
+
+
+async def connected_with(cluster: ClusterId, kubeconfig: Path | None) -> tuple[str, ...]:
+    """Gateways of other clusters, as "CLUSTER/NODE", that report a living cable to `cluster`; of all contexts of the
+    kubeconfig that can be read."""
+    try:
+        readings = await gather(None, kubeconfig)
+    except McnetError:
+        return ()
+    return tuple(
+        f"{view.cluster}/{report.node}"
+        for view in views(readings)
+        if view.cluster != cluster
+        for report in view.gateways
+        if report.node not in (view.daemon_problems or {})
+        and any(cable.cluster == cluster and cable.state is CableState.CONNECTED for cable in report.cables)
+    )
