@@ -27,6 +27,7 @@ COMMANDS: Final = (
     Command("leave", "mcnet.cli.leave", "Take a cluster out of the clusterset, without a trace.", SETUP),
     Command("show", "mcnet.cli.show", "Show connections, endpoints and gateways, and what is wrong.", LOOK),
     Command("diagnose", "mcnet.cli.diagnose", "Find out what is wrong, and the command that mends it.", LOOK),
+    Command("benchmark", "mcnet.cli.benchmark", "Measure what the way through mcnet costs.", LOOK),
     Command("version", "mcnet.cli.version", "Print the version of this command.", LOOK),
     Command("completion", "mcnet.cli.completion_command", "Print the completion script for a shell.", LOOK),
     Command("lab", "mcnet.cli.lab", "Real clusters on this machine, to try mcnet and to test it.", LAB),

@@ -1,14 +1,17 @@
 """Ways to an API server: a kubeconfig's context, the pod's own account, an address with a token.
 
-Only here the client library's configuration is made; it is imported late, since that takes half a second.
+Only here the client library is used, to read kubeconfigs; it is imported late, since that takes half a second.
 """
 
 import os
+import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mcnet.kube.access import Access, bearer, in_pod, tls_context
 from mcnet.kube.api import Api
 from mcnet.kube.transport import HttpTransport
 from mcnet.model.errors import ForbiddenError, UsageError
@@ -40,37 +43,24 @@ async def from_kubeconfig(*, context: str | None = None, kubeconfig: Path | None
             "choose one with --context",
         )
     try:
-        configuration = await _load(_paths(kubeconfig), name)
+        access = _access(await _load(_paths(kubeconfig), name))
     except (ConfigException, KeyError, ValueError, TypeError, OSError) as error:
         raise UsageError(f"the context {name} of {_paths(kubeconfig)} is not usable: {error}") from error
-    return Api(HttpTransport(configuration, ca=_ca(configuration), context=name))
+    return Api(HttpTransport(access, context=name))
 
 
 async def in_cluster() -> Api:
     """The Api of the pod's own ServiceAccount; its token file is read again as it is renewed."""
-    _ensure_home()
-    from kubernetes.aio.config import ConfigException, load_incluster_config
-
-    configuration = _configuration()
-    try:
-        load_incluster_config(configuration)
-    except ConfigException as error:
-        raise UsageError(f"not running in a pod with a service account: {error}") from error
-    return Api(HttpTransport(configuration, ca=_ca(configuration)))
+    return Api(HttpTransport(in_pod(os.environ)))
 
 
 async def with_token(*, server: str, ca: bytes, token: str) -> Api:
     """The Api at `server` (URL) by a bearer token; `ca` is PEM, b"" for the system's certificates."""
-    import ssl
-
-    configuration = _configuration()
-    configuration.host = server.rstrip("/")
-    configuration.ca_cert_data = ca.decode("ascii", errors="replace") if ca else None
-    configuration.api_key["BearerToken"] = f"Bearer {token}"
     try:
-        return Api(HttpTransport(configuration, ca=ca))
+        tls = tls_context(ca=ca)
     except (ssl.SSLError, ValueError) as error:
         raise UsageError(f"the CA certificate for {server} is not readable PEM: {error}") from error
+    return Api(HttpTransport(Access(host=server.rstrip("/"), tls=tls, credential=bearer(token), ca=ca)))
 
 
 def _ensure_home() -> None:
@@ -144,6 +134,23 @@ def _contexts(merged: dict[str, Any]) -> set[str]:
     return {str(entry["name"]) for entry in merged["contexts"] if isinstance(entry, dict) and "name" in entry}
 
 
-def _ca(configuration: Any) -> bytes:
-    path = configuration.ssl_ca_cert
-    return Path(path).read_bytes() if path else b""
+def _access(configuration: Any) -> Access:
+    """What the client library has read."""
+
+    async def credential() -> Mapping[str, str]:
+        return {one["key"]: one["value"] for one in (await configuration.auth_settings()).values()}
+
+    ca = Path(configuration.ssl_ca_cert).read_bytes() if configuration.ssl_ca_cert else b""
+    return Access(
+        host=configuration.host,
+        tls=tls_context(
+            ca=ca,
+            certificate=configuration.cert_file or "",
+            key=configuration.key_file or "",
+            verify=configuration.verify_ssl,
+        ),
+        credential=credential,
+        ca=ca,
+        server_name=configuration.tls_server_name or "",
+        proxy=configuration.proxy or "",
+    )

@@ -1,7 +1,7 @@
 """Carries requests to one API server: URL, credential, time limits, and translation of every failure.
 
-The client library gives the connection and the credential (plugins, token files); bodies are plain JSON, and
-its models and its watch are not used. What requests mean belongs to `api`.
+Bodies are plain JSON. Where the server is and by what credential says mcnet.kube.access; what requests mean belongs
+to `api`.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
+from mcnet.kube.access import Access
 from mcnet.kube.errors import api_error, unreachable
 from mcnet.kube.proxy import proxy_for
 
@@ -28,6 +29,8 @@ CLOSING = 0.05
 """Seconds for closed connections to be gone."""
 STREAM_START_TIMEOUT = 15.0
 """Seconds until a watch has begun: API servers send its header at once."""
+READ_BUFFER = 1 << 21
+"""Bytes: an event of a watch may be as large as an object, about 1.5 MiB."""
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 """A connection whose other end is gone without a word is noticed after 30 s, long before a watch's own limit."""
 
@@ -69,20 +72,14 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """The real one, over a client configuration of the `kubernetes` package."""
+    """The real one, over HTTP."""
 
-    def __init__(self, configuration: Any, *, ca: bytes = b"", context: str = "") -> None:
-        from kubernetes.aio.client.rest import RESTClientObject
-
-        configuration.connection_pool_maxsize = 0  # watches hold their connections; nothing may wait for them
-        configuration.client_session_kwargs = {"trust_env": False}
-        configuration.proxy = configuration.proxy or proxy_for(configuration.host, os.environ) or None
-        # Many clusters' own CAs lack what RFC 5280 asks for; kubectl does not mind, Python 3.13 would.
-        configuration.disable_strict_ssl_verification = True
-        self._configuration = configuration
-        self._client = RESTClientObject(configuration)
-        self.server: str = configuration.host
-        self.ca = ca
+    def __init__(self, access: Access, *, context: str = "") -> None:
+        self._access = access
+        self._proxy = access.proxy or proxy_for(access.host, os.environ) or None
+        self._session: aiohttp.ClientSession | None = None
+        self.server: str = access.host
+        self.ca = access.ca
         self.context = context
 
     @property
@@ -124,14 +121,15 @@ class HttpTransport:
 
         try:
             async with asyncio.timeout(start):
-                answer = await self._client.request(
+                response = await self._opened().request(
                     request.method,
                     self.server + request.target,
                     headers=await self._headers(request),
-                    body=request.body,
-                    _request_timeout=limits,
+                    data=None if request.body is None else json.dumps(request.body),
+                    timeout=limits,
+                    proxy=self._proxy,
+                    server_hostname=self._access.server_name or None,
                 )
-            response: aiohttp.ClientResponse = answer.response
             async with response:
                 if response.status >= 400:
                     body = await response.read()
@@ -142,12 +140,21 @@ class HttpTransport:
 
     async def _headers(self, request: Request) -> dict[str, str]:
         headers = {"Accept": "application/json", "Content-Type": request.content_type, "User-Agent": "mcnet"}
-        for setting in (await self._configuration.auth_settings()).values():
-            headers[setting["key"]] = setting["value"]
-        return headers
+        return headers | dict(await self._access.credential())
+
+    def _opened(self) -> "aiohttp.ClientSession":
+        """Made at the first request: a session belongs to the event loop that runs."""
+        if self._session is None:
+            from aiohttp import ClientSession, TCPConnector
+
+            # limit 0: watches hold their connections, and nothing may wait for them.
+            connector = TCPConnector(limit=0, ssl=self._access.tls)
+            self._session = ClientSession(connector=connector, trust_env=False, read_bufsize=READ_BUFFER)
+        return self._session
 
     async def close(self) -> None:
-        await self._client.close()
+        if self._session is not None:
+            await self._session.close()
         # TLS connections end in later turns of the event loop, which may be about to end itself (aiohttp's
         # documentation, "Graceful shutdown").
         await asyncio.sleep(CLOSING)

@@ -68,3 +68,25 @@ class NodePodValues:
     """With the host's network, NET_ADMIN and /proc/sys/net, as the node daemons; else as discovery."""
     seconds: int = 60
     """The pod is ended by the kubelet after this long, whatever happens to the command line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkPodValues:
+    """`templates/benchmark`: one end of a measurement on a certain node."""
+
+    name: str
+    run: str
+    """Marks all pods of one run."""
+    node: str
+    image: str
+    module: str
+    """The Python module it runs."""
+    arguments: tuple[str, ...] = ()
+    host_network: bool
+    raw_sockets: bool = False
+    """As root with NET_RAW and nothing else, which sending ICMP takes; else as nobody."""
+    namespace: str = SYSTEM_NAMESPACE
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    seconds: int = 60
+    """The pod is ended by the kubelet after this long, whatever happens to the command line."""

@@ -115,16 +115,16 @@ async def test_a_ca_that_is_no_certificate() -> None:
         await connect.with_token(server="https://b", ca=b"nonsense", token="x")
 
 
-async def test_a_user_without_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a pod that runs as a number: the client library would not even load."""
+async def test_a_user_without_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a container that runs as a number: the client library would not even load."""
 
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(Path, "home", no_home)
-    async with await connect.with_token(server="https://b", ca=b"", token="x") as api:
-        assert api.server == "https://b"
+    async with await connect.from_kubeconfig(kubeconfig=kubeconfig(tmp_path / "config", "b")) as api:
+        assert api.server == "https://b.example"
     assert os.environ["HOME"] == "/"
 
 

@@ -44,4 +44,4 @@ async def test_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "inside.example")
     for host, expected in (("outside", "http://proxy:3128"), ("inside", None)):
         async with await connect.with_token(server=f"https://{host}.example", ca=b"", token="x") as api:
-            assert api._transport._client.proxy == expected  # type: ignore[attr-defined]
+            assert api._transport._proxy == expected  # type: ignore[attr-defined]
