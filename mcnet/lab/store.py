@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mcnet.lab.addresses import BLOCKS, Block
-from mcnet.lab.spec import IpFamily, LabSpec, NatKind, RuleSyntax
+from mcnet.lab.spec import Families, IpFamily, LabSpec, NatKind, RuleSyntax
 from mcnet.lab.topology import Topology, plan
 from mcnet.model.errors import McnetError, UsageError
 
@@ -243,6 +243,11 @@ def _decode(text: str) -> LabState:
             masquerade=RuleSyntax(spec["masquerade"]),
             overlapping_cidrs=spec["overlapping_cidrs"],
             nat=tuple((cluster, NatKind(kind)) for cluster, kind in spec["nat"]),
+            underlay_family=IpFamily(spec["underlay_family"]) if spec["underlay_family"] else None,
+            cluster_families=tuple(
+                (cluster, Families(IpFamily(families["pods"]), IpFamily(families["underlay"])))
+                for cluster, families in spec["cluster_families"]
+            ),
         ),
         Block(data["block"]),
         Phase(data["phase"]),
