@@ -31,6 +31,7 @@ from mcnet.model.ownership import DEFAULT_PORT_BASE
 from mcnet.plan import gateway_choice, preflight, versions
 from mcnet.plan.cluster_id import derive_cluster_id, parse_cluster_id
 from mcnet.plan.discovered import ClusterFacts
+from mcnet.plan.networks import is_foreign_family
 from mcnet.render.engine import render, sort_objects
 from mcnet.render.values import MemberValues
 
@@ -76,6 +77,11 @@ class JoinPlan:
     gateways: tuple[str, ...]
     findings: tuple[preflight.Finding, ...]
 
+    @property
+    def discovery_on_host(self) -> bool:
+        """Whether discovery reaches the broker from the nodes only, not from pods."""
+        return is_foreign_family(self.request.info.server, self.member.pod_prefixes)
+
     def manifests(self) -> tuple[JsonObject, ...]:
         """What is applied to the cluster, secrets excepted."""
         request = self.request
@@ -90,6 +96,9 @@ class JoinPlan:
             tolerations=request.tolerations,
             member=member,
             version=__version__,
+            discovery_on_host=self.discovery_on_host,
+            # On the host network two of them need two nodes, for their port.
+            discovery_replicas=min(2, len(self.facts.nodes)) if self.discovery_on_host else 2,
         )
         return sort_objects(render("crds") + render("member", values))
 
@@ -105,6 +114,10 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
     progress.done(describe(facts))
     if facts.pods_from_nodes and not request.pod_prefixes and facts.pod_prefixes:
         progress.warn("the pod CIDRs are those of today's nodes; is the cluster's range larger? --pod-cidr")
+    if is_foreign_family(request.info.server, request.pod_prefixes or facts.pod_prefixes):
+        progress.warn(
+            f"pods have no address of the family of {request.info.server}: discovery uses the nodes' network"
+        )
     progress.doing("Reading the clusterset at the broker")
     unreadable: list[str] = []
     listed = await access.reader.list(kinds.CLUSTER, access.info.namespace)
@@ -160,6 +173,7 @@ async def try_out(api: Api, plan: JoinPlan, progress: Progress) -> None:
         port_base=request.port_base,
         pull_policy=request.pull_policy,
         pull_secrets=request.pull_secrets,
+        discovery_on_host=plan.discovery_on_host,
     )
     report(await probe(api, probing, progress), progress)
 

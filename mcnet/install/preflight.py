@@ -22,6 +22,7 @@ from mcnet.model.broker import BrokerInfo
 from mcnet.model.errors import ApiError, McnetError, UnreachableError
 from mcnet.model.ownership import (
     ADVERT_PORT,
+    DISCOVERY_METRICS_PORT,
     GATEWAY_METRICS_PORT,
     OVERLAY_PORT,
     ROUTE_AGENT_METRICS_PORT,
@@ -47,6 +48,8 @@ class ProbeRequest:
     port_base: int
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
+    discovery_on_host: bool = False
+    """Whether discovery will be in the nodes' network: the broker is then looked for from there."""
 
 
 async def probe(api: Api, request: ProbeRequest, progress: Progress) -> tuple[Finding, ...]:
@@ -106,16 +109,26 @@ def _pod_hint(request: ProbeRequest) -> str:
 
 def _node_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
     udp = (vxlan_cable_port(request.port_base), OVERLAY_PORT, ADVERT_PORT)
-    tcp = (GATEWAY_METRICS_PORT, ROUTE_AGENT_METRICS_PORT)
+    tcp: tuple[int, ...] = (GATEWAY_METRICS_PORT, ROUTE_AGENT_METRICS_PORT)
+    if request.discovery_on_host:
+        tcp = (*tcp, DISCOVERY_METRICS_PORT)
     return _pod(request, namespace, "node", (",".join(map(str, udp)), ",".join(map(str, tcp))), node=request.node)
 
 
 def _broker_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
     ca = base64.b64encode(request.info.ca).decode()
-    return _pod(request, namespace, "broker", (request.info.server, ca), node="")
+    return _pod(request, namespace, "broker", (request.info.server, ca), on_host=request.discovery_on_host)
 
 
-def _pod(request: ProbeRequest, namespace: str, look: str, arguments: tuple[str, ...], *, node: str) -> NodePodValues:
+def _pod(
+    request: ProbeRequest,
+    namespace: str,
+    look: str,
+    arguments: tuple[str, ...],
+    *,
+    node: str = "",
+    on_host: bool = True,
+) -> NodePodValues:
     return NodePodValues(
         name=f"mcnet-preflight-{look}",
         node=node,
@@ -125,7 +138,7 @@ def _pod(request: ProbeRequest, namespace: str, look: str, arguments: tuple[str,
         namespace=namespace,
         pull_policy=request.pull_policy,
         pull_secrets=secret_names(request.pull_secrets),
-        host_network=bool(node),
+        host_network=on_host,
         seconds=SECONDS,
     )
 

@@ -68,14 +68,16 @@ def test_every_look_up_ends_in_the_reject_table() -> None:
     assert set(rejected) == {"10.20.0.0/16", "10.21.0.0/16"}
     order = [
         (rule.priority, rule.iif, rule.table)
-        for rule in sorted(decision.state.rules, key=lambda rule: rule.priority)
+        for rule in sorted(decision.state.rules, key=lambda rule: (rule.priority, rule.iif or ""))
         if rule.family == 4
     ]
     assert order == [
         (300, "mcnet-vx", ownership.CABLES_TABLE),
         (301, "mcnet-vx", ownership.REJECT_TABLE),
         (302, "mcnet-cv", ownership.DELIVERY_TABLE),
+        (302, "mcnet-cv6", ownership.DELIVERY_TABLE),
         (303, "mcnet-cv", ownership.REJECT_TABLE),
+        (303, "mcnet-cv6", ownership.REJECT_TABLE),
         (304, None, ownership.CABLES_TABLE),
         (305, None, ownership.OVERLAY_TABLE),
         (306, None, ownership.REJECT_TABLE),
