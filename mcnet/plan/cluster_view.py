@@ -145,7 +145,7 @@ def _how_to_meet(view: ClusterView, own: Endpoint, remote: Endpoint) -> str:
     """What brings two gateways together that have no outer address of one family."""
     there = " or ".join(sorted({f"IPv{address.version}" for address in remote.private_addresses}))
     return (
-        f"give {own.gateway} an address and a default route of {there or 'its family'}, or name an address that it has: "
+        f"give {own.gateway} an address and a default route of {there or 'its family'}, or name one that it has: "
         f"kubectl --context {view.context} annotate node {own.gateway} {PRIVATE_ADDRESS_ANNOTATION}=ADDRESS "
         f"(or do so in {remote.cluster}), or make a node with both the gateway"
     )
