@@ -198,13 +198,13 @@ class Gateway:
         self._prober.set_targets(
             frozenset(
                 Target(
-                    key=standing.path.endpoint.name,
-                    address=standing.path.via(used[0]),
+                    key=standing.path.probe(family),
+                    address=standing.path.via(family),
                     device=standing.path.device,
-                    source=gateway.cable_address(world.own, used[0]),
+                    source=gateway.cable_address(world.own, standing.path, family),
                 )
                 for standing in decision.cables
-                if used and not standing.path.problem
+                for family in standing.path.families
             )
         )
         self._sender.set(

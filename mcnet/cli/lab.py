@@ -12,7 +12,15 @@ import typer
 
 from mcnet.cli.main import application
 from mcnet.cli.options import Output, OutputForm, run
-from mcnet.lab.spec import DEFAULT_NAME, IpFamily, LabSpec, RuleSyntax, parse_clusters, parse_nat
+from mcnet.lab.spec import (
+    DEFAULT_NAME,
+    IpFamily,
+    LabSpec,
+    RuleSyntax,
+    parse_cluster_family,
+    parse_clusters,
+    parse_nat,
+)
 from mcnet.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +37,18 @@ def up(
     name: Name = DEFAULT_NAME,
     clusters: Annotated[str, typer.Option(metavar="NAME,…", help="Names, separated by commas.")] = "east,west",
     nodes: Annotated[int, typer.Option(metavar="N", help="Nodes per cluster.")] = 2,
-    ip_family: Annotated[IpFamily, typer.Option(help="Of nodes, pods and services.")] = IpFamily.IPV4,
+    ip_family: Annotated[IpFamily, typer.Option(help="Of pods and services.")] = IpFamily.IPV4,
+    underlay_family: Annotated[
+        IpFamily | None,
+        typer.Option(help="Of wan links and nodes, where it differs from --ip-family.", show_default=False),
+    ] = None,
+    cluster_family: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLUSTER:FAMILY[/UNDERLAY]",
+            help="A cluster that differs from the others, for example west:ipv4/ipv6. Repeatable.",
+        ),
+    ] = None,
     kube_proxy_mode: Annotated[RuleSyntax, typer.Option(help="How kube-proxy writes rules.")] = RuleSyntax.NFTABLES,
     masquerade: Annotated[
         RuleSyntax, typer.Option(help="How pod traffic that leaves its cluster is masqueraded.")
@@ -54,6 +73,8 @@ def up(
         clusters=parse_clusters(clusters),
         nodes=nodes,
         ip_family=ip_family,
+        underlay_family=underlay_family,
+        cluster_families=tuple(parse_cluster_family(text) for text in cluster_family or []),
         kube_proxy_mode=kube_proxy_mode,
         masquerade=masquerade,
         overlapping_cidrs=overlapping_cidrs,

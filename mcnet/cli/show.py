@@ -40,6 +40,7 @@ def connections(context: Context = None, kubeconfig: Kubeconfig = None, output: 
         Column("RTT", "roundTripSeconds", form=_milliseconds),
         Column("LOSS", "loss", form=_percent),
         Column("DRIVER", "driver"),
+        Column("PODS BY", "families", form=_families),
         Column("SINCE", "since", form=_age),
         Column("RAIL", "rail", wide=True),
         Column("PATH", "path", wide=True),
@@ -176,6 +177,14 @@ def _others(readings: "Sequence[Reading]", *, named: bool) -> None:
 
 def _yes(row: Any, key: str) -> str:
     return "yes" if row.get(key) else ""
+
+
+def _families(row: Any, key: str) -> str:
+    """ "IPv4, IPv6"; "IPv4 only" where one of the two clusters has more."""
+    names = ", ".join(row.get(key) or ())
+    if not row.get("onlySome"):
+        return names
+    return f"{names} only" if names else "none in common"
 
 
 def _connected(row: Any, key: str) -> str:

@@ -2,7 +2,7 @@
 verdict on them, the manifests. Making the changes is `join`'s.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from mcnet.plan.cluster_id import derive_cluster_id, parse_cluster_id
 from mcnet.plan.discovered import ClusterFacts
 from mcnet.plan.member_view import MemberRecord, described, lines
 from mcnet.plan.member_view import facts as facts_of
+from mcnet.plan.networks import is_foreign_family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,11 @@ class JoinPlan:
     gateways: tuple[str, ...]
     findings: tuple[preflight.Finding, ...]
 
+    @property
+    def discovery_on_host(self) -> bool:
+        """Whether discovery reaches the broker from the nodes only, not from pods."""
+        return self.member.discovery_on_nodes > 0
+
     def manifests(self) -> tuple[JsonObject, ...]:
         """What is applied to the cluster, secrets excepted."""
         return manifests(self.member)
@@ -125,9 +131,13 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
     facts = await discover(api)
     versions.require(facts.version, versions.MEMBER_MINIMUM, f"the cluster {api.context or api.server}")
     progress.done(describe(facts))
-    merged = settings.merged(_found(cluster, facts), member, request.given)
+    merged = _with_discovery(settings.merged(_found(cluster, facts), member, request.given), request.info, facts)
     if facts.pods_from_nodes and "pod-cidr" not in merged.given and facts.pod_prefixes:
         progress.warn("the pod CIDRs are those of today's nodes; is the cluster's range larger? --pod-cidr")
+    if merged.discovery_on_nodes:
+        progress.warn(
+            f"pods have no address of the family of {request.info.server}: discovery uses the nodes' network"
+        )
     progress.doing("Reading the clusterset at the broker")
     unreadable: list[str] = []
     listed = await access.reader.list(kinds.CLUSTER, access.info.namespace)
@@ -191,6 +201,13 @@ def _found(cluster: ClusterId, facts: ClusterFacts) -> Member:
     )
 
 
+def _with_discovery(member: Member, info: BrokerInfo, facts: ClusterFacts) -> Member:
+    """Where pods have no address of the broker's family discovery goes to the nodes' network, where two of them need
+    two nodes, for their port."""
+    foreign = is_foreign_family(info.server, member.pod_prefixes)
+    return replace(member, discovery_on_nodes=min(2, len(facts.nodes)) if foreign else 0)
+
+
 def _holder(record: MemberRecord | None, identity: Identity | None, request: JoinRequest) -> MemberRecord | None:
     """Who has the ID and is not this cluster: by other keys; or, where it is to be replaced, with an account only."""
     if record is None:
@@ -223,6 +240,7 @@ async def try_out(api: Api, plan: JoinPlan, progress: Progress) -> None:
         pull_policy=plan.member.pull_policy,
         pull_secrets=plan.member.pull_secrets,
         host_firewalls=not plan.member.manage_host_firewall,
+        discovery_on_host=plan.discovery_on_host,
     )
     report(await probe(api, probing, progress), progress)
 

@@ -26,6 +26,8 @@ def manifests(member: Member) -> tuple[JsonObject, ...]:
         tolerations=member.tolerations,
         member=obj,
         version=__version__,
+        discovery_on_host=member.discovery_on_nodes > 0,
+        discovery_replicas=member.discovery_on_nodes or 2,
     )
     return sort_objects(render("crds") + render("member", values))
 

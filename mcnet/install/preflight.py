@@ -21,6 +21,7 @@ from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.broker import BrokerInfo
 from mcnet.model.errors import ApiError, McnetError, UnreachableError
+from mcnet.model.ownership import DISCOVERY_METRICS_PORT
 from mcnet.plan import ports
 from mcnet.plan.preflight import Finding
 from mcnet.render.values import NodePodValues
@@ -44,6 +45,8 @@ class ProbeRequest:
     pull_secrets: tuple[str, ...] = ()
     host_firewalls: bool = True
     """Whether to look for other programs' chains that drop; not where mcnet lets itself through."""
+    discovery_on_host: bool = False
+    """Whether discovery will be in the nodes' network: the broker is then looked for from there."""
 
 
 async def probe(api: Api, request: ProbeRequest, progress: Progress) -> tuple[Finding, ...]:
@@ -104,6 +107,8 @@ def _pod_hint(request: ProbeRequest) -> str:
 def _node_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
     tried = ports.of_nodes(request.port_base, request.info.default_driver)
     udp, tcp = (_numbers(tried, protocol) for protocol in (ports.Protocol.UDP, ports.Protocol.TCP))
+    if request.discovery_on_host:
+        tcp += f",{DISCOVERY_METRICS_PORT}"
     base = str(request.port_base) if request.host_firewalls else ""
     return _pod(request, namespace, "node", (udp, tcp, base), node=request.node)
 
@@ -115,10 +120,18 @@ def _numbers(openings: Iterable[ports.Opening], protocol: ports.Protocol) -> str
 
 def _broker_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
     ca = base64.b64encode(request.info.ca).decode()
-    return _pod(request, namespace, "broker", (request.info.server, ca), node="")
+    return _pod(request, namespace, "broker", (request.info.server, ca), on_host=request.discovery_on_host)
 
 
-def _pod(request: ProbeRequest, namespace: str, look: str, arguments: tuple[str, ...], *, node: str) -> NodePodValues:
+def _pod(
+    request: ProbeRequest,
+    namespace: str,
+    look: str,
+    arguments: tuple[str, ...],
+    *,
+    node: str = "",
+    on_host: bool = True,
+) -> NodePodValues:
     return NodePodValues(
         name=f"mcnet-preflight-{look}",
         node=node,
@@ -128,7 +141,7 @@ def _pod(request: ProbeRequest, namespace: str, look: str, arguments: tuple[str,
         namespace=namespace,
         pull_policy=request.pull_policy,
         pull_secrets=secret_names(request.pull_secrets),
-        host_network=bool(node),
+        host_network=on_host,
         seconds=SECONDS,
     )
 

@@ -49,7 +49,7 @@ def apiserver(cluster: Cluster, pki: Path) -> list[str]:
         "kube-apiserver",
         f"--etcd-servers={_ETCD}",
         f"--secure-port={API_PORT}",
-        f"--advertise-address={cluster.control_plane.cluster_addresses[0]}",
+        f"--advertise-address={cluster.control_plane.advertise_address}",
         f"--service-cluster-ip-range={_join(cluster.service_cidrs)}",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from mcnet.lab.image import ensure_image, image_reference
 from mcnet.lab.lab import Lab
 from mcnet.lab.spec import LabSpec
-from mcnet.lab.workload import Seen, WebPod, Workload, url_of
+from mcnet.lab.workload import Seen, WebPod, Workload, in_version, url_of
 from mcnet.model.errors import McnetError
 from mcnet.model.ownership import OVERLAY_RANGE4, OVERLAY_RANGE6
 
@@ -28,13 +28,15 @@ class Trip:
 
     client: WebPod
     server: WebPod | None
+    target: str
     seen: Seen
 
     @property
     def fine(self) -> bool:
         """Whether the server saw whom it should: the pod itself; by ClusterIP the gateway's overlay address."""
         if self.server is not None:
-            return (self.seen.server, self.seen.client) == (self.server.name, self.client.address)
+            own = self.client.address_in(ip_address(self.target).version)
+            return (self.seen.server, self.seen.client) == (self.server.name, own)
         client = ip_address(self.seen.client)
         return client in (OVERLAY_RANGE4 if client.version == 4 else OVERLAY_RANGE6)
 
@@ -89,12 +91,22 @@ async def show_traffic(lab: Lab, clusters: tuple[str, str], image: str, say: Say
 
 
 async def _both_ways(one: Workload, other: Workload) -> list[Trip]:
-    trips = []
+    trips: list[Trip] = []
     for here, there in ((other, one), (one, other)):
         for client in here.pods:
-            for server in there.pods:
-                trips.append(Trip(client, server, await here.fetch(client, server.url)))
-            trips.append(Trip(client, None, await here.fetch(client, url_of(there.service, 80))))
+            targets = [
+                (server, address)
+                for version in (4, 6)
+                if client.address_in(version)
+                for server, address in (
+                    *((server, server.address_in(version)) for server in there.pods),
+                    (None, in_version(there.services, version)),
+                )
+                if address
+            ]
+            urls = [url_of(address, 8080 if server else 80) for server, address in targets]
+            seen = await here.fetch_all(client, urls)
+            trips += [Trip(client, *target, who) for target, who in zip(targets, seen, strict=True)]
     return trips
 
 
@@ -102,8 +114,9 @@ def table(trips: Sequence[Trip]) -> list[str]:
     """The trips as lines of a table."""
     rows = [("FROM", "TO", "SERVER SAW", "")]
     for trip in trips:
-        source = f"{trip.client.name} {trip.client.address}"
-        target = f"{trip.server.name} {trip.server.address}" if trip.server else "Service web, its ClusterIP"
+        own = trip.client.address_in(ip_address(trip.target).version)
+        source = f"{trip.client.name} {own}"
+        target = f"{trip.server.name} {trip.target}" if trip.server else f"Service web {trip.target}"
         rows.append((source, target, trip.seen.client, "✓" if trip.fine else "✗"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return [

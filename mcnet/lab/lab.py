@@ -58,7 +58,7 @@ class Lab:
         state = self.store.claim(spec, await blocks_in_use(), raise_inotify)
         with self.store.busy():
             topology = state.topology
-            blocks = " and ".join(str(topology.block.network(family)) for family in spec.ip_family.versions)
+            blocks = " and ".join(str(topology.block.network(family)) for family in spec.versions)
             progress(f"lab {self.name!r}: building the network in {blocks}")
             try:
                 await self._build(state, supplies, progress)

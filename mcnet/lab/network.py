@@ -152,7 +152,12 @@ def configuration(topology: Topology) -> dict[str | None, list[str]]:
     for cluster in topology.clusters:
         for machine in cluster.machines:
             found[cluster.net_namespace].append(f"link set {machine.net.far.device} master {_BRIDGE}")
-            found[machine.namespace] += [*_pod_routes(cluster, machine), *_pod_bridge(machine)]
+            found[machine.namespace] += [
+                *_link_local(machine),
+                *_pod_routes(cluster, machine),
+                *_pod_bridge(machine),
+                *_service_routes(cluster, machine),
+            ]
     via_wan = topology.host_link
     found[None] += [
         f"route add {net} via {gateway.ip} dev {via_wan.near.device}"
@@ -189,8 +194,38 @@ def _pod_routes(cluster: Cluster, machine: Machine) -> Iterator[str]:
     for node in cluster.nodes:
         if node is machine:
             continue
-        for cidr, address in zip(node.pod_cidrs, node.net.near.addresses, strict=True):
-            yield f"route add {cidr} via {address.ip} dev {machine.net.near.device}"
+        for cidr in node.pod_cidrs:
+            yield f"route add {cidr} {_via(node, cidr.version)} dev {machine.net.near.device}"
+
+
+def _via(machine: Machine, version: int) -> str:
+    """The next hop to a machine. Where its node addresses are of the other family: IPv4 goes by its IPv6 address
+    (RFC 8950, Linux 5.2), IPv6 by its link-local one, since Linux has nothing the other way round."""
+    own = {address.version: address for address in machine.cluster_addresses}
+    if version in machine.families.underlay.versions:
+        return f"via {own[version]}"
+    return f"via inet6 {own[6]}" if version == 4 else f"via {machine.link_local.ip}"
+
+
+def _link_local(machine: Machine) -> Iterator[str]:
+    """An address that is known beforehand, where IPv6 pods have no IPv6 network below them."""
+    if 6 not in machine.families.underlay.versions and 6 in machine.families.pods.versions:
+        yield _address_command(machine.link_local, machine.net.near.device)
+
+
+def _service_routes(cluster: Cluster, node: Machine) -> Iterator[str]:
+    """For what starts on a node without a default route of the services' family: a first route, without which
+    the node would not even ask kube-proxy's rules, and the way to the API server behind the Service
+    `kubernetes`. The node's own address is that on its pod bridge."""
+    if not node.is_node:
+        return
+    for cidr in cluster.service_cidrs:
+        if cidr.version not in node.families.underlay.versions:
+            yield f"route add {cidr} dev {CNI_BRIDGE}"
+    plane = cluster.control_plane
+    for address in plane.cluster_addresses:
+        if address.version not in node.families.underlay.versions:
+            yield f"route add {address} {_via(plane, address.version)} dev {node.net.near.device}"
 
 
 def _pod_bridge(machine: Machine) -> Iterator[str]:

@@ -26,7 +26,7 @@ Family = Literal[4, 6]
 
 
 class IpFamily(StrEnum):
-    """IP families of nodes, pods and services."""
+    """The IP families that something has."""
 
     IPV4 = "ipv4"
     IPV6 = "ipv6"
@@ -42,6 +42,17 @@ class IpFamily(StrEnum):
                 return (6,)
             case IpFamily.DUAL:
                 return (4, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """The IP families of one cluster.
+
+    `pods`: of pods and services; `underlay`: of wan links, default routes and the nodes' InternalIPs.
+    """
+
+    pods: IpFamily
+    underlay: IpFamily
 
 
 class RuleSyntax(StrEnum):
@@ -70,11 +81,16 @@ class LabSpec:
     clusters: tuple[str, ...] = ("east", "west")
     nodes: int = 2
     ip_family: IpFamily = IpFamily.IPV4
+    """Of pods and services, and of what carries them unless `underlay_family` says otherwise."""
+    underlay_family: IpFamily | None = None
+    """Of wan links, default routes and the nodes' InternalIPs; None: as `ip_family`."""
     kube_proxy_mode: RuleSyntax = RuleSyntax.NFTABLES
     masquerade: RuleSyntax = RuleSyntax.IPTABLES
     overlapping_cidrs: bool = False
     nat: tuple[tuple[str, NatKind], ...] = ()
     """Clusters behind a NAT router of their own."""
+    cluster_families: tuple[tuple[str, Families], ...] = ()
+    """Clusters that differ from the others."""
 
     def __post_init__(self) -> None:
         _check_name(self.name, "lab", MAX_LAB_NAME)
@@ -93,10 +109,34 @@ class LabSpec:
                 raise UsageError(f"--nat names cluster {cluster!r}, which is not among {','.join(self.clusters)!r}")
         if len({cluster for cluster, _ in self.nat}) != len(self.nat):
             raise UsageError("--nat names a cluster twice")
+        for cluster, _ in self.cluster_families:
+            if cluster not in self.clusters:
+                raise UsageError(
+                    f"--cluster-family names cluster {cluster!r}, which is not among {','.join(self.clusters)!r}"
+                )
+        if len({cluster for cluster, _ in self.cluster_families}) != len(self.cluster_families):
+            raise UsageError("--cluster-family names a cluster twice")
 
     def nat_of(self, cluster: str) -> NatKind | None:
         """The NAT in front of `cluster`, None where its nodes have routed addresses."""
         return dict(self.nat).get(cluster)
+
+    def families_of(self, cluster: str) -> Families:
+        """The IP families of `cluster`."""
+        usual = Families(self.ip_family, self.underlay_family or self.ip_family)
+        return dict(self.cluster_families).get(cluster, usual)
+
+    @property
+    def versions(self) -> tuple[Family, ...]:
+        """All IP versions of the lab."""
+        pods = {version for cluster in self.clusters for version in self.families_of(cluster).pods.versions}
+        return tuple(version for version in IpFamily.DUAL.versions if version in pods | set(self.wan_versions))
+
+    @property
+    def wan_versions(self) -> tuple[Family, ...]:
+        """IP versions that some cluster's wan links have: the wan itself and the host's link have them all."""
+        used = {version for cluster in self.clusters for version in self.families_of(cluster).underlay.versions}
+        return tuple(version for version in IpFamily.DUAL.versions if version in used)
 
 
 def parse_clusters(text: str) -> tuple[str, ...]:
@@ -113,6 +153,19 @@ def parse_nat(text: str) -> tuple[str, NatKind]:
         return cluster, NatKind(kind)
     except ValueError:
         raise UsageError(f"--nat {text!r} names the unknown kind {kind!r}", "use eim or symmetric") from None
+
+
+def parse_cluster_family(text: str) -> tuple[str, Families]:
+    """`west:ipv6` or `west:ipv4/ipv6` -> cluster, family of pods and services, family of the underlay."""
+    cluster, _, families = text.partition(":")
+    pods, slash, underlay = families.partition("/")
+    try:
+        return cluster, Families(IpFamily(pods), IpFamily(underlay if slash else pods))
+    except ValueError:
+        raise UsageError(
+            f"--cluster-family {text!r} is not CLUSTER:FAMILY or CLUSTER:FAMILY/UNDERLAY",
+            "families are ipv4, ipv6 and dual: west:ipv4/ipv6",
+        ) from None
 
 
 def _check_name(name: str, kind: str, longest: int) -> None:

@@ -23,7 +23,7 @@ def snapshot(store: Store) -> dict[str, Any]:
         "phase": state.phase.value,
         "kubeconfig": str(store.kubeconfig),
         "directory": str(store.directory),
-        "blocks": [str(topology.block.network(family)) for family in state.spec.ip_family.versions],
+        "blocks": [str(topology.block.network(family)) for family in state.spec.versions],
         "kubeProxyMode": state.spec.kube_proxy_mode.value,
         "masquerade": state.spec.masquerade.value,
         "namespaces": topology.namespaces,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mcnet.lab.addresses import BLOCKS, Block
-from mcnet.lab.spec import IpFamily, LabSpec, NatKind, RuleSyntax
+from mcnet.lab.spec import Families, IpFamily, LabSpec, NatKind, RuleSyntax
 from mcnet.lab.topology import Topology, plan
 from mcnet.model.errors import McnetError, UsageError
 
@@ -233,6 +233,8 @@ def _encode(state: LabState) -> str:
 def _decode(text: str) -> LabState:
     data: dict[str, Any] = json.loads(text)
     spec = data["spec"]
+    # Labs of an earlier version, side by side with this one's, lack what came later.
+    underlay = spec.get("underlay_family")
     return LabState(
         LabSpec(
             name=spec["name"],
@@ -243,6 +245,11 @@ def _decode(text: str) -> LabState:
             masquerade=RuleSyntax(spec["masquerade"]),
             overlapping_cidrs=spec["overlapping_cidrs"],
             nat=tuple((cluster, NatKind(kind)) for cluster, kind in spec["nat"]),
+            underlay_family=IpFamily(underlay) if underlay else None,
+            cluster_families=tuple(
+                (cluster, Families(IpFamily(families["pods"]), IpFamily(families["underlay"])))
+                for cluster, families in spec.get("cluster_families", ())
+            ),
         ),
         Block(data["block"]),
         Phase(data["phase"]),

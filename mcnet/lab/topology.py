@@ -7,15 +7,17 @@ its spec and block index, however little of it exists.
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 
 from mcnet.lab.addresses import Address, Block, Interface, Network, interface
-from mcnet.lab.spec import LabSpec, NatKind
+from mcnet.lab.spec import Families, Family, LabSpec, NatKind
 
 WAN = "wan0"
 CLUSTER = "eth0"
 API_PORT = 6443
 # Kubernetes' convention: the tenth address of the service CIDR is the cluster's DNS.
 _DNS_OFFSET = 10
+LINK_LOCAL = IPv6Network("fe80::/64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class Machine:
     """The link to the cluster's network."""
     pod_cidrs: tuple[Network, ...]
     """Empty for the control plane, which runs no pods."""
+    families: Families
 
     @property
     def name(self) -> str:
@@ -64,8 +67,22 @@ class Machine:
 
     @property
     def cluster_addresses(self) -> tuple[Address, ...]:
-        """Its addresses on the cluster's network."""
+        """Its addresses on the cluster's network: a node's InternalIPs."""
         return tuple(address.ip for address in self.net.near.addresses)
+
+    @property
+    def link_local(self) -> Interface:
+        """Its link-local address on the cluster's network, the same in every lab."""
+        number = int(self.short_name.removeprefix("n")) if self.is_node else 0
+        return interface(LINK_LOCAL, 10 + number)
+
+    @property
+    def advertise_address(self) -> Address:
+        """Where a control plane's API server is found behind the Service `kubernetes`. Kubernetes wants it to be
+        of the services' first family, whatever the nodes have."""
+        return next(
+            address for address in self.cluster_addresses if address.version == self.families.pods.versions[0]
+        )
 
     @property
     def wan_addresses(self) -> tuple[Address, ...]:
@@ -123,12 +140,19 @@ class Cluster:
     @property
     def internal_server(self) -> str:
         """The API server for the cluster's own nodes: survives the loss of every wan link."""
-        return _url(self.control_plane.cluster_addresses[0])
+        plane = self.control_plane
+        underlay = plane.families.underlay.versions[0]
+        return _url(next(address for address in plane.cluster_addresses if address.version == underlay))
 
     @property
     def public_server(self) -> str:
         """The API server for the host, for the cluster's own pods and for those of the other clusters."""
-        return _url(self.control_plane.wan_addresses[0])
+        return self.public_servers[0]
+
+    @property
+    def public_servers(self) -> tuple[str, ...]:
+        """The same by each family of the wan."""
+        return tuple(_url(address) for address in self.control_plane.wan_addresses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,19 +202,21 @@ class Topology:
     @property
     def host_routes(self) -> tuple[Network, ...]:
         """What the host's root namespace routes into the lab."""
-        return tuple(self.block.wan(family) for family in self.spec.ip_family.versions)
+        return tuple(self.block.wan(family) for family in self.spec.wan_versions)
 
 
 def plan(spec: LabSpec, block: Block) -> Topology:
     """The lab that `spec` describes, with the addresses of `block`."""
     wan = f"mcnet-{spec.name}-wan"
-    host = _wan_link(block, spec, -1, 0, near=(None, f"mcl-{spec.name}"), far=(wan, "host"), default_route=False)
+    host = _wan_link(
+        block, spec.wan_versions, -1, 0, near=(None, f"mcl-{spec.name}"), far=(wan, "host"), default_route=False
+    )
     clusters = tuple(_cluster(spec, block, wan, index, name) for index, name in enumerate(spec.clusters))
     return Topology(spec=spec, block=block, wan_namespace=wan, host_link=host, clusters=clusters)
 
 
 def _cluster(spec: LabSpec, block: Block, wan: str, index: int, name: str) -> Cluster:
-    versions = spec.ip_family.versions
+    versions = spec.families_of(name).pods.versions
     cidr_index = 0 if spec.overlapping_cidrs else index
     router = _router(spec, block, wan, index, name)
     upstream = router.namespace if router else wan
@@ -216,7 +242,8 @@ def _router(spec: LabSpec, block: Block, wan: str, index: int, cluster: str) -> 
         return None
     namespace = f"mcnet-{spec.name}-{cluster}-nat"
     # Link 0 of the public range is the control plane's; its nodes' links are inside, so 1 is free.
-    uplink = _wan_link(block, spec, index, 1, near=(namespace, WAN), far=(wan, f"{cluster}-nat"))
+    versions = spec.families_of(cluster).underlay.versions
+    uplink = _wan_link(block, versions, index, 1, near=(namespace, WAN), far=(wan, f"{cluster}-nat"))
     return Router(kind=kind, namespace=namespace, uplink=uplink)
 
 
@@ -225,32 +252,51 @@ def _machine(
 ) -> Machine:
     short = f"n{number}" if number else "cp"
     namespace = f"mcnet-{spec.name}-{cluster}-{short}"
-    versions = spec.ip_family.versions
+    families = spec.families_of(cluster)
     cidr_index = 0 if spec.overlapping_cidrs else index
     net = Link(
         near=Port(
             namespace=namespace,
             device=CLUSTER,
-            addresses=tuple(interface(block.cluster_network(v, index), 10 + number) for v in versions),
+            addresses=tuple(
+                interface(block.cluster_network(v, index), 10 + number) for v in _net_versions(families, number)
+            ),
         ),
         far=Port(namespace=f"mcnet-{spec.name}-{cluster}-net", device=short),
     )
     wan = _wan_link(
         block,
-        spec,
+        families.underlay.versions,
         index,
         number,
         near=(namespace, WAN),
         far=(upstream, f"{cluster}-{short}"),
         inside_nat=inside_nat,
     )
-    pods = tuple(block.node_pods(v, cidr_index, number) for v in versions) if number else ()
-    return Machine(cluster=cluster, short_name=short, namespace=namespace, wan=wan, net=net, pod_cidrs=pods)
+    pods = tuple(block.node_pods(v, cidr_index, number) for v in families.pods.versions) if number else ()
+    return Machine(
+        cluster=cluster,
+        short_name=short,
+        namespace=namespace,
+        wan=wan,
+        net=net,
+        pod_cidrs=pods,
+        families=families,
+    )
+
+
+def _net_versions(families: Families, number: int) -> tuple[Family, ...]:
+    """Of the addresses on the cluster's network: the underlay's; the control plane also has the services', since
+    its API server must advertise an address of their family."""
+    underlay = families.underlay.versions
+    if number:
+        return underlay
+    return (*underlay, *(version for version in families.pods.versions if version not in underlay))
 
 
 def _wan_link(
     block: Block,
-    spec: LabSpec,
+    versions: tuple[Family, ...],
     index: int,
     link: int,
     *,
@@ -260,8 +306,7 @@ def _wan_link(
     default_route: bool = True,
 ) -> Link:
     networks = [
-        block.host_link(v) if index < 0 else block.wan_link(v, index, link, inside_nat=inside_nat)
-        for v in spec.ip_family.versions
+        block.host_link(v) if index < 0 else block.wan_link(v, index, link, inside_nat=inside_nat) for v in versions
     ]
     return Link(
         near=Port(namespace=near[0], device=near[1], addresses=tuple(interface(net, 1) for net in networks)),

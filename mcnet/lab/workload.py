@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Self
 
 from mcnet.kube.api import Api
@@ -28,16 +29,30 @@ class WebValues:
 
 @dataclass(frozen=True, slots=True)
 class WebPod:
-    """A web server pod; `url` reaches it by its own address."""
+    """A web server pod; `url` reaches it by its first address."""
 
     cluster: str
     name: str
     node: str
-    address: str
+    addresses: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """Its first address."""
+        return self.addresses[0]
 
     @property
     def url(self) -> str:
         return url_of(self.address, 8080)
+
+    def address_in(self, version: int) -> str | None:
+        """Its address of an IP version, None if it has none."""
+        return in_version(self.addresses, version)
+
+
+def in_version(addresses: Iterable[str], version: int) -> str | None:
+    """The first of these addresses that is of an IP version."""
+    return next((address for address in addresses if ip_address(address).version == version), None)
 
 
 def url_of(address: str, port: int) -> str:
@@ -55,7 +70,11 @@ class Seen:
 
 FETCH = """
 import json, sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode().strip())
+for url in sys.argv[2:]:
+    try:
+        print(urllib.request.urlopen(url, timeout=float(sys.argv[1])).read().decode().strip())
+    except OSError as error:
+        sys.exit(f"can't fetch {url}: {error}")
 """
 
 
@@ -68,8 +87,8 @@ class Workload:
         self._api = api
         self._kubectl = kubectl
         self.pods: tuple[WebPod, ...] = ()
-        self.service = ""
-        """The Service's ClusterIP."""
+        self.services: tuple[str, ...] = ()
+        """The Service's ClusterIPs."""
 
     @classmethod
     async def deploy(cls, lab: Lab, cluster: str, image: str) -> Self:
@@ -80,7 +99,7 @@ class Workload:
         for obj in render("demo", WebValues(nodes=nodes, image=image)):
             await made._apply(obj)
         made.pods = tuple(await asyncio.gather(*(made._ready(node) for node in nodes)))
-        made.service = (await api.get(SERVICE, "web", "default"))["spec"]["clusterIP"]
+        made.services = tuple((await api.get(SERVICE, "web", "default"))["spec"]["clusterIPs"])
         return made
 
     async def close(self) -> None:
@@ -100,14 +119,23 @@ class Workload:
         """Run a program inside of `pod` to its end."""
         return await call(self.command(pod, *argv), mark=self._lab.store.mark, stdin=stdin)
 
+    @property
+    def service(self) -> str:
+        """The Service's first ClusterIP."""
+        return self.services[0]
+
     async def fetch(self, pod: WebPod, url: str, timeout: float = 5.0) -> Seen:
         """Fetch `url` from inside of `pod`. Raises McnetError if that fails."""
-        done = await self.run(pod, "python3", "-c", FETCH, url, str(timeout))
+        return (await self.fetch_all(pod, (url,), timeout))[0]
+
+    async def fetch_all(self, pod: WebPod, urls: Sequence[str], timeout: float = 5.0) -> list[Seen]:
+        """Fetch one after the other from inside of `pod`. Raises McnetError for the first that fails."""
+        done = await self.run(pod, "python3", "-c", FETCH, str(timeout), *urls)
         if done.status != 0:
             last = (done.errors.strip().splitlines() or ["no word"])[-1]
-            raise McnetError(f"{pod.name} in {pod.cluster} can't fetch {url}: {last}", "mcnet show connections")
-        said: Mapping[str, str] = json.loads(done.output)
-        return Seen(said["server"], said["client"])
+            raise McnetError(f"{pod.name} in {pod.cluster} {last}", "mcnet show connections")
+        said: list[Mapping[str, str]] = [json.loads(line) for line in done.output.splitlines()]
+        return [Seen(one["server"], one["client"]) for one in said]
 
     async def _apply(self, obj: JsonObject) -> None:
         """Apply; a pod of another image is replaced, else it would count as ready until it is restarted."""
@@ -129,7 +157,7 @@ class Workload:
                 f"kubectl --context {self.cluster} describe pod {name}",
             ) from error
         assert pod is not None
-        return WebPod(self.cluster, name, node, pod["status"]["podIP"])
+        return WebPod(self.cluster, name, node, tuple(one["ip"] for one in pod["status"]["podIPs"]))
 
 
 def _is_ready(pod: Mapping[str, object] | None) -> bool:

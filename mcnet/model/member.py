@@ -48,6 +48,9 @@ class Member:
     distribution: str = "unknown"
     manage_host_firewall: bool = False
     """Whether nodes put accept rules into other programs' chains that would drop our packets."""
+    discovery_on_nodes: int = 0
+    """How many discovery pods there are in the nodes' network; 0: two in the pod network, as long as pods have an
+    address of the broker's family."""
     given: tuple[str, ...] = ()
     """Keys of the settings that the user gave, sorted: a later join keeps these, all others it finds out anew or
     takes from the defaults."""

@@ -15,7 +15,11 @@ from typing import Final
 OVERLAY_DEVICE: Final = "mcnet-vx"
 """The VXLAN inside a cluster, on every node."""
 VXLAN_CABLE_DEVICE: Final = "mcnet-cv"
-"""The VXLAN between gateways: one device, remote gateways are next hops on it."""
+"""The VXLAN between gateways over IPv4: one device, remote gateways are next hops on it."""
+VXLAN_CABLE_DEVICE6: Final = "mcnet-cv6"
+"""The same over IPv6: a VXLAN device has an outer address of one family only."""
+VXLAN_CABLE_DEVICES: Final = {4: VXLAN_CABLE_DEVICE, 6: VXLAN_CABLE_DEVICE6}
+"""By the family of the outer addresses."""
 CABLE_DEVICE_PREFIX: Final = "mcnet-c"
 """All cable devices of all drivers start with it, so that rules and firewall can name them by wildcard."""
 
@@ -60,10 +64,13 @@ HOST_RULE_MARK: Final = "mcnet:host:"
 
 OVERLAY_RANGE4: Final = IPv4Network("244.0.0.0/8")
 CABLE_RANGE4: Final = IPv4Network("245.0.0.0/8")
+CABLE_RANGE4_OVER6: Final = IPv4Network("246.0.0.0/8")
 """Class E: no cloud or site hands these out, Linux routes them as unicast (since 2.6.25), and Submariner's
 240/8, 241/8 and 242/8 stay free so that both can be on a node during a migration."""
 OVERLAY_RANGE6: Final = IPv6Network("fd6d:636e:6574:1::/64")
 CABLE_RANGE6: Final = IPv6Network("fd6d:636e:6574:2::/64")
+CABLE_RANGE6_OVER6: Final = IPv6Network("fd6d:636e:6574:3::/64")
+"""Inside cables over IPv6: ranges of their own, since an answer leaves by the device that has its range."""
 
 MAX_RAILS: Final = 8
 """Rails 0-7: the port plan (see `vxlan_cable_port`) has room for no more."""

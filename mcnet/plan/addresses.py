@@ -14,7 +14,14 @@ from itertools import count
 from mcnet.model.cluster import ClusterId, cluster_number
 from mcnet.model.kernel import Address, Interface
 from mcnet.model.node import Node
-from mcnet.model.ownership import CABLE_RANGE4, CABLE_RANGE6, OVERLAY_RANGE4, OVERLAY_RANGE6
+from mcnet.model.ownership import (
+    CABLE_RANGE4,
+    CABLE_RANGE4_OVER6,
+    CABLE_RANGE6,
+    CABLE_RANGE6_OVER6,
+    OVERLAY_RANGE4,
+    OVERLAY_RANGE6,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +53,14 @@ def overlay_ends(nodes: Iterable[Node]) -> Mapping[str, TunnelEnd]:
     return ends
 
 
-def cable_end(cluster: ClusterId, rail: int) -> TunnelEnd:
-    """The end of the VXLAN cable device of gateway `rail` of `cluster`."""
-    digest = _digest("cable", f"{cluster}/{rail}")
+def cable_end(cluster: ClusterId, rail: int, outer: int = 4) -> TunnelEnd:
+    """The end of the VXLAN cable device of gateway `rail` of `cluster`; `outer` is the family of the addresses that
+    the device has outside."""
+    range4, range6 = (CABLE_RANGE4, CABLE_RANGE6) if outer == 4 else (CABLE_RANGE4_OVER6, CABLE_RANGE6_OVER6)
+    digest = _digest("cable" if outer == 4 else "cable-over-6", f"{cluster}/{rail}")
     return TunnelEnd(
-        address4=CABLE_RANGE4[cable_number(cluster, rail)],
-        address6=CABLE_RANGE6[int.from_bytes(digest[:8])],
+        address4=range4[cable_number(cluster, rail)],
+        address6=range6[int.from_bytes(digest[:8])],
         mac=_mac(digest[8:13]),
     )
 

@@ -10,7 +10,9 @@ from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.model.node import PRIVATE_ADDRESS_ANNOTATION
 from mcnet.model.ownership import vxlan_cable_port
+from mcnet.plan.vxlan_cable import outer_family
 
 Row = dict[str, Any]
 
@@ -112,6 +114,7 @@ def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
         "path": cable.path,
         "localAddress": str(cable.local_address or ""),
         "remoteAddress": str(cable.remote_address or ""),
+        **_families(view, cable.cluster),
         "rail": cable.rail,
         "since": cable.since,
         "why": why,
@@ -126,11 +129,41 @@ def _why_not_connected(view: ClusterView, gateway: Gateway, cable: Cable) -> tup
     )
     if endpoint is None:
         return why, f"{kubectl(view)} logs -l app.kubernetes.io/component=gateway --tail 20"
+    own = next((one for one in view.endpoints if (one.cluster, one.gateway) == (view.cluster, gateway.node)), None)
+    if own is not None and outer_family(own, endpoint) is None:
+        return why, _how_to_meet(view, own, endpoint)
+    if cable.remote_address is None:
+        return why, "mcnet show endpoints -o wide"
     port = vxlan_cable_port(endpoint.port_base)
     return why, (
         f"check that UDP {port} is open both ways between {cable.local_address or gateway.node} and "
         f"{cable.remote_address or cable.gateway}, and that the gateway of {cable.cluster} runs: mcnet show gateways"
     )
+
+
+def _how_to_meet(view: ClusterView, own: Endpoint, remote: Endpoint) -> str:
+    """What brings two gateways together that have no outer address of one family."""
+    there = " or ".join(sorted({f"IPv{address.version}" for address in remote.private_addresses}))
+    return (
+        f"give {own.gateway} an address and a default route of {there or 'its family'}, or name one that it has: "
+        f"kubectl --context {view.context} annotate node {own.gateway} {PRIVATE_ADDRESS_ANNOTATION}=ADDRESS "
+        f"(or do so in {remote.cluster}), or make a node with both the gateway"
+    )
+
+
+def _families(view: ClusterView, other: ClusterId) -> Row:
+    """The families in which pods of the two clusters reach each other; `onlySome` if one of the two has another
+    that the other lacks."""
+    pods = {
+        cluster.id: {prefix.version for prefix in cluster.pod_prefixes}
+        for cluster in view.clusters
+        if cluster.id in (view.cluster, other)
+    }
+    mine, theirs = pods.get(view.cluster, set()), pods.get(other, set())
+    return {
+        "families": [f"IPv{version}" for version in sorted(mine & theirs)],
+        "onlySome": mine != theirs and bool(mine and theirs),
+    }
 
 
 def _missing_row(view: ClusterView, other: ClusterId) -> Row:

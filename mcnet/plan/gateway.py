@@ -29,7 +29,7 @@ MEMBER = {4: NextHopKind.CABLE_MEMBER4, 6: NextHopKind.CABLE_MEMBER6}
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything a round looks at. `own` is this gateway's Endpoint as it should be published; `health` is by
-    the remote endpoint's name; `actual` the gateway's partition of the kernel."""
+    what the probes are called (`CablePath.probe`); `actual` the gateway's partition of the kernel."""
 
     member: Member
     own: Endpoint
@@ -64,13 +64,13 @@ def decide(world: World) -> Decision:
     used = tuple(family for family in families(world.member) if family == 4 or world.host.ipv6)
     remotes = accept(world.member, world.clusters, world.endpoints)
     cables = vxlan_cable.paths(world.own, remotes.endpoints)
-    device = vxlan_cable.device(world.own, cables, used)
-    if device is None:
+    devices = vxlan_cable.devices(world.own, cables, used)
+    if not devices:
         problem = f"gateway {world.own.gateway} has no outer address: it has no default route"
         return Decision(
             KernelState(), tuple(Standing(path, False) for path in cables), problems=(*remotes.problems, problem)
         )
-    neighbours, fdb = vxlan_cable.peers(cables, used)
+    neighbours, fdb = vxlan_cable.peers(cables)
     source = routable_addresses(world.host.links, world.member.pod_prefixes, used)
     nexthops: set[NextHop] = set()
     groups: set[NextHopGroup] = set()
@@ -78,13 +78,13 @@ def decide(world: World) -> Decision:
     active: set[str] = set()
     reach: set[ClusterId] = set()
     for remote in remotes.clusters:
-        chosen = _chosen(world, remote, cables, used)
-        if not chosen:
-            continue
-        reach.add(remote.cluster)
-        active |= {path.endpoint.name for path in chosen}
         for family in used:
             prefixes = remote.prefixes_of(family)
+            chosen = _chosen(world, remote, cables, family)
+            if not chosen:
+                continue
+            reach.add(remote.cluster)
+            active |= {path.endpoint.name for path in chosen}
             if not prefixes:
                 continue
             members = {_member(path, family) for path in chosen}
@@ -102,7 +102,7 @@ def decide(world: World) -> Decision:
             }
     throws = exceptions(remotes, (world.own, *_own_endpoints(world)), world.nodes)
     state = KernelState(
-        links=frozenset({device}),
+        links=devices,
         neighbours=neighbours,
         fdb=fdb,
         nexthops=frozenset(nexthops),
@@ -128,21 +128,21 @@ def _own_endpoints(world: World) -> tuple[Endpoint, ...]:
     return tuple(endpoint for endpoint in world.endpoints if endpoint.cluster == world.member.cluster)
 
 
-def _chosen(
-    world: World, remote: Remote, cables: tuple[CablePath, ...], used: tuple[int, ...]
-) -> tuple[CablePath, ...]:
-    mine = {cable.endpoint.rail: cable for cable in cables if cable.endpoint.cluster == remote.cluster}
-    groups = {nexthop_id(GROUP[family], cable_number(remote.cluster, 0)) for family in used}
+def _chosen(world: World, remote: Remote, cables: tuple[CablePath, ...], family: int) -> tuple[CablePath, ...]:
+    """The cables that carry `family` to a cluster: each family inside is probed and chosen by itself."""
+    mine = {
+        cable.endpoint.rail: cable
+        for cable in cables
+        if cable.endpoint.cluster == remote.cluster and family in cable.families
+    }
+    group_id = nexthop_id(GROUP[family], cable_number(remote.cluster, 0))
     in_use = {
         member & (ownership.MAX_RAILS - 1)
         for group in world.actual.groups
-        if group.id in groups
+        if group.id == group_id
         for member, _ in group.members
     }
-    rails = [
-        (rail, Health.DOWN if cable.problem else world.health.get(cable.endpoint.name, Health.UNKNOWN))
-        for rail, cable in mine.items()
-    ]
+    rails = [(rail, world.health.get(cable.probe(family), Health.UNKNOWN)) for rail, cable in mine.items()]
     return tuple(mine[rail] for rail in choose_cables(rails, in_use))
 
 
@@ -155,6 +155,6 @@ def _member(path: CablePath, family: int) -> NextHop:
     )
 
 
-def cable_address(own: Endpoint, family: int) -> Address:
-    """This gateway's own address inside the cables: what probes are sent from."""
-    return cable_end(own.cluster, own.rail).address(family)
+def cable_address(own: Endpoint, path: CablePath, family: int) -> Address:
+    """This gateway's own address inside a cable: what its probes are sent from."""
+    return cable_end(own.cluster, own.rail, path.outer).address(family)

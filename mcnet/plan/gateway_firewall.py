@@ -10,7 +10,7 @@ from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
 from mcnet.model.member import Member
-from mcnet.plan import ports
+from mcnet.plan import ports, vxlan_cable
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.node_firewall import CABLES, IP, address_set, element, prefix_set
 from mcnet.plan.remote import Remotes
@@ -26,25 +26,27 @@ def table(
     """The whole table, the same text for the same inputs."""
     cables = tuple(cables)
     outer = [cable.remote for cable in cables if cable.remote is not None]
-    end = cable_end(own.cluster, own.rail)
+    ends = [cable_end(own.cluster, own.rail, one) for one in vxlan_cable.outer_families(own, cables)]
+    devices = _any_of(f'"{device}"' for device in ownership.VXLAN_CABLE_DEVICES.values())
     local: list[Network] = [*member.pod_prefixes, *member.service_prefixes]
     port = ports.vxlan_cable(own.port_base).numbers
     sets: list[NftSet] = []
     rules: list[str] = []
     for family in (4, 6):
         ip = IP[family]
+        mine = _any_of(str(end.address(family)) for end in ends)
         sets += [
             address_set(f"peers{family}", family, outer),
             prefix_set(f"local{family}", family, local),
-            _allowed(family, remotes),
+            _allowed(family, remotes, cables),
         ]
         rules += [
             f"udp dport {port} fib daddr type local {ip} saddr != @peers{family} drop",
             *_one_sender_per_mac(port, family, cables),
-            f'iifname "{ownership.VXLAN_CABLE_DEVICE}" ether saddr . {ip} saddr != @allowed{family} drop',
-            f"iifname {CABLES} {ip} daddr != @local{family} {ip} daddr != {end.address(family)} drop",
+            f"iifname {devices} ether saddr . {ip} saddr != @allowed{family} drop",
+            f"iifname {CABLES} {ip} daddr != @local{family} {ip} daddr != {mine} drop",
             # The cable's address is there to answer probes; the node's own services listen on it too.
-            f"iifname {CABLES} {ip} daddr {end.address(family)} meta l4proto != {ICMP[family]} drop",
+            f"iifname {CABLES} {ip} daddr {mine} meta l4proto != {ICMP[family]} drop",
         ]
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
@@ -70,21 +72,27 @@ def _one_sender_per_mac(port: str, family: int, cables: Iterable[CablePath]) -> 
     macs: dict[Address, list[str]] = {}
     for cable in cables:
         if cable.remote is not None and cable.remote.version == family:
-            mac = cable_end(cable.endpoint.cluster, cable.endpoint.rail).mac
-            macs.setdefault(cable.remote, []).append("0x" + mac.replace(":", ""))
+            macs.setdefault(cable.remote, []).append("0x" + cable.end.mac.replace(":", ""))
     return [
         f"udp dport {port} {IP[family]} saddr {outer} @th,176,48 != {{ {', '.join(sorted(found))} }} drop"
         for outer, found in sorted(macs.items(), key=lambda item: int(item[0]))
     ]
 
 
-def _allowed(family: int, remotes: Remotes) -> NftSet:
+def _any_of(texts: Iterable[str]) -> str:
+    """One value, or a set of several, in nft's language."""
+    found = list(texts)
+    return found[0] if len(found) == 1 else f"{{ {', '.join(found)} }}"
+
+
+def _allowed(family: int, remotes: Remotes, cables: Iterable[CablePath]) -> NftSet:
     elements: set[str] = set()
-    for remote in remotes.clusters:
-        for endpoint in remote.endpoints:
-            end = cable_end(endpoint.cluster, endpoint.rail)
+    prefixes = {remote.cluster: remote.prefixes_of(family) for remote in remotes.clusters}
+    for cable in cables:
+        if family in cable.families:
+            end = cable.end
             elements.add(f"{end.mac} . {end.address(family)}")
-            elements |= {f"{end.mac} . {element(prefix)}" for prefix in remote.prefixes_of(family)}
+            elements |= {f"{end.mac} . {element(prefix)}" for prefix in prefixes[cable.endpoint.cluster]}
     return NftSet(
         name=f"allowed{family}",
         type=f"ether_addr . ipv{family}_addr",

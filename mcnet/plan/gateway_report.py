@@ -25,7 +25,7 @@ def cables(
     before = {(cable.cluster, cable.gateway): cable for cable in published}
     made = []
     for standing in standings:
-        cable = _cable(standing, health.get(standing.path.endpoint.name))
+        cable = _cable(standing, health)
         old = before.get((cable.cluster, cable.gateway))
         same = old is not None and old.state is cable.state and old.since
         made.append(replace(cable, since=old.since if same and old is not None else now))
@@ -41,9 +41,12 @@ def _plain(cable: Cable) -> Cable:
     return replace(cable, round_trip=None, loss=0.0)
 
 
-def _cable(standing: Standing, path: PathHealth | None) -> Cable:
+def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:
+    """Measurements are those of the first family inside; the state is that of the worst."""
     endpoint = standing.path.endpoint
-    state, reason = _state(standing, path)
+    by_family = {family: health.get(standing.path.probe(family)) for family in standing.path.families}
+    state, reason = _state(standing, by_family)
+    path = next(iter(by_family.values()), None)
     return Cable(
         cluster=endpoint.cluster,
         gateway=endpoint.gateway,
@@ -59,21 +62,27 @@ def _cable(standing: Standing, path: PathHealth | None) -> Cable:
     )
 
 
-def _state(standing: Standing, path: PathHealth | None) -> tuple[CableState, str]:
+def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tuple[CableState, str]:
     if standing.path.problem:
         return CableState.ERROR, standing.path.problem
-    match health_of(path):
-        case Health.UP:
-            return CableState.CONNECTED, ""
-        case Health.UNKNOWN:
-            return CableState.CONNECTING, "no probe has been answered yet"
-        case Health.DOWN:
-            name = standing.path.endpoint.name
-            return (
-                CableState.ERROR,
-                f"{name} does not answer probes at {standing.path.remote}: its link, its node or the way between "
-                "is down, or a firewall drops the cable port",
-            )
+    found = {family: health_of(path) for family, path in by_family.items()}
+    down = [family for family, health in found.items() if health is Health.DOWN]
+    name = standing.path.endpoint.name
+    if down and len(down) < len(found):
+        return (
+            CableState.ERROR,
+            f"{name} answers probes, but not those in IPv{down[0]}: IPv{down[0]} is switched off on one of the two "
+            f"gateways, or a firewall drops ICMP there; its IPv{down[0]} traffic takes no way over this cable",
+        )
+    if down:
+        return (
+            CableState.ERROR,
+            f"{name} does not answer probes at {standing.path.remote}: its link, its node or the way between "
+            "is down, or a firewall drops the cable port",
+        )
+    if Health.UNKNOWN in found.values():
+        return CableState.CONNECTING, "no probe has been answered yet"
+    return CableState.CONNECTED, ""
 
 
 def _round_trip(path: PathHealth | None) -> RoundTrip | None:

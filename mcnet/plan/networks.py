@@ -17,6 +17,16 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def is_foreign_family(url: str, own: Iterable[Network]) -> bool:
+    """Whether a server's URL is an address of a family that no network of `own` has: what has its addresses from
+    there can't reach it. A name may stand for any family and counts as reachable."""
+    try:
+        address = ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+    return all(address.version != network.version for network in own)
+
+
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """ "10.1.0.0/16", several by commas or repetition. Raises UsageError."""
     networks = []

@@ -20,6 +20,11 @@ from mcnet.plan import ports
 CABLES = f'"{CABLE_DEVICE_PREFIX}*"'
 OVERLAY = f'"{OVERLAY_DEVICE}"'
 IP = {4: "ip", 6: "ip6"}
+ERRORS = {
+    4: "icmp type { destination-unreachable, time-exceeded, parameter-problem }",
+    6: "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }",
+}
+"""ICMP errors (RFC 792, RFC 4443)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +163,13 @@ def _filter_forward(inputs: NodeFirewall) -> tuple[str, ...]:
 
 
 def _filter_output(inputs: NodeFirewall) -> tuple[str, ...]:
-    return tuple(
-        f"{IP[family]} daddr @remote{family} reject with icmpx type admin-prohibited"
-        for family in inputs.families
-        if family not in inputs.routable
-    )
+    rules = []
+    for family in inputs.families:
+        if family in inputs.routable:
+            continue
+        if inputs.gateway:
+            # Errors about what others send (a packet that is too big for a cable) have no other way back; they
+            # leave with the gateway's cable address, which the other side lets pass.
+            rules.append(f"{IP[family]} daddr @remote{family} {ERRORS[family]} accept")
+        rules.append(f"{IP[family]} daddr @remote{family} reject with icmpx type admin-prohibited")
+    return tuple(rules)

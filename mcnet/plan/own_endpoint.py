@@ -32,8 +32,8 @@ def wanted(
     if not addresses and published is not None:
         addresses, measured = published.private_addresses, published.mtu
     routed = advertised or (published.prefixes if published is not None else member.pod_prefixes)
-    used = families(member)
-    end = cable_end(member.cluster, rail)
+    used = [family for family in families(member) if family == 4 or host.ipv6]
+    end = cable_end(member.cluster, rail, addresses[0].version if addresses else 4)
     return Endpoint(
         cluster=member.cluster,
         gateway=node.name,
@@ -70,11 +70,8 @@ def _private(node: Node, host: HostFacts) -> tuple[Address, ...]:
 
 
 def _underlay_mtu(addresses: tuple[Address, ...], host: HostFacts) -> int:
-    return next(
-        (
-            link.mtu
-            for link in host.links
-            if addresses and any(interface.ip == addresses[0] for interface in link.addresses)
-        ),
-        1500,
+    """The smallest of the devices that carry cables."""
+    return min(
+        (link.mtu for link in host.links if any(interface.ip in addresses for interface in link.addresses)),
+        default=1500,
     )

@@ -39,6 +39,8 @@ from mcnet.plan.choice import GatewayView, choose_gateways
 from mcnet.plan.remote import Remote, Remotes, accept, families
 from mcnet.plan.routable import routable_addresses
 from mcnet.plan.throw import exceptions, subtract, throw_routes
+from mcnet.plan.underlay import outer_address, overlay_family
+from mcnet.plan.vxlan_cable import outer_family
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,10 @@ def decide(world: World) -> Decision:
     own = tuple(endpoint for endpoint in world.endpoints if endpoint.cluster == world.member.cluster)
     throws = exceptions(remotes, own, world.nodes)
     routable = routable_addresses(world.host.links, world.member.pod_prefixes, used)
-    link = _overlay_link(world, me, ends[me.name], used, (*remotes.endpoints, *own))
-    neighbours, fdb = _peers(me, world.nodes, ends, used)
+    underlay = overlay_family(world.nodes)
+    local = outer_address(me, underlay)
+    link = _overlay_link(world, local or me.addresses[0], ends[me.name], used, _cable_mtus(own, remotes.endpoints))
+    neighbours, fdb = _peers(me, world.nodes, ends, used, underlay)
     paths = _Paths(node=me.name, gateways=world.gateways, ends=ends, actual=world.actual, host=world.host)
     nexthops, groups, overlay_routes = paths.to(remotes, used, routable)
     live = sysctls.settled(world.host.sysctls, routable)
@@ -148,21 +152,23 @@ def decide(world: World) -> Decision:
         for family in used
         if family not in routable
     )
+    alone = (
+        f"the node has no IPv{underlay} InternalIP, which the cluster's other nodes have: there is no overlay to "
+        "them, so its pods reach no other cluster; give it one (kubelet --node-ip)"
+    )
     return Decision(
         state=state,
         overlay=tuple(ends[me.name].address(family) for family in used),
         routable=tuple(routable.values()),
         originals=originals,
-        problems=remotes.problems + missing + foreign.problems,
+        problems=(*remotes.problems, *([alone] if local is None else []), *missing, *foreign.problems),
     )
 
 
-def _overlay_link(world: World, me: Node, end: TunnelEnd, used: Iterable[int], endpoints: Iterable[Endpoint]) -> Link:
-    local = me.addresses[0]
+def _overlay_link(world: World, local: Address, end: TunnelEnd, used: Iterable[int], cables: Iterable[int]) -> Link:
     links: Iterable[HostLink] = world.host.links
     device = next((link.mtu for link in links if any(interface.ip == local for interface in link.addresses)), 1500)
     underlay = mtu.underlay_mtu(device, world.member.underlay_mtu)
-    cables = [endpoint.mtu - mtu.VXLAN_OVERHEAD[_outer_family(endpoint)] for endpoint in endpoints]
     return Link(
         name=ownership.OVERLAY_DEVICE,
         mtu=mtu.overlay_mtu(underlay, local.version, cables),
@@ -172,18 +178,22 @@ def _overlay_link(world: World, me: Node, end: TunnelEnd, used: Iterable[int], e
     )
 
 
-def _outer_family(endpoint: Endpoint) -> int:
-    return endpoint.private_addresses[0].version if endpoint.private_addresses else 4
+def _cable_mtus(own: Iterable[Endpoint], remotes: Iterable[Endpoint]) -> list[int]:
+    """What each cable of the cluster's gateways carries."""
+    pairs = [(mine, theirs, outer_family(mine, theirs)) for mine in own for theirs in remotes]
+    return [
+        mtu.vxlan_cable_mtu(mine.mtu, [theirs.mtu], family) for mine, theirs, family in pairs if family is not None
+    ]
 
 
 def _peers(
-    me: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], used: Iterable[int]
+    me: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], used: Iterable[int], underlay: int
 ) -> tuple[frozenset[Neighbour], frozenset[FdbEntry]]:
     neighbours: set[Neighbour] = set()
     fdb: set[FdbEntry] = set()
     for node in nodes:
-        outer = next((address for address in node.addresses if address.version == me.addresses[0].version), None)
-        if node.name == me.name or outer is None:
+        outer = outer_address(node, underlay)
+        if node.name == me.name or outer is None or outer_address(me, underlay) is None:
             continue
         end = ends[node.name]
         fdb.add(FdbEntry(ownership.OVERLAY_DEVICE, end.mac, outer))
@@ -272,12 +282,13 @@ def _delivery(me: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], us
 
 
 def _rules(used: Iterable[int]) -> Iterable[Rule]:
-    overlay, cables = ownership.OVERLAY_DEVICE, ownership.VXLAN_CABLE_DEVICE
+    overlay = ownership.OVERLAY_DEVICE
     for family in used:
         yield Rule(family, ownership.RULE_OVERLAY_TO_CABLES, ownership.CABLES_TABLE, overlay)
         yield Rule(family, ownership.RULE_OVERLAY_REJECT, ownership.REJECT_TABLE, overlay)
-        yield Rule(family, ownership.RULE_CABLE_DELIVERY, ownership.DELIVERY_TABLE, cables)
-        yield Rule(family, ownership.RULE_CABLE_REJECT, ownership.REJECT_TABLE, cables)
+        for cables in ownership.VXLAN_CABLE_DEVICES.values():
+            yield Rule(family, ownership.RULE_CABLE_DELIVERY, ownership.DELIVERY_TABLE, cables)
+            yield Rule(family, ownership.RULE_CABLE_REJECT, ownership.REJECT_TABLE, cables)
         yield Rule(family, ownership.RULE_LOCAL_TO_CABLES, ownership.CABLES_TABLE)
         yield Rule(family, ownership.RULE_LOCAL_TO_OVERLAY, ownership.OVERLAY_TABLE)
         yield Rule(family, ownership.RULE_LOCAL_REJECT, ownership.REJECT_TABLE)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 
 from mcnet.model.kernel import Sysctl
-from mcnet.model.ownership import OVERLAY_DEVICE, VXLAN_CABLE_DEVICE
+from mcnet.model.ownership import OVERLAY_DEVICE, VXLAN_CABLE_DEVICES
 
 FORWARD4 = "ipv4/ip_forward"
 FORWARD6 = "ipv6/conf/all/forwarding"
@@ -19,7 +19,8 @@ HASH_SEED = "ipv4/fib_multipath_hash_seed"
 
 GLOBAL_PATHS = frozenset({FORWARD4, FORWARD6, HASH_POLICY4, HASH_POLICY6, HASH_SEED})
 """All node-wide sysctls that mcnet may write; each is put back by leave."""
-DEVICE_PATHS = frozenset(f"ipv4/conf/{device}/rp_filter" for device in (OVERLAY_DEVICE, VXLAN_CABLE_DEVICE))
+_OWN_DEVICES = (OVERLAY_DEVICE, *VXLAN_CABLE_DEVICES.values())
+DEVICE_PATHS = frozenset(f"ipv4/conf/{device}/rp_filter" for device in _OWN_DEVICES)
 """Sysctls of our own devices: they come and go with the device, so there is nothing to restore."""
 
 
@@ -53,7 +54,7 @@ def wanted(
     if originals.get(HASH_SEED) == "0":
         values[HASH_SEED] = str(_seed(node_uid))
     result = {Sysctl(path, value) for path, value in values.items() if path in originals}
-    for device in (OVERLAY_DEVICE, VXLAN_CABLE_DEVICE):
+    for device in _OWN_DEVICES:
         if device in devices:
             result.add(Sysctl(f"ipv4/conf/{device}/rp_filter", "2"))
     return frozenset(result)

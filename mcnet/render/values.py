@@ -46,6 +46,9 @@ class MemberValues:
     """Of the discovery pods; the node daemons tolerate everything."""
     member: dict[str, Any] = field(default_factory=dict)
     """The Member object, encoded."""
+    discovery_on_host: bool = False
+    """Discovery in the nodes' network: where pods have no address of the family of the broker's."""
+    discovery_replicas: int = 2
     namespace: str = SYSTEM_NAMESPACE
     version: str = ""
 

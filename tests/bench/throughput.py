@@ -7,16 +7,13 @@ Hodges and Lehmann over the pairs, so what else the machine does falls on both a
 
 import asyncio
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
-from statistics import median
 
 from mcnet.lab.lab import Lab
 from mcnet.model.latency import Estimate
 from mcnet.plan.estimate import center
-
-from tests.bench.tunnel import End, tunnel
+from tests.bench.tunnel import End
 
 PAIRS, SECONDS, OMIT = 24, 2.0, 0.5
 BOUND = 0.03

@@ -15,8 +15,10 @@ from mcnet.codec import gateway
 from mcnet.kube.api import Api
 from mcnet.kube.connect import from_kubeconfig
 from mcnet.kube.kinds import GATEWAY, POD
-from mcnet.lab.lab import Lab
+from mcnet.lab.image import ensure_image, image_reference
+from mcnet.lab.lab import Lab, place_of
 from mcnet.lab.processes import Completed
+from mcnet.lab.spec import LabSpec
 from mcnet.lab.workload import WebPod, Workload
 from mcnet.model.gateway import Cable
 
@@ -46,6 +48,7 @@ class Clusterset:
     lab: Lab
     image: str
     directory: Path
+    clusters: tuple[str, ...] = CLUSTERS
     loads: dict[str, Workload] = field(default_factory=dict)
     before: dict[str, list[str]] = field(default_factory=dict)
     """By cluster, what its nodes' kernels held before the first join (see `pictures`)."""
@@ -70,7 +73,7 @@ class Clusterset:
 
     async def pictures(self, cluster: str) -> list[str]:
         """What the nodes' kernels hold, without what belongs to pods, the CNI and kube-proxy, as lines."""
-        places = [f"{cluster}/n{number}" for number in (1, 2)]
+        places = [place_of(node) for node in self.lab.topology.nodes if node.cluster == cluster]
         texts = [(await self.node(place, "bash", "-c", PICTURE)).output for place in places]
         return [f"{place}: {line}" for place, text in zip(places, texts, strict=True) for line in text.splitlines()]
 
@@ -82,7 +85,7 @@ class Clusterset:
         return await self.lab.exec(place, *argv)
 
     async def deploy_web(self) -> None:
-        for cluster in CLUSTERS:
+        for cluster in self.clusters:
             self.loads[cluster] = await Workload.deploy(self.lab, cluster, self.image)
 
     def pod(self, node: str) -> WebPod:
@@ -90,8 +93,8 @@ class Clusterset:
         return self.loads[node.partition("-")[0]].on(node)
 
     async def delete_daemons(self, *components: str) -> None:
-        """Delete the daemons' pods in both clusters, without grace, and wait until others have taken their place."""
-        for cluster in CLUSTERS:
+        """Delete the daemons' pods in all clusters, without grace, and wait until others have taken their place."""
+        for cluster in self.clusters:
             async with await self.api(cluster) as api:
                 labels = f"app.kubernetes.io/name=mcnet,app.kubernetes.io/component in ({','.join(components)})"
                 old = {pod["metadata"]["uid"] for pod in await api.list(POD, "mcnet-system", labels=labels)}
@@ -107,13 +110,14 @@ class Clusterset:
                 await eventually(replaced, 90, f"daemons of {cluster} are back")
 
     async def cables(self) -> list[Cable]:
-        """The cables of all gateways of both clusters, as they report them."""
-        found: list[Cable] = []
-        for cluster in CLUSTERS:
-            async with await self.api(cluster) as api:
-                for report in await api.list(GATEWAY, "mcnet-system"):
-                    found += gateway.decode(report).cables
-        return found
+        """The cables of all gateways of all clusters, as they report them."""
+        return [cable for cluster in self.clusters for cable in await self.cables_of(cluster)]
+
+    async def cables_of(self, cluster: str) -> list[Cable]:
+        """The cables of one cluster's gateways, as they report them."""
+        async with await self.api(cluster) as api:
+            reports = await api.list(GATEWAY, "mcnet-system")
+        return [cable for report in reports for cable in gateway.decode(report).cables]
 
     async def gateways(self, cluster: str) -> list[str]:
         """The cluster's gateway nodes in the order of their rails: the first carries the traffic."""
@@ -149,6 +153,23 @@ class Clusterset:
             line.cancel()
         process.terminate()
         await process.wait()
+
+
+@asynccontextmanager
+async def brought_up(spec: LabSpec, directory: Path) -> AsyncIterator[Clusterset]:
+    """A lab of one test alone, with the image and a web server on every node; it goes at the end."""
+    archive = await ensure_image(print)
+    lab = Lab(spec.name)
+    made = Clusterset(lab, image_reference(), directory, spec.clusters)
+    try:
+        await lab.up(spec, print, [archive])
+        made.before = {cluster: await made.pictures(cluster) for cluster in spec.clusters}
+        await made.deploy_web()
+        yield made
+    finally:
+        for load in made.loads.values():
+            await load.close()
+        await lab.down()
 
 
 @dataclass

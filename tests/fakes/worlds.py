@@ -180,7 +180,26 @@ SITUATIONS: dict[str, Situation] = {
     "gateway, dual stack": Situation(
         member=DUAL_MEMBER,
         endpoints=(EAST_0, endpoint(WEST, 0, address="192.168.2.1", routed=(*WEST_PREFIXES, "fd20::/48"))),
+        health={"west.n1": UP, "west.n1 IPv6": UP},
+    ),
+    "gateway, IPv6 path lost": Situation(
+        member=DUAL_MEMBER,
+        endpoints=(EAST_0, endpoint(WEST, 0, address="192.168.2.1", routed=(*WEST_PREFIXES, "fd20::/48"))),
+        health={"west.n1": UP, "west.n1 IPv6": DOWN},
+    ),
+    "gateway, IPv6 underlay": Situation(
+        own=endpoint(EAST, 0, address="fd01::1", routed=EAST_PREFIXES),
+        endpoints=(
+            endpoint(EAST, 0, address="fd01::1", routed=EAST_PREFIXES),
+            endpoint(WEST, 0, address="fd02::1", routed=WEST_PREFIXES),
+        ),
         health={"west.n1": UP},
+    ),
+    "gateway, a cable of each family": Situation(
+        own=replace(EAST_0, private_addresses=(ip_address("192.168.1.1"), ip_address("fd01::1"))),
+        clusters=(CLUSTER_WEST, CLUSTER_NORTH),
+        endpoints=(EAST_0, WEST_0, endpoint(NORTH, 0, address="fd03::1", routed=NORTH_PREFIXES)),
+        health={"west.n1": UP, "north.n1": UP},
     ),
     "node, one gateway": Situation(nodes=TWO_GATEWAYS, gateways=(view("n2", 0, reach=[WEST]),)),
     "node, gateway moved": Situation(nodes=TWO_GATEWAYS, gateways=(view("n3", 0, reach=[WEST]),)),
@@ -224,7 +243,7 @@ def situations(draw: st.DrawFn) -> Situation:
                 endpoint,
                 st.sampled_from([WEST, NORTH]),
                 st.integers(0, 2),
-                address=st.sampled_from(["192.168.2.1", "192.168.2.2", "192.168.3.1", "10.20.0.7"]),
+                address=st.sampled_from(["192.168.2.1", "192.168.2.2", "192.168.3.1", "10.20.0.7", "fd02::1"]),
                 routed=st.lists(
                     st.sampled_from([*WEST_PREFIXES, *NORTH_PREFIXES, "10.20.128.0/17", "10.10.0.0/24"]), max_size=3
                 ),
@@ -244,7 +263,7 @@ def situations(draw: st.DrawFn) -> Situation:
         )
         for number in range(1, draw(st.integers(1, 3)))
     )
-    health = {one.name: draw(HEALTH) for one in remote_endpoints}
+    health = {name: draw(HEALTH) for one in remote_endpoints for name in (one.name, f"{one.name} IPv6")}
     return Situation(
         member=draw(
             st.sampled_from(

@@ -11,7 +11,7 @@ from mcnet.cli.entry import main
 from mcnet.lab import lab as lab_module
 from mcnet.lab.impair import Impairment, LinkName
 from mcnet.lab.lab import Lab
-from mcnet.lab.spec import IpFamily, LabSpec, NatKind, RuleSyntax
+from mcnet.lab.spec import Families, IpFamily, LabSpec, NatKind, RuleSyntax
 from mcnet.lab.store import Store
 
 
@@ -34,6 +34,7 @@ def test_options_become_a_spec(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     options = [
         *("--name", "x", "--clusters", "a,b", "--nodes", "3", "--ip-family", "dual", "--overlapping-cidrs"),
         *("--kube-proxy-mode", "iptables", "--masquerade", "nftables", "--nat", "a:symmetric", "--nat", "b"),
+        *("--underlay-family", "ipv6", "--cluster-family", "b:ipv4/ipv6"),
     ]
     assert main(["lab", "up", *options]) == 0
     assert asked == [
@@ -46,6 +47,8 @@ def test_options_become_a_spec(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
             masquerade=RuleSyntax.NFTABLES,
             overlapping_cidrs=True,
             nat=(("a", NatKind.SYMMETRIC), ("b", NatKind.EIM)),
+            underlay_family=IpFamily.IPV6,
+            cluster_families=(("b", Families(IpFamily.IPV4, IpFamily.IPV6)),),
         )
     ]
 

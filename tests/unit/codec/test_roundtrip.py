@@ -58,7 +58,7 @@ states = st.builds(
 )  # fmt: skip
 members = st.builds(
     Member, ids, networks, networks, st.integers(1, 65505), st.sampled_from(["overlay", "cni"]),
-    word.filter(bool), word.filter(bool), word.filter(bool), st.booleans(),
+    word.filter(bool), word.filter(bool), word.filter(bool), st.booleans(), st.integers(0, 2),
     st.lists(st.sampled_from(["image", "pod-cidr"]), max_size=2, unique=True).map(tuple),
     st.sampled_from(["", "registry.example/mcnet:1"]), st.sampled_from(["IfNotPresent", "Always", "Never"]),
     st.lists(st.just("default/registry"), max_size=1).map(tuple),

@@ -66,3 +66,9 @@ def test_nodes_behind_nat_say_so() -> None:
         (first, *_) = [each for each in initial_objects(cluster)["items"] if each["kind"] == "Node"]
         marks[cluster.name] = first["metadata"]["annotations"]
     assert marks == {"east": {}, "west": {"mcnet.dev/nat": "symmetric"}}
+
+
+def test_kubelet_has_the_underlays_address_and_the_api_server_the_services() -> None:
+    cluster = plan(LabSpec(ip_family=IpFamily.IPV4, underlay_family=IpFamily.IPV6), Block(0)).clusters[0]
+    assert "--node-ip=fd6d:636e:6500:200::b" in configs.kubelet(cluster.nodes[0], PKI)
+    assert "--advertise-address=10.64.64.10" in configs.apiserver(cluster, PKI)

@@ -93,3 +93,27 @@ def test_only_a_symmetric_router_randomizes_ports() -> None:
     friendly = plan(LabSpec(nat=(("west", NatKind.EIM),)), Block(0)).clusters[1].router
     assert friendly is not None
     assert "fully-random" not in router_rules(friendly)
+
+
+def test_ipv4_pods_go_by_ipv6_next_hops_and_nodes_have_a_way_to_services() -> None:
+    spec = LabSpec(ip_family=IpFamily.IPV4, underlay_family=IpFamily.IPV6)
+    commands = configuration(plan(spec, Block(1)))["mcnet-lab-east-n1"]
+    assert [command for command in commands if "10.65" in command] == [
+        "route add 10.65.130.0/24 via inet6 fd6d:636e:6501:200::c dev eth0",
+        "addr add 10.65.129.1/24 dev cni0",
+        "route add 10.65.96.0/22 dev cni0",
+        "route add 10.65.64.10 via inet6 fd6d:636e:6501:200::a dev eth0",
+    ]
+    assert not any("0.0.0.0/0" in command for command in commands)
+
+
+def test_ipv6_pods_go_by_link_local_next_hops_where_nodes_have_ipv4() -> None:
+    spec = LabSpec(ip_family=IpFamily.IPV6, underlay_family=IpFamily.IPV4)
+    commands = configuration(plan(spec, Block(1)))["mcnet-lab-east-n1"]
+    assert [command for command in commands if ":" in command and "link add" not in command] == [
+        "addr add fe80::b/64 dev eth0 nodad",
+        "route add fd6d:636e:6501:8002::/64 via fe80::c dev eth0",
+        "addr add fd6d:636e:6501:8001::1/64 dev cni0 nodad",
+        "route add fd6d:636e:6501:300::/112 dev cni0",
+        "route add fd6d:636e:6501:200::a via fe80::a dev eth0",
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcnet.lab.spec import LabSpec, NatKind, parse_clusters, parse_nat
+from mcnet.lab.spec import Families, IpFamily, LabSpec, NatKind, parse_cluster_family, parse_clusters, parse_nat
 from mcnet.model.errors import UsageError
 
 
@@ -22,6 +22,8 @@ from mcnet.model.errors import UsageError
         ({"nodes": 16}, "not 16"),
         ({"nat": (("north", NatKind.EIM),)}, "'north'"),
         ({"nat": (("east", NatKind.EIM), ("east", NatKind.SYMMETRIC))}, "twice"),
+        ({"cluster_families": (("north", Families(IpFamily.IPV4, IpFamily.IPV4)),)}, "'north'"),
+        ({"cluster_families": (("east", Families(IpFamily.IPV4, IpFamily.IPV4)),) * 2}, "twice"),
     ],
 )
 def test_a_spec_that_can_not_be_built_is_refused_with_the_value(settings: dict[str, object], named: str) -> None:
@@ -54,3 +56,34 @@ def test_clusters_option() -> None:
 def test_nat_of_a_cluster() -> None:
     spec = LabSpec(nat=(("west", NatKind.SYMMETRIC),))
     assert (spec.nat_of("west"), spec.nat_of("east")) == (NatKind.SYMMETRIC, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("west:dual", ("west", Families(IpFamily.DUAL, IpFamily.DUAL))),
+        ("west:ipv4/ipv6", ("west", Families(IpFamily.IPV4, IpFamily.IPV6))),
+    ],
+)
+def test_cluster_family_option(text: str, meant: tuple[str, Families]) -> None:
+    assert parse_cluster_family(text) == meant
+
+
+@pytest.mark.parametrize("text", ["west", "west:", "west:5", "west:ipv4/", "west:ipv4/x"])
+def test_a_family_that_is_none_is_refused_with_the_form(text: str) -> None:
+    with pytest.raises(UsageError, match="CLUSTER:FAMILY") as caught:
+        parse_cluster_family(text)
+    assert text in caught.value.message
+
+
+def test_the_underlay_is_as_the_pods_unless_told() -> None:
+    spec = LabSpec(
+        clusters=("a", "b"), ip_family=IpFamily.IPV6,
+        cluster_families=(("b", Families(IpFamily.DUAL, IpFamily.IPV4)),),
+    )  # fmt: skip
+    assert spec.families_of("a") == Families(IpFamily.IPV6, IpFamily.IPV6)
+    assert spec.families_of("b") == Families(IpFamily.DUAL, IpFamily.IPV4)
+    assert (spec.wan_versions, spec.versions) == ((4, 6), (4, 6))
+    told = LabSpec(ip_family=IpFamily.IPV6, underlay_family=IpFamily.IPV4)
+    assert told.families_of("east") == Families(IpFamily.IPV6, IpFamily.IPV4)
+    assert told.wan_versions == (4,)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcnet.lab.hostlimits import ENOUGH, raise_inotify, restore_inotify
-from mcnet.lab.spec import IpFamily, LabSpec, NatKind, RuleSyntax
+from mcnet.lab.spec import Families, IpFamily, LabSpec, NatKind, RuleSyntax
 from mcnet.lab.store import Phase, ProcessRecord, Store, names
 from mcnet.model.errors import McnetError, UsageError
 
@@ -19,6 +19,8 @@ SPEC = LabSpec(
     masquerade=RuleSyntax.NFTABLES,
     overlapping_cidrs=True,
     nat=(("b", NatKind.SYMMETRIC),),
+    underlay_family=IpFamily.IPV6,
+    cluster_families=(("a", Families(IpFamily.IPV4, IpFamily.IPV6)),),
 )
 
 

@@ -4,12 +4,13 @@ from ipaddress import collapse_addresses, ip_network
 from itertools import combinations, pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcnet.lab.addresses import BLOCKS, Block, Network
 from mcnet.lab.hostnet import overlapping
-from mcnet.lab.spec import IpFamily, LabSpec, NatKind
+from mcnet.lab.spec import Families, IpFamily, LabSpec, NatKind
 from mcnet.lab.topology import Topology, plan
 
 NAMES = ("east", "west", "a-longname", "b", "c", "d", "e", "f")
@@ -23,6 +24,11 @@ def topologies(draw: Any) -> Topology:
         clusters=clusters,
         nodes=draw(st.integers(1, 15)),
         ip_family=draw(st.sampled_from(list(IpFamily))),
+        underlay_family=draw(st.sampled_from([None, *IpFamily])),
+        cluster_families=tuple(
+            (name, Families(draw(st.sampled_from(list(IpFamily))), draw(st.sampled_from(list(IpFamily)))))
+            for name in draw(st.sets(st.sampled_from(clusters)))
+        ),
         overlapping_cidrs=draw(st.booleans()),
         nat=tuple((name, NatKind.EIM) for name in draw(st.sets(st.sampled_from(clusters)))),
     )
@@ -88,8 +94,9 @@ def test_pod_cidrs_of_nodes_make_up_part_of_the_cluster_s(topology: Topology) ->
 @given(topologies())
 def test_overlapping_cidrs_are_asked_for_or_absent(topology: Topology) -> None:
     for one, other in combinations(topology.clusters, 2):
-        assert (one.pod_cidrs == other.pod_cidrs) == topology.spec.overlapping_cidrs
-        assert (one.service_cidrs == other.service_cidrs) == topology.spec.overlapping_cidrs
+        for mine, theirs in ((one.pod_cidrs, other.pod_cidrs), (one.service_cidrs, other.service_cidrs)):
+            versions = {cidr.version for cidr in mine} & {cidr.version for cidr in theirs}
+            assert len({*mine} & {*theirs}) == (len(versions) if topology.spec.overlapping_cidrs else 0)
 
 
 def test_labs_never_share_an_address() -> None:
@@ -111,6 +118,27 @@ def test_servers_are_inside_addresses_for_nodes_and_wan_addresses_for_others() -
     assert cluster.public_server == "https://10.64.1.3:6443"
     v6 = plan(LabSpec(ip_family=IpFamily.IPV6), Block(0)).clusters[1]
     assert v6.public_server == "https://[fd6d:636e:6500:1::3]:6443"
+
+
+@pytest.mark.parametrize(
+    ("families", "nodes", "wan", "advertised", "internal"),
+    [
+        (Families(IpFamily.IPV4, IpFamily.IPV6), [6], [6], 4, "https://[fd6d:636e:6500:200::a]:6443"),
+        (Families(IpFamily.IPV6, IpFamily.IPV4), [4], [4], 6, "https://10.64.64.10:6443"),
+        (Families(IpFamily.DUAL, IpFamily.IPV6), [6], [6], 4, "https://[fd6d:636e:6500:200::a]:6443"),
+        (Families(IpFamily.IPV6, IpFamily.DUAL), [4, 6], [4, 6], 6, "https://10.64.64.10:6443"),
+    ],
+)
+def test_nodes_have_the_underlays_families_and_the_api_server_advertises_the_services(
+    families: Families, nodes: list[int], wan: list[int], advertised: int, internal: str
+) -> None:
+    cluster = plan(LabSpec(cluster_families=(("east", families),)), Block(0)).clusters[0]
+    for node in cluster.nodes:
+        assert [address.version for address in node.cluster_addresses] == nodes
+        assert [address.version for address in node.wan_addresses] == wan
+    assert cluster.control_plane.advertise_address.version == advertised
+    assert cluster.internal_server == internal
+    assert {cidr.version for cidr in cluster.pod_cidrs} == set(families.pods.versions)
 
 
 def test_blocks_that_the_host_uses_are_left_out() -> None:

@@ -144,5 +144,69 @@ def test_in_every_situation(situation: Situation) -> None:
     assert {ownership.nexthop_kind(one) for one in ids | groups} <= set(ownership.GATEWAY.nexthops)
     for standing in decision.cables:
         if standing.active:
-            assert situation.health[standing.path.endpoint.name] is Health.UP
+            probes = [situation.health[standing.path.probe(family)] for family in standing.path.families]
+            assert Health.UP in probes
             assert standing.path.endpoint.cluster in decision.reach
+
+
+DUAL = SITUATIONS["gateway, dual stack"]
+
+
+@pytest.mark.parametrize(
+    ("health", "routed"),
+    [
+        ({}, set()),
+        ({"west.n1": Health.UP}, {4}),
+        ({"west.n1 IPv6": Health.UP}, {6}),
+        ({"west.n1": Health.UP, "west.n1 IPv6": Health.UP}, {4, 6}),
+        ({"west.n1": Health.UP, "west.n1 IPv6": Health.DOWN}, {4}),
+        ({"west.n1": Health.DOWN, "west.n1 IPv6": Health.UP}, {6}),
+    ],
+)
+def test_each_family_is_routed_while_its_own_probes_are_answered(health: dict[str, Health], routed: set[int]) -> None:
+    decision = decide(replace(DUAL, health=health).for_gateway())
+    assert {route.prefix.version for route in decision.state.routes} == routed
+    assert decision.reach == ({WEST} if routed else set())
+    assert [standing.active for standing in decision.cables] == [bool(routed)]
+
+
+def test_families_fail_over_each_for_itself() -> None:
+    second = replace(DUAL.endpoints[1], gateway="n2", rail=1, private_addresses=(ip_address("192.168.2.2"),))
+    both = {"west.n1": Health.UP, "west.n1 IPv6": Health.DOWN, "west.n2": Health.UP, "west.n2 IPv6": Health.UP}
+    decision = decide(replace(DUAL, endpoints=(*DUAL.endpoints, second), health=both).for_gateway())
+    assert {hop.family: hop.via for hop in decision.state.nexthops} == {
+        4: cable_end(WEST, 0).address4,
+        6: cable_end(WEST, 1).address6,
+    }
+
+
+def test_a_dual_stack_cluster_and_one_with_ipv4_use_what_both_have() -> None:
+    four = replace(DUAL.endpoints[1], cable_address6=None)
+    decision = decide(replace(DUAL, endpoints=(DUAL.endpoints[0], four), health={"west.n1": Health.UP}).for_gateway())
+    (standing,) = decision.cables
+    assert standing.path.families == (4,)
+    assert {route.prefix.version for route in decision.state.routes} == {4}
+    (table,) = decision.state.tables
+    assert isinstance(table, NftTable)
+    sets = {one.name: one.elements for one in table.sets}
+    assert sets["allowed4"]
+    assert not sets["allowed6"]
+
+
+def test_the_firewall_of_an_ipv6_cable_has_its_own_ends() -> None:
+    situation = SITUATIONS["gateway, connected"]
+    own, west = (
+        replace(one, private_addresses=(ip_address(address),))
+        for one, address in zip(situation.endpoints, ("fd01::1", "fd02::1"), strict=True)
+    )
+    decision = decide(replace(situation, own=own, endpoints=(own, west)).for_gateway())
+    (link,) = decision.state.links
+    assert (link.name, link.mtu) == ("mcnet-cv6", 1430)
+    (table,) = decision.state.tables
+    assert isinstance(table, NftTable)
+    end, remote = cable_end(ClusterId("east"), 0, 6), cable_end(WEST, 0, 6)
+    rules = table.chains[0].rules
+    assert f'iifname "mcnet-c*" ip daddr {end.address4} meta l4proto != icmp drop' in rules
+    mac = "0x" + remote.mac.replace(":", "")
+    assert f"udp dport 4520 ip6 saddr fd02::1 @th,176,48 != {{ {mac} }} drop" in rules
+    assert f"{remote.mac} . {remote.address4}" in {one.name: one.elements for one in table.sets}["allowed4"]

@@ -1,11 +1,12 @@
 """What a gateway says of itself, and when it says it anew."""
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_interface
 
-from mcnet.model.kernel import HostFacts
+from mcnet.model.kernel import HostFacts, HostLink
 from mcnet.plan.own_endpoint import must_publish, next_sequence, wanted
-from tests.fakes.worlds import EAST_PREFIXES, MEMBER, host, node, prefixes
+from mcnet.plan.vxlan_cable import outer_family
+from tests.fakes.worlds import DUAL_MEMBER, EAST_PREFIXES, MEMBER, host, node, prefixes
 
 ADVERTISED = prefixes(*EAST_PREFIXES)
 
@@ -18,6 +19,36 @@ def test_addresses_and_mtu_are_the_default_routes() -> None:
     assert made.private_addresses == (ip_address("192.168.1.1"),)
     assert made.cable_address6 is None
     assert must_publish(made, None)
+
+
+def test_a_gateway_that_lost_one_familys_default_route_offers_the_other() -> None:
+    both = replace(host(), default_device6="wan0", private6=IPv6Address("fd01::1"))
+    before = wanted(member=DUAL_MEMBER, node=node(1), rail=0, advertised=ADVERTISED, host=both, published=None)
+    assert before.private_addresses == (ip_address("192.168.1.1"), ip_address("fd01::1"))
+    assert before.cable_address6 is not None
+    lost = replace(both, default_device4=None, private4=None)
+    after = wanted(member=DUAL_MEMBER, node=node(1), rail=0, advertised=ADVERTISED, host=lost, published=before)
+    assert after.private_addresses == (ip_address("fd01::1"),)
+    # Its peers, which have both, turn to IPv6 as well.
+    assert outer_family(before, before) == 4
+    assert outer_family(before, after) == outer_family(after, before) == 6
+
+
+def test_the_mtu_is_that_of_the_narrowest_device_that_carries_cables() -> None:
+    links = (
+        HostLink("wan0", 1500, True, frozenset({ip_interface("192.168.1.1/30")})),
+        HostLink("wan6", 1400, True, frozenset({ip_interface("fd01::1/64")})),
+    )
+    facts = replace(host(), links=frozenset(links), private6=IPv6Address("fd01::1"))
+    made = wanted(member=DUAL_MEMBER, node=node(1), rail=0, advertised=ADVERTISED, host=facts, published=None)
+    assert made.mtu == 1400
+
+
+def test_a_gateway_without_ipv6_in_its_kernel_offers_none() -> None:
+    made = wanted(
+        member=DUAL_MEMBER, node=node(1), rail=0, advertised=ADVERTISED, host=host(ipv6=False), published=None
+    )
+    assert (made.cable_address4 is None, made.cable_address6) == (False, None)
 
 
 def test_a_cut_link_does_not_unpublish_the_address() -> None:

@@ -68,14 +68,16 @@ def test_every_look_up_ends_in_the_reject_table() -> None:
     assert set(rejected) == {"10.20.0.0/16", "10.21.0.0/16"}
     order = [
         (rule.priority, rule.iif, rule.table)
-        for rule in sorted(decision.state.rules, key=lambda rule: rule.priority)
+        for rule in sorted(decision.state.rules, key=lambda rule: (rule.priority, rule.iif or ""))
         if rule.family == 4
     ]
     assert order == [
         (300, "mcnet-vx", ownership.CABLES_TABLE),
         (301, "mcnet-vx", ownership.REJECT_TABLE),
         (302, "mcnet-cv", ownership.DELIVERY_TABLE),
+        (302, "mcnet-cv6", ownership.DELIVERY_TABLE),
         (303, "mcnet-cv", ownership.REJECT_TABLE),
+        (303, "mcnet-cv6", ownership.REJECT_TABLE),
         (304, None, ownership.CABLES_TABLE),
         (305, None, ownership.OVERLAY_TABLE),
         (306, None, ownership.REJECT_TABLE),
@@ -137,7 +139,7 @@ def test_a_service_on_the_host_network_sees_the_gateways_own_address() -> None:
 def test_without_a_routable_address_node_traffic_is_refused_and_named() -> None:
     decision = decided("gateway, no routable address")
     output = next(chain for chain in firewall(decision).chains if chain.name == "filter_output")
-    assert output.rules == ("ip daddr @remote4 reject with icmpx type admin-prohibited",)
+    assert output.rules[-1] == "ip daddr @remote4 reject with icmpx type admin-prohibited"
     assert any("no IPv4 address" in problem for problem in decision.problems)
     assert not any("snat ip to 10." in rule for chain in firewall(decision).chains for rule in chain.rules)
 
@@ -220,3 +222,49 @@ def test_forwarding_of_a_node_whose_cni_has_not_started_is_not_taken_for_its_ori
     started = replace(situation.facts, links=SITUATIONS["alone"].facts.links, sysctls={"ipv4/ip_forward": "1"})
     later = decide(replace(situation, facts=started).for_route_agent(early.state))
     assert dict(later.originals)["ipv4/ip_forward"] == "1"
+
+
+def test_nodes_that_list_their_addresses_the_other_way_round_share_one_overlay() -> None:
+    one = replace(node(1), addresses=(ip_address("172.30.1.2"), ip_address("fd01::1")))
+    other = replace(node(2), addresses=(ip_address("fd01::2"), ip_address("172.30.1.3")))
+    for me, peer in ((one, other), (other, one)):
+        world = replace(Situation(nodes=(one, other)).for_route_agent(), node=me.name)
+        state = decide(world).state
+        (link,) = state.links
+        assert link.vxlan is not None
+        (entry,) = state.fdb
+        assert (link.vxlan.local, entry.remote) == (
+            next(address for address in me.addresses if address.version == 4),
+            next(address for address in peer.addresses if address.version == 4),
+        )
+
+
+def test_a_node_without_the_overlays_family_says_so() -> None:
+    stray = replace(node(1), addresses=(ip_address("fd01::1"),))
+    decision = decide(Situation(nodes=(stray, node(2), node(3))).for_route_agent())
+    assert not decision.state.fdb
+    assert any("no IPv4 InternalIP" in problem for problem in decision.problems)
+
+
+@pytest.mark.parametrize(
+    ("own", "remote", "mtu"), [("192.168.1.1", "192.168.2.1", 1450), ("fd01::1", "fd02::1", 1430)]
+)
+def test_the_overlay_carries_no_more_than_a_cable_of_the_family_in_use(own: str, remote: str, mtu: int) -> None:
+    east, west = SITUATIONS["gateway, connected"].endpoints
+    endpoints = (
+        replace(east, private_addresses=(ip_address(own),)),
+        replace(west, private_addresses=(ip_address(remote),)),
+    )
+    decision = decide(replace(SITUATIONS["gateway, connected"], endpoints=endpoints).for_route_agent())
+    (link,) = decision.state.links
+    assert link.mtu == mtu
+
+
+@pytest.mark.parametrize(("gateway", "let_out"), [(True, True), (False, False)])
+def test_only_a_gateways_own_errors_leave_without_an_address_of_the_pods(gateway: bool, let_out: bool) -> None:
+    facts = SITUATIONS["gateway, no routable address"].facts
+    decision = decide(replace(Situation(nodes=(node(1, gateway=gateway),)), facts=facts).for_route_agent())
+    (output,) = (chain.rules for chain in firewall(decision).chains if chain.name == "filter_output")
+    assert output[-1] == "ip daddr @remote4 reject with icmpx type admin-prohibited"
+    assert (len(output) > 1) == let_out
+    assert all("destination-unreachable" in rule and rule.endswith("accept") for rule in output[:-1])
