@@ -183,7 +183,8 @@ def _peers(
     fdb: set[FdbEntry] = set()
     for node in nodes:
         outer = next((address for address in node.addresses if address.version == me.addresses[0].version), None)
-        if node.name == me.name or outer is None:
+        # The node's own address under another name: the Node that it was before it was renamed.
+        if node.name == me.name or outer is None or outer in me.addresses:
             continue
         end = ends[node.name]
         fdb.add(FdbEntry(ownership.OVERLAY_DEVICE, end.mac, outer))
@@ -258,17 +259,24 @@ def _reject(remotes: Remotes) -> set[Route]:
 
 
 def _delivery(me: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], used: Iterable[int]) -> Iterable[Route]:
-    for node in nodes:
-        if node.name == me.name:
-            continue
-        for prefix in node.pod_prefixes:
-            if prefix.version in used:
-                yield Route(
-                    ownership.DELIVERY_TABLE,
-                    prefix,
-                    device=ownership.OVERLAY_DEVICE,
-                    via=ends[node.name].address(prefix.version),
-                )
+    for prefix, name in _pods_elsewhere(me, nodes).items():
+        if prefix.version in used:
+            yield Route(
+                ownership.DELIVERY_TABLE,
+                prefix,
+                device=ownership.OVERLAY_DEVICE,
+                via=ends[name].address(prefix.version),
+            )
+
+
+def _pods_elsewhere(me: Node, nodes: Iterable[Node]) -> dict[Network, str]:
+    """Pod prefixes of other nodes and whose they are. Two Nodes with the same prefix are one machine that has
+    registered anew under another name: the youngest is the one that lives."""
+    found: dict[Network, str] = {}
+    for node in sorted(nodes, key=lambda node: (node.created, node.uid, node.name)):
+        if node.name != me.name:
+            found |= dict.fromkeys(node.pod_prefixes, node.name)
+    return {prefix: name for prefix, name in found.items() if prefix not in me.pod_prefixes}
 
 
 def _rules(used: Iterable[int]) -> Iterable[Rule]:
@@ -364,9 +372,7 @@ def _firewall(
         remote=subtract(remote, throws),
         local_pods=world.member.pod_prefixes,
         local_services=world.member.service_prefixes,
-        other_nodes_pods=tuple(
-            prefix for node in world.nodes if node.name != me.name for prefix in node.pod_prefixes
-        ),
+        other_nodes_pods=tuple(_pods_elsewhere(me, world.nodes)),
         node_addresses=tuple(address for node in world.nodes for address in node.addresses),
         routable=routable,
         overlay={family: end.address(family) for family in used},
