@@ -15,6 +15,7 @@ from mcnet.codec import gateway
 from mcnet.kube.api import Api
 from mcnet.kube.connect import from_kubeconfig
 from mcnet.kube.kinds import GATEWAY, POD
+from mcnet.lab.image import ensure_image
 from mcnet.lab.lab import Lab
 from mcnet.lab.processes import Completed
 from mcnet.lab.workload import WebPod, Workload
@@ -67,6 +68,10 @@ class Clusterset:
         await self.mcnet("join", "broker-info.mcnet", "--context", "east", "--broker-context", "east")
         west = ("--context", "west", "--broker-context", "east", "--gateways", "2")
         await self.mcnet("join", "broker-info.mcnet", *west)
+
+    async def archive(self) -> Path:
+        """The image as a file, for nodes that are added."""
+        return await ensure_image(print)
 
     async def pictures(self, cluster: str) -> list[str]:
         """What the nodes' kernels hold, without what belongs to pods, the CNI and kube-proxy, as lines."""
