@@ -75,9 +75,11 @@ async def attach(topology: Topology, cluster: Cluster, machine: Machine, mark: s
 
 async def detach(cluster: Cluster, machine: Machine, mark: str) -> None:
     """Removes a machine's namespace and the ways to its pods; `cluster` is that without it."""
-    for node in cluster.nodes:
+    for other in cluster.machines:
         commands = [f"route delete {cidr}" for cidr in machine.pod_cidrs]
-        await processes.call(["ip", "-n", node.namespace, "-force", "-batch", "-"], mark=mark, stdin=_lines(commands))
+        await processes.call(
+            ["ip", "-n", other.namespace, "-force", "-batch", "-"], mark=mark, stdin=_lines(commands)
+        )
     await processes.call(["ip", "netns", "delete", machine.namespace], mark=mark)
 
 
@@ -90,9 +92,9 @@ def attachment(cluster: Cluster, machine: Machine) -> dict[str | None, list[str]
     found[machine.namespace] += _default_routes(machine.wan)
     found[cluster.net_namespace].append(f"link set {machine.net.far.device} master {_BRIDGE}")
     found[machine.namespace] += [*_pod_routes(cluster, machine), *_pod_bridge(machine)]
-    for node in cluster.nodes:
-        if node.namespace != machine.namespace:
-            found[node.namespace] = [command for command in _pod_routes(cluster, node) if _leads_to(command, machine)]
+    for other in cluster.machines:
+        if other.namespace != machine.namespace:
+            found[other.namespace] = [route for route in _pod_routes(cluster, other) if _leads_to(route, machine)]
     return found
 
 

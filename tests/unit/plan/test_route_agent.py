@@ -220,3 +220,17 @@ def test_forwarding_of_a_node_whose_cni_has_not_started_is_not_taken_for_its_ori
     started = replace(situation.facts, links=SITUATIONS["alone"].facts.links, sysctls={"ipv4/ip_forward": "1"})
     later = decide(replace(situation, facts=started).for_route_agent(early.state))
     assert dict(later.originals)["ipv4/ip_forward"] == "1"
+
+
+def test_a_machine_with_two_names_has_its_youngest() -> None:
+    before, renamed = node(2), replace(node(2), name="other", uid="uid-other", created=9)
+    nodes = (node(1, gateway=True), before, renamed)
+    (route,) = routes(decide(Situation(nodes=nodes).for_route_agent()), ownership.DELIVERY_TABLE).values()
+    assert route.via == overlay_ends(nodes)["other"].address4
+
+
+def test_what_this_machine_was_called_before_is_no_other_node() -> None:
+    before = replace(node(1), name="before", uid="uid-before", created=0)
+    decision = decide(Situation(nodes=(node(1, gateway=True), before)).for_route_agent())
+    assert not routes(decision, ownership.DELIVERY_TABLE)
+    assert decision.state.fdb == frozenset()
