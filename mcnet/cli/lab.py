@@ -25,6 +25,7 @@ from mcnet.model.errors import UsageError
 
 if TYPE_CHECKING:
     from mcnet.lab.lab import Lab
+    from mcnet.lab.topology import Machine
 
 app = application(help="Real Kubernetes clusters in network namespaces of this machine.", no_args_is_help=True)
 
@@ -142,6 +143,43 @@ def load_image(
     """
     count = run(_lab(name).load_image(archive, cluster or []))
     typer.echo(f"{archive.name} is on {count} nodes of lab {name!r}")
+
+
+@app.command(name="add-node")
+def add_node(
+    cluster: Annotated[str, typer.Argument(metavar="CLUSTER", help="The cluster that gets one node more.")],
+    *,
+    name: Name = DEFAULT_NAME,
+    with_image: Annotated[bool, typer.Option("--with-image", help="With the image of mcnet's daemons.")] = False,
+) -> None:
+    """Add a node to a cluster of the lab.
+
+    Example: mcnet lab add-node west --with-image
+    """
+    machine = run(_add_node(name, cluster, with_image))
+    typer.echo(f"{machine.name} is Ready")
+
+
+async def _add_node(name: str, cluster: str, with_image: bool) -> "Machine":
+    from mcnet.lab.image import ensure_image
+    from mcnet.lab.progress import showing
+
+    with showing() as progress:
+        images = [await ensure_image(progress)] if with_image else []
+        return await _lab(name).add_node(cluster, progress, images)
+
+
+@app.command(name="remove-node")
+def remove_node(
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="A node: east-n3.")],
+    *,
+    name: Name = DEFAULT_NAME,
+) -> None:
+    """Drain a node, delete it from its cluster and remove the machine.
+
+    Example: mcnet lab remove-node west-n3
+    """
+    run(_lab(name).remove_node(machine, typer.echo))
 
 
 @app.command()

@@ -15,7 +15,7 @@ import aiohttp
 from mcnet.lab import configs, machines, processes
 from mcnet.lab.certificates import Authority, context, kubeconfig, service_account_keys, write_secret
 from mcnet.lab.imagestore import clone
-from mcnet.lab.manifests import initial_objects
+from mcnet.lab.manifests import initial_objects, node_object
 from mcnet.lab.store import LabState, ProcessRecord, Store
 from mcnet.lab.topology import Cluster, Machine, Topology
 from mcnet.model.errors import KernelError, McnetError, UnreachableError
@@ -108,6 +108,33 @@ class Startup:
         await self._start(node, configs.kubelet(node, self._pki))
         await self._start(node, configs.kube_proxy())
 
+    async def join(self, node: Machine, name: str = "") -> None:
+        """A node of a running cluster: registered (as `name`, if it is not the machine's), started, Ready."""
+        name = name or node.name
+        await self.register(node, name)
+        await self.runtime(node)
+        await self.agents(node)
+        await self.node_ready(name)
+
+    async def register(self, node: Machine, name: str) -> None:
+        """Credentials of the kubelet and the Node object."""
+        authority = await asyncio.to_thread(Authority.read, self._cluster.name, self._pki)
+        await asyncio.to_thread(write_node_credentials, authority, self._cluster, self._pki, name)
+        await self._kubectl(
+            "apply", "--server-side", "-f", "-", stdin=json.dumps(node_object(node, self._cluster, name))
+        )
+
+    async def node_ready(self, name: str) -> None:
+        """Waits for one node."""
+        limit = f"--timeout={_NODES_SECONDS}s"
+        await self._wait(f"node {name} is not Ready", "wait", "--for=condition=Ready", f"node/{name}", limit)
+
+    async def forget(self, name: str) -> None:
+        """Drains a node and deletes it from the API server."""
+        drain = ("--ignore-daemonsets", "--force", "--delete-emptydir-data", "--grace-period=1", "--timeout=60s")
+        await self._kubectl("drain", name, *drain)
+        await self._kubectl("delete", "node", name)
+
     async def ready(self) -> None:
         """Waits for the nodes and for DNS."""
         limit = f"--timeout={_NODES_SECONDS}s"
@@ -184,6 +211,13 @@ async def _answers(session: aiohttp.ClientSession, url: str, trust: ssl.SSLConte
         return False
 
 
+def write_node_credentials(authority: Authority, cluster: Cluster, pki: Path, name: str) -> None:
+    """The kubeconfig of the kubelet that registers as `name`."""
+    user = authority.client(f"system:node:{name}", "system:nodes")
+    own = kubeconfig([context(cluster.name, cluster.internal_server, authority.certificate, user)])
+    write_secret(pki / f"{name}.kubeconfig", own)
+
+
 def _cluster_credentials(store: Store, cluster: Cluster) -> dict[str, object]:
     """Writes a cluster's identities; returns the administrator's context."""
     pki = store.pki(cluster.name)
@@ -191,6 +225,7 @@ def _cluster_credentials(store: Store, cluster: Cluster) -> dict[str, object]:
     authority = Authority(cluster.name)
     ca = authority.certificate
     (pki / "ca.crt").write_bytes(ca)
+    authority.write_key(pki)
     plane = cluster.control_plane
     names = [
         "kubernetes",
@@ -209,10 +244,11 @@ def _cluster_credentials(store: Store, cluster: Cluster) -> dict[str, object]:
         "controller-manager": authority.client("system:kube-controller-manager"),
         "scheduler": authority.client("system:kube-scheduler"),
         "kube-proxy": authority.client("system:kube-proxy", "system:node-proxier"),
-        **{node.name: authority.client(f"system:node:{node.name}", "system:nodes") for node in cluster.nodes},
     }
     for name, user in users.items():
         own = kubeconfig([context(cluster.name, cluster.internal_server, ca, user)])
         write_secret(pki / f"{name}.kubeconfig", own)
+    for node in cluster.nodes:
+        write_node_credentials(authority, cluster, pki, node.name)
     admin = authority.client("kubernetes-admin", "system:masters")
     return context(cluster.name, cluster.public_server, ca, admin)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from cryptography import x509
@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mcnet.lab.addresses import Address
 
+_KEY_FILE = "ca.key"
 _VALID = datetime.timedelta(days=365)
 # Clocks of the machine's guests and containers may lag.
 _BACKDATED = datetime.timedelta(hours=1)
@@ -49,10 +50,11 @@ class Identity:
 
 
 class Authority:
-    """A cluster's certificate authority; its own key exists only while this object does."""
+    """A cluster's certificate authority. Nodes that are added later need certificates too, so its key is kept."""
 
-    def __init__(self, cluster: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, cluster: str, key: ec.EllipticCurvePrivateKey | None = None) -> None:
+        """With a `key` the authority of before: certificates name it by its name and are checked by its key."""
+        self._key = key or ec.generate_private_key(ec.SECP256R1())
         self._name = _subject(f"mcnet lab {cluster}", ())
         now = datetime.datetime.now(datetime.UTC)
         certificate = (
@@ -63,6 +65,19 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
+
+    @classmethod
+    def read(cls, cluster: str, directory: Path) -> Self:
+        """The authority that `write_key` has kept."""
+        key = serialization.load_pem_private_key((directory / _KEY_FILE).read_bytes(), password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        made = cls(cluster, key)
+        made.certificate = (directory / "ca.crt").read_bytes()
+        return made
+
+    def write_key(self, directory: Path) -> None:
+        """Keeps the key, readable by root only."""
+        write_secret(directory / _KEY_FILE, _pem(self._key))
 
     def client(self, name: str, *groups: str) -> Identity:
         """An identity that API servers know as user `name` in `groups`."""

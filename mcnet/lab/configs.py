@@ -98,13 +98,15 @@ def containerd() -> list[str]:
     return ["containerd", "--config", str(CONTAINERD_CONFIG)]
 
 
-def kubelet(machine: Machine, pki: Path) -> list[str]:
-    """kubelet; its node address is the one on the cluster's network."""
+def kubelet(machine: Machine, pki: Path, name: str = "") -> list[str]:
+    """kubelet, registering as `name` (by default the machine's); its node address is the one on the cluster's
+    network."""
+    name = name or machine.name
     return [
         "kubelet",
-        f"--kubeconfig={pki}/{machine.name}.kubeconfig",
+        f"--kubeconfig={pki}/{name}.kubeconfig",
         f"--config={KUBELET_CONFIG}",
-        f"--hostname-override={machine.name}",
+        f"--hostname-override={name}",
         f"--node-ip={_join(machine.cluster_addresses)}",
     ]
 

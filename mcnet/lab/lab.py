@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from mcnet.lab import etcd, impair, machines, network, processes, reboot, teardown
+from mcnet.lab import etcd, impair, machines, network, nodes, processes, reboot, teardown
 from mcnet.lab.bringup import Supplies, import_image, start_cluster, write_credentials
 from mcnet.lab.hostlimits import raise_inotify
 from mcnet.lab.hostnet import blocks_in_use
@@ -110,6 +110,26 @@ class Lab:
         nodes = [node for node in topology.nodes if not wanted or node.cluster in wanted]
         await asyncio.gather(*(import_image(self.store, node, archive.resolve()) for node in nodes))
         return len(nodes)
+
+    async def add_node(self, cluster: str, progress: Progress = _silent, images: Iterable[Path] = ()) -> Machine:
+        """One node more in a cluster of this lab; returns when it is Ready. `images` as for `up`."""
+        require_root("add-node")
+        supplies = await gather(progress, tuple(images))
+        with self.store.busy():
+            return await nodes.add(self.store, cluster, supplies, progress)
+
+    async def remove_node(self, machine: str, progress: Progress = _silent) -> None:
+        """Drains a node (`east-n3`), deletes it from its cluster and removes the machine."""
+        require_root("remove-node")
+        supplies = await gather(progress)
+        with self.store.busy():
+            await nodes.remove(self.store, machine, supplies, progress)
+
+    async def rename_node(self, machine: str, name: str, progress: Progress = _silent) -> None:
+        """Has a machine's kubelet register as `name`, as after a change of the host's name. The Node of before
+        stays until somebody deletes it."""
+        require_root("rename-node")
+        await nodes.rename(self.store, machine, name, await gather(progress), progress)
 
     async def impair(self, machine: str, link: LinkName, wanted: Impairment) -> None:
         """Gives a machine's link exactly these faults; `Impairment()` makes it whole."""

@@ -36,21 +36,22 @@ def initial_objects(cluster: Cluster) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "List",
-        "items": [*(_node(node, cluster) for node in cluster.nodes), *_coredns(cluster)],
+        "items": [*(node_object(node, cluster, node.name) for node in cluster.nodes), *_coredns(cluster)],
     }
 
 
-def _node(node: Machine, cluster: Cluster) -> dict[str, Any]:
-    """Made ahead of its kubelet, which registers with it: so a Node never lacks its pod CIDR. That it is behind a
-    NAT router is said in an annotation, by which `join` refuses drivers that can't cross one."""
+def node_object(node: Machine, cluster: Cluster, name: str) -> dict[str, Any]:
+    """The Node of a machine that registers as `name`, made ahead of its kubelet: so a Node never lacks
+    its pod CIDR. That it is behind a NAT router is said in an annotation, by which `join` refuses drivers that can't
+    cross one."""
     cidrs = [str(cidr) for cidr in node.pod_cidrs]
     annotations = {NAT_MARK: cluster.router.kind.value} if cluster.router else {}
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
-            "name": node.name,
-            "labels": {"kubernetes.io/hostname": node.name},
+            "name": name,
+            "labels": {"kubernetes.io/hostname": name},
             "annotations": annotations,
         },
         "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs},

@@ -63,6 +63,54 @@ async def build(topology: Topology, mark: str) -> None:
     await asyncio.gather(*_filters(topology, mark))
 
 
+async def attach(topology: Topology, cluster: Cluster, machine: Machine, mark: str) -> None:
+    """Makes what one machine more needs, in a network that is up."""
+    await processes.check(["sh", "-c", creation([machine.namespace])], mark=mark)
+    await _set_sysctls(machine.namespace, sysctls(topology)[machine.namespace], mark)
+    links = [link_command(link) for link in (machine.wan, machine.net)]
+    await processes.check(["ip", "-batch", "-"], mark=mark, stdin=_lines(links))
+    for namespace, commands in attachment(cluster, machine).items():
+        await processes.check(_ip(namespace), mark=mark, stdin=_lines(commands))
+    for argv, stdin in masquerade_commands(cluster, topology.spec.masquerade):
+        await _in(machine.namespace, argv, mark, stdin)
+
+
+async def detach(cluster: Cluster, machine: Machine, mark: str) -> None:
+    """Removes a machine's namespace and the ways to its pods; `cluster` is that without it."""
+    for other in cluster.machines:
+        commands = [f"route delete {cidr}" for cidr in machine.pod_cidrs]
+        await processes.call(
+            ["ip", "-n", other.namespace, "-force", "-batch", "-"], mark=mark, stdin=_lines(commands)
+        )
+    await processes.call(["ip", "netns", "delete", machine.namespace], mark=mark)
+
+
+def attachment(cluster: Cluster, machine: Machine) -> dict[str | None, list[str]]:
+    """The `ip` commands per namespace for one machine more; `cluster` has it already."""
+    found: dict[str | None, list[str]] = {machine.namespace: ["link set lo up"]}
+    for link in (machine.wan, machine.net):
+        found[machine.namespace] += _port_commands(link.near)
+        found.setdefault(link.far.namespace, []).extend(_port_commands(link.far))
+    found[machine.namespace] += _default_routes(machine.wan)
+    found[cluster.net_namespace].append(f"link set {machine.net.far.device} master {_BRIDGE}")
+    found[machine.namespace] += [*_pod_routes(cluster, machine), *_pod_bridge(machine)]
+    for other in cluster.machines:
+        if other.namespace != machine.namespace:
+            found[other.namespace] = [route for route in _pod_routes(cluster, other) if _leads_to(route, machine)]
+    return found
+
+
+def _leads_to(command: str, machine: Machine) -> bool:
+    return command.split()[2] in {str(cidr) for cidr in machine.pod_cidrs}
+
+
+def _default_routes(link: Link) -> list[str]:
+    return [
+        f"route add {_EVERYWHERE[address.version]} via {address.ip} dev {link.near.device}"
+        for address in link.far.addresses
+    ]
+
+
 async def remove(topology: Topology, mark: str) -> None:
     """Removes what there is of it. Processes inside must be gone before, or they keep a namespace alive."""
     await processes.call(["ip", "link", "delete", topology.host_link.near.device], mark=mark)
@@ -145,10 +193,7 @@ def configuration(topology: Topology) -> dict[str | None, list[str]]:
         found[link.near.namespace] += _port_commands(link.near)
         found[link.far.namespace] += _port_commands(link.far)
         if link.default_route:
-            found[link.near.namespace] += [
-                f"route add {_EVERYWHERE[address.version]} via {address.ip} dev {link.near.device}"
-                for address in link.far.addresses
-            ]
+            found[link.near.namespace] += _default_routes(link)
     for cluster in topology.clusters:
         for machine in cluster.machines:
             found[cluster.net_namespace].append(f"link set {machine.net.far.device} master {_BRIDGE}")

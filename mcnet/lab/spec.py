@@ -4,7 +4,7 @@ Addresses and namespaces follow from it in topology.py; nothing here looks at th
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -91,6 +91,10 @@ class LabSpec:
     """Clusters behind a NAT router of their own."""
     cluster_families: tuple[tuple[str, Families], ...] = ()
     """Clusters that differ from the others."""
+    added: tuple[tuple[str, int], ...] = ()
+    """Nodes beyond `nodes`, as cluster and number."""
+    removed: tuple[tuple[str, int], ...] = ()
+    """Those of the first `nodes` that were taken out."""
 
     def __post_init__(self) -> None:
         _check_name(self.name, "lab", MAX_LAB_NAME)
@@ -117,6 +121,34 @@ class LabSpec:
         if len({cluster for cluster, _ in self.cluster_families}) != len(self.cluster_families):
             raise UsageError("--cluster-family names a cluster twice")
 
+    def numbers(self, cluster: str) -> tuple[int, ...]:
+        """The numbers of the cluster's nodes."""
+        first = {number for number in range(1, self.nodes + 1) if (cluster, number) not in self.removed}
+        return tuple(sorted(first | {number for name, number in self.added if name == cluster}))
+
+    def with_node(self, cluster: str) -> tuple["LabSpec", int]:
+        """With one node more, and its number: the lowest that no node has. Raises UsageError at the limit."""
+        if cluster not in self.clusters:
+            raise UsageError(
+                f"lab {self.name!r} has no cluster {cluster!r}", f"use one of {', '.join(self.clusters)}"
+            )
+        free = next((number for number in range(1, MAX_NODES + 1) if number not in self.numbers(cluster)), None)
+        if free is None:
+            raise UsageError(
+                f"cluster {cluster} has {MAX_NODES} nodes, more is not possible", "mcnet lab remove-node"
+            )
+        added = tuple(sorted({*self.added, (cluster, free)} if free > self.nodes else self.added))
+        return replace(self, added=added, removed=_without(self.removed, (cluster, free))), free
+
+    def without_node(self, cluster: str, number: int) -> "LabSpec":
+        """Without this node. Raises UsageError for the last one of a cluster."""
+        if self.numbers(cluster) == (number,):
+            raise UsageError(f"{cluster}-n{number} is the last node of its cluster", "mcnet lab down")
+        gone = ((cluster, number),) if number <= self.nodes else ()
+        return replace(
+            self, added=_without(self.added, (cluster, number)), removed=tuple(sorted({*self.removed, *gone}))
+        )
+
     def nat_of(self, cluster: str) -> NatKind | None:
         """The NAT in front of `cluster`, None where its nodes have routed addresses."""
         return dict(self.nat).get(cluster)
@@ -137,6 +169,10 @@ class LabSpec:
         """IP versions that some cluster's wan links have: the wan itself and the host's link have them all."""
         used = {version for cluster in self.clusters for version in self.families_of(cluster).underlay.versions}
         return tuple(version for version in IpFamily.DUAL.versions if version in used)
+
+
+def _without(pairs: tuple[tuple[str, int], ...], pair: tuple[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(one for one in pairs if one != pair)
 
 
 def parse_clusters(text: str) -> tuple[str, ...]:

@@ -138,6 +138,12 @@ class Store:
         self._replace(self.directory / _STATE, _encode(done))
         return done
 
+    def change(self, state: LabState, spec: LabSpec) -> LabState:
+        """Records that the lab is to be what `spec` says from now on."""
+        changed = replace(state, spec=spec)
+        self._replace(self.directory / _STATE, _encode(changed))
+        return changed
+
     def record(self, process: ProcessRecord) -> None:
         """Writes one process down, over an earlier record of the same program."""
         directory = self.directory / "processes"
@@ -151,6 +157,12 @@ class Store:
             data = json.loads(path.read_text())
             found.append(ProcessRecord(**{**data, "argv": tuple(data["argv"])}))
         return found
+
+    def forget_machine(self, name: str) -> None:
+        """Removes the files and records of one machine, which must not run any more."""
+        for path in (self.directory / "processes").glob(f"{name}.*.json"):
+            path.unlink()
+        shutil.rmtree(self.machine(name), ignore_errors=True)
 
     def forget(self, last: Callable[[Path], None] = lambda _: None) -> None:
         """Removes the lab's directory, its state last.
@@ -250,6 +262,8 @@ def _decode(text: str) -> LabState:
                 (cluster, Families(IpFamily(families["pods"]), IpFamily(families["underlay"])))
                 for cluster, families in spec.get("cluster_families", ())
             ),
+            added=tuple((cluster, number) for cluster, number in spec.get("added", ())),
+            removed=tuple((cluster, number) for cluster, number in spec.get("removed", ())),
         ),
         Block(data["block"]),
         Phase(data["phase"]),

@@ -227,7 +227,7 @@ def _cluster(spec: LabSpec, block: Block, wan: str, index: int, name: str) -> Cl
         control_plane=_machine(spec, block, index, name, 0, upstream=wan, inside_nat=False),
         nodes=tuple(
             _machine(spec, block, index, name, k, upstream=upstream, inside_nat=router is not None)
-            for k in range(1, spec.nodes + 1)
+            for k in spec.numbers(name)
         ),
         net_namespace=f"mcnet-{spec.name}-{name}-net",
         pod_cidrs=tuple(block.pods(version, cidr_index) for version in versions),

@@ -195,6 +195,9 @@ def _peers(
         outer = outer_address(node, underlay)
         if node.name == me.name or outer is None or outer_address(me, underlay) is None:
             continue
+        # The node's own address under another name: the Node that it was before it was renamed.
+        if outer in me.addresses:
+            continue
         end = ends[node.name]
         fdb.add(FdbEntry(ownership.OVERLAY_DEVICE, end.mac, outer))
         neighbours |= {Neighbour(ownership.OVERLAY_DEVICE, end.address(family), end.mac) for family in used}
@@ -268,17 +271,24 @@ def _reject(remotes: Remotes) -> set[Route]:
 
 
 def _delivery(me: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], used: Iterable[int]) -> Iterable[Route]:
-    for node in nodes:
-        if node.name == me.name:
-            continue
-        for prefix in node.pod_prefixes:
-            if prefix.version in used:
-                yield Route(
-                    ownership.DELIVERY_TABLE,
-                    prefix,
-                    device=ownership.OVERLAY_DEVICE,
-                    via=ends[node.name].address(prefix.version),
-                )
+    for prefix, name in _pods_elsewhere(me, nodes).items():
+        if prefix.version in used:
+            yield Route(
+                ownership.DELIVERY_TABLE,
+                prefix,
+                device=ownership.OVERLAY_DEVICE,
+                via=ends[name].address(prefix.version),
+            )
+
+
+def _pods_elsewhere(me: Node, nodes: Iterable[Node]) -> dict[Network, str]:
+    """Pod prefixes of other nodes and whose they are. Two Nodes with the same prefix are one machine that has
+    registered anew under another name: the youngest is the one that lives."""
+    found: dict[Network, str] = {}
+    for node in sorted(nodes, key=lambda node: (node.created, node.uid, node.name)):
+        if node.name != me.name:
+            found |= dict.fromkeys(node.pod_prefixes, node.name)
+    return {prefix: name for prefix, name in found.items() if prefix not in me.pod_prefixes}
 
 
 def _rules(used: Iterable[int]) -> Iterable[Rule]:
@@ -375,9 +385,7 @@ def _firewall(
         remote=subtract(remote, throws),
         local_pods=world.member.pod_prefixes,
         local_services=world.member.service_prefixes,
-        other_nodes_pods=tuple(
-            prefix for node in world.nodes if node.name != me.name for prefix in node.pod_prefixes
-        ),
+        other_nodes_pods=tuple(_pods_elsewhere(me, world.nodes)),
         node_addresses=tuple(address for node in world.nodes for address in node.addresses),
         routable=routable,
         overlay={family: end.address(family) for family in used},

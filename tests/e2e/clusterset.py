@@ -71,6 +71,10 @@ class Clusterset:
         west = ("--context", "west", "--broker-context", "east", "--gateways", "2")
         await self.mcnet("join", "broker-info.mcnet", *west)
 
+    async def archive(self) -> Path:
+        """The image as a file, for nodes that are added."""
+        return await ensure_image(print)
+
     async def pictures(self, cluster: str) -> list[str]:
         """What the nodes' kernels hold, without what belongs to pods, the CNI and kube-proxy, as lines."""
         places = [place_of(node) for node in self.lab.topology.nodes if node.cluster == cluster]

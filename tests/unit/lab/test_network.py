@@ -2,7 +2,7 @@
 
 from mcnet.lab.addresses import Block
 from mcnet.lab.filters import masquerade_commands, router_rules
-from mcnet.lab.network import configuration, creation, link_command, sysctls
+from mcnet.lab.network import attachment, configuration, creation, link_command, sysctls
 from mcnet.lab.spec import IpFamily, LabSpec, NatKind, RuleSyntax
 from mcnet.lab.topology import plan
 
@@ -117,3 +117,14 @@ def test_ipv6_pods_go_by_link_local_next_hops_where_nodes_have_ipv4() -> None:
         "route add fd6d:636e:6501:300::/112 dev cni0",
         "route add fd6d:636e:6501:200::a via fe80::a dev eth0",
     ]
+
+
+def test_a_node_more_gets_what_it_would_have_had_from_the_start() -> None:
+    spec, number = TOPOLOGY.spec.with_node("east")
+    larger = plan(spec, Block(1))
+    machine = next(one for one in larger.nodes if one.name == f"east-n{number}")
+    commands = attachment(larger.clusters[0], machine)
+    before, after = configuration(TOPOLOGY), configuration(larger)
+    for namespace in after:
+        added = [command for command in after[namespace] if command not in before.get(namespace, [])]
+        assert sorted(commands.get(namespace, [])) == sorted(added), namespace

@@ -87,3 +87,22 @@ def test_the_underlay_is_as_the_pods_unless_told() -> None:
     told = LabSpec(ip_family=IpFamily.IPV6, underlay_family=IpFamily.IPV4)
     assert told.families_of("east") == Families(IpFamily.IPV6, IpFamily.IPV4)
     assert told.wan_versions == (4,)
+
+
+def test_nodes_come_and_go() -> None:
+    spec = LabSpec(nodes=2)
+    more, number = spec.with_node("west")
+    assert (number, more.numbers("west"), more.numbers("east")) == (3, (1, 2, 3), (1, 2))
+    assert more.without_node("west", 3) == spec
+    fewer = more.without_node("west", 1)
+    assert fewer.numbers("west") == (2, 3)
+    assert fewer.with_node("west") == (more, 1)
+
+
+def test_a_cluster_keeps_a_node_and_has_a_limit() -> None:
+    with pytest.raises(UsageError, match="last node"):
+        LabSpec(nodes=1).without_node("east", 1)
+    with pytest.raises(UsageError, match="15 nodes"):
+        LabSpec(nodes=15).with_node("east")
+    with pytest.raises(UsageError, match="no cluster 'north'"):
+        LabSpec().with_node("north")

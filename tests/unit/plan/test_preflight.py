@@ -131,3 +131,9 @@ def test_no_gateway_node() -> None:
 def test_all_reasons_are_told_at_once() -> None:
     bad = replace(GOOD, pod_prefixes=nets("10.1.0.0/16"), cni="ovn-kubernetes", gateways=())
     assert len(texts(bad)) == 3
+
+
+def test_delivery_by_the_cni_needs_something_of_the_cloud() -> None:
+    (finding,) = judge(replace(GOOD, delivery="cni")).findings
+    assert not finding.stops
+    assert "source/destination check" in finding.hint

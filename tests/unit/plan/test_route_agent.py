@@ -268,3 +268,17 @@ def test_only_a_gateways_own_errors_leave_without_an_address_of_the_pods(gateway
     assert output[-1] == "ip daddr @remote4 reject with icmpx type admin-prohibited"
     assert (len(output) > 1) == let_out
     assert all("destination-unreachable" in rule and rule.endswith("accept") for rule in output[:-1])
+
+
+def test_a_machine_with_two_names_has_its_youngest() -> None:
+    before, renamed = node(2), replace(node(2), name="other", uid="uid-other", created=9)
+    nodes = (node(1, gateway=True), before, renamed)
+    (route,) = routes(decide(Situation(nodes=nodes).for_route_agent()), ownership.DELIVERY_TABLE).values()
+    assert route.via == overlay_ends(nodes)["other"].address4
+
+
+def test_what_this_machine_was_called_before_is_no_other_node() -> None:
+    before = replace(node(1), name="before", uid="uid-before", created=0)
+    decision = decide(Situation(nodes=(node(1, gateway=True), before)).for_route_agent())
+    assert not routes(decision, ownership.DELIVERY_TABLE)
+    assert decision.state.fdb == frozenset()
