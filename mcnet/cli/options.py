@@ -29,6 +29,10 @@ Context = Annotated[
     typer.Option("--context", metavar="CONTEXT", help="The kubeconfig's context to act on; else the current one."),
 ]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.", show_default=True)]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again, until Ctrl-C.")]
+Interval = Annotated[
+    float, typer.Option("--interval", metavar="SECONDS", min=0.2, help="How often --watch looks.", show_default=True)
+]
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:

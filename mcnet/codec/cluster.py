@@ -1,7 +1,7 @@
 """Cluster: a member as the clusterset knows it. Its spec is the broker's, its status the member's."""
 
 from mcnet.codec.fields import Fields, JsonObject, base64_text, fields_of, own_object, texts, without_empty
-from mcnet.model.cluster import CLUSTER_ID_PATTERN, PROTOCOL_VERSION, Cluster, ClusterId, Identity
+from mcnet.model.cluster import CLUSTER_ID_PATTERN, PROTOCOL_VERSION, Cluster, ClusterId, Identity, Request
 from mcnet.model.kernel import Network
 
 KEY_BYTES = 32
@@ -48,6 +48,14 @@ def decode(obj: JsonObject) -> Cluster:
         identity=_identity(spec),
         version=fields.child("status").text("version", ""),
     )
+
+
+def decode_request(obj: JsonObject) -> tuple[ClusterId, Request]:
+    """Whose status it is, and what it asks for; raises DecodeError."""
+    fields = fields_of(obj)
+    requested = fields.child("status").child("requested")
+    request = Request(requested.prefixes("podPrefixes"), requested.prefixes("servicePrefixes"))
+    return decode_id(fields.child("spec"), "id", fields.name), request
 
 
 def decode_id(spec: Fields, key: str, name: str = "") -> ClusterId:

@@ -53,6 +53,14 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What a member would like to have approved: all prefixes that it has."""
+
+    pod_prefixes: tuple[Network, ...] = ()
+    service_prefixes: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterSet:
     """Options of the whole clusterset, written by the broker's admin, copied to members."""
 
