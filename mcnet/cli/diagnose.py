@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcnet.diagnose.check import AnyCheck
+    from mcnet.diagnose.open import Absent
     from mcnet.model.diagnosis import Diagnosis, Finding
-    from mcnet.show.gather import Absent, Unread
+    from mcnet.show.gather import Unread
 
 app = application()
 
@@ -61,10 +62,10 @@ def diagnose(
 async def _work(
     context: str | None, kubeconfig: "Path | None", checks: "Sequence[AnyCheck]", steps: Steps
 ) -> "tuple[list[Diagnosis], list[Unread], list[Absent]]":
-    from mcnet.diagnose.open import open_sites
+    from mcnet.diagnose.open import Absent, open_sites
     from mcnet.diagnose.run import diagnose as work
     from mcnet.diagnose.site import Site
-    from mcnet.show.gather import Absent, Unread
+    from mcnet.show.gather import Unread
 
     steps.doing("Asking the clusters")
     opened = await open_sites(context, kubeconfig)

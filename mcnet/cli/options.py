@@ -31,6 +31,10 @@ Context = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask on a terminal.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change and do nothing.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.", show_default=True)]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again, until Ctrl-C.")]
+Interval = Annotated[
+    float, typer.Option("--interval", metavar="SECONDS", min=0.2, help="How often --watch looks.", show_default=True)
+]
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:

@@ -1,210 +1,219 @@
-"""`mcnet show connections | endpoints | gateways`: columns and the lines below the table."""
+"""`mcnet show`: one command for each view. What a view says is mcnet.plan.views', how it looks mcnet.show's."""
 
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mcnet.cli.entry import INTERRUPTED
 from mcnet.cli.main import application
-from mcnet.cli.options import Context, Kubeconfig, Output, OutputForm, run
-from mcnet.cli.terminal import DIM, has_color, paint
+from mcnet.cli.options import Context, Interval, Kubeconfig, Output, OutputForm, Watch, run
+from mcnet.cli.terminal import has_color
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mcnet.plan.cluster_view import ClusterView, Row
     from mcnet.show.gather import Reading
-    from mcnet.show.output import Column
+    from mcnet.show.screen import Screen
 
-app = application(no_args_is_help=True, help="Show connections, endpoints and gateways, and what is wrong.")
+app = application(no_args_is_help=True, help="Show the state of the clusterset, and what is wrong with it.")
+
+SECONDS = 2.0
+"""Between two looks of --watch, if nothing else is asked for."""
+PortBase = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PORT", min=1024, max=65500, help="The list for gateways of this port base, whatever is joined."
+    ),
+]
+
+
+class Drawing(StrEnum):
+    """Forms of the topology."""
+
+    TREE = "tree"
+    DOT = "dot"
+    SVG = "svg"
+    MERMAID = "mermaid"
+    JSON = "json"
 
 
 @app.command()
-def connections(context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE) -> None:
+def connections(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
     """Show which clusters are connected, how well, and why not. All contexts, unless one is named.
 
-    Example: mcnet show connections
+    Example: mcnet show connections --watch
     """
-    from mcnet.plan.cluster_view import connection_problem, connection_rows
-    from mcnet.show.output import Column
-
-    columns = (
-        Column("CLUSTER", "cluster"),
-        Column("GATEWAY", "gateway"),
-        Column("REMOTE", "remoteCluster"),
-        Column("REMOTE GATEWAY", "remoteGateway"),
-        Column("STATE", "state", colored=True),
-        Column("ACTIVE", "active", form=_yes),
-        Column("RTT", "roundTripSeconds", form=_milliseconds),
-        Column("LOSS", "loss", form=_percent),
-        Column("DRIVER", "driver"),
-        Column("PODS BY", "families", form=_families),
-        Column("SINCE", "since", form=_age),
-        Column("RAIL", "rail", wide=True),
-        Column("PATH", "path", wide=True),
-        Column("LOCAL ADDRESS", "localAddress", wide=True),
-        Column("REMOTE ADDRESS", "remoteAddress", wide=True),
-        Column("MIN", "minimumSeconds", wide=True, form=_milliseconds),
-        Column("AVG", "averageSeconds", wide=True, form=_milliseconds),
-        Column("MAX", "maximumSeconds", wide=True, form=_milliseconds),
-        Column("DEV", "deviationSeconds", wide=True, form=_milliseconds),
-    )
-    _show(
-        context, kubeconfig, output, columns, connection_rows, problem=connection_problem,
-        empty="No connections yet: this clusterset has one member. Join another: mcnet join",
-    )  # fmt: skip
+    _views(["connections"], context, kubeconfig, output, interval if watch else None)
 
 
 @app.command()
-def endpoints(context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE) -> None:
+def endpoints(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
     """Show every gateway of the clusterset as each cluster knows it.
 
     Example: mcnet show endpoints -o wide
     """
-    from mcnet.plan.cluster_view import endpoint_rows
-    from mcnet.show.output import Column
-
-    columns = (
-        Column("CLUSTER", "cluster"),
-        Column("ENDPOINT OF", "endpointCluster"),
-        Column("GATEWAY", "gateway"),
-        Column("RAIL", "rail"),
-        Column("ADDRESS", "addresses"),
-        Column("PUBLIC", "publicAddresses"),
-        Column("DRIVERS", "drivers"),
-        Column("PREFIXES", "prefixes"),
-        Column("UDP PORTS", "ports", wide=True),
-        Column("MTU", "mtu", wide=True),
-    )
-    _show(context, kubeconfig, output, columns, endpoint_rows, empty="No endpoints yet: mcnet show gateways")
+    _views(["endpoints"], context, kubeconfig, output, interval if watch else None)
 
 
 @app.command()
-def gateways(context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE) -> None:
+def gateways(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
     """Show the gateway nodes of each cluster, and what is wrong with them.
 
     Example: mcnet show gateways --context west
     """
-    from mcnet.plan.cluster_view import gateway_problem, gateway_rows
-    from mcnet.show.output import Column
-
-    columns = (
-        Column("CLUSTER", "cluster"),
-        Column("GATEWAY", "gateway"),
-        Column("RAIL", "rail"),
-        Column("STATE", "state", colored=True),
-        Column("CONNECTED", "connected", form=_connected),
-        Column("ADDRESS", "addresses"),
-        Column("VERSION", "version"),
-    )
-    _show(
-        context, kubeconfig, output, columns, gateway_rows, problem=gateway_problem,
-        empty="No gateways: mcnet join --gateways 1",
-    )  # fmt: skip
+    _views(["gateways"], context, kubeconfig, output, interval if watch else None)
 
 
-def _show(
-    context: str | None,
-    kubeconfig: "Path | None",
-    output: Output,
-    columns: "Sequence[Column]",
-    rows_of: "Callable[[ClusterView], list[Row]]",
-    *,
-    problem: "Callable[[Row], bool]" = lambda _row: False,
-    empty: str,
-) -> None:
-    """Gathers, writes the table and what is wrong, and ends with the exit status that says so."""
-    from mcnet.plan.cluster_view import ClusterView
-    from mcnet.show.gather import gather
+@app.command()
+def networks(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
+    """Show each cluster's pod and service prefixes, and which of the others' it routes or refuses.
+
+    Example: mcnet show networks -o wide
+    """
+    _views(["networks"], context, kubeconfig, output, interval if watch else None)
+
+
+@app.command()
+def versions(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
+    """Show which versions run where, and upgrades that are not finished.
+
+    Example: mcnet show versions
+    """
+    _views(["versions"], context, kubeconfig, output, interval if watch else None)
+
+
+@app.command()
+def brokers(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
+    """Show the brokers and whose they are.
+
+    Example: mcnet show brokers
+    """
+    _views(["brokers"], context, kubeconfig, output, interval if watch else None)
+
+
+@app.command()
+def members(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
+    """Show the members of the clusterset: what was approved, what they ask for, when they were seen last.
+
+    Example: mcnet show members -o json
+    """
+    _views(["members"], context, kubeconfig, output, interval if watch else None)
+
+
+@app.command()
+def ports(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS, *, port_base: PortBase = None,
+) -> None:  # fmt: skip
+    """Show exactly what to open in which firewall; in words as long as nothing is joined.
+
+    Example: mcnet show ports
+    """
+    if port_base is None:
+        _views(["ports"], context, kubeconfig, output, interval if watch else None)
+        return
+    from mcnet.plan.views.ports import generic
     from mcnet.show.output import write
+    from mcnet.show.views import PORTS
 
-    readings = run(gather(context, kubeconfig))
-    views = [reading for reading in readings if isinstance(reading, ClusterView)]
-    rows = [row for view in views for row in rows_of(view)]
-    wrong = [row for row in rows if problem(row)]
-    if views or output not in (Output.TABLE, Output.WIDE):
-        write(rows, columns, output.value, empty=empty, color=has_color(sys.stdout))
-    if output in (Output.TABLE, Output.WIDE):
-        _explain(wrong)
-    _others(readings, named=context is not None)
-    if wrong or any(view.unreadable for view in views):
-        raise typer.Exit(1)
+    write(generic(port_base), PORTS.columns, output.value, color=has_color(sys.stdout))
 
 
-def _explain(rows: "Sequence[Row]") -> None:
-    """Below the table: why, and what to do."""
-    for row in rows:
-        where = f"{row['cluster']}"
-        if row.get("remoteCluster"):
-            where += f" → {row['remoteCluster']}"
-        elif row.get("gateway"):
-            where += f" {row['gateway']}"
-        print(f"\n{where}: {row['why']}")
-        if row["next"]:
-            print(f"  {paint('next:', DIM, sys.stdout)} {row['next']}")
+@app.command("all")
+def all_(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
+    """Show every view, one after the other, from one look at all contexts.
+
+    Example: mcnet show all -o json
+    """
+    from mcnet.show.views import VIEWS
+
+    _views([view.name for view in VIEWS], context, kubeconfig, output, interval if watch else None)
 
 
-def _others(readings: "Sequence[Reading]", *, named: bool) -> None:
-    """One line about contexts without mcnet, one for each that could not be read."""
-    from mcnet.model.errors import UsageError
-    from mcnet.plan.cluster_view import ClusterView
-    from mcnet.show.gather import Absent, Unread
+@app.command()
+def topology(
+    context: Context = None, kubeconfig: Kubeconfig = None,
+    output: Annotated[Drawing, typer.Option("--output", "-o", help="Form of the drawing.")] = Drawing.TREE,
+    watch: Watch = False, interval: Interval = SECONDS,
+) -> None:  # fmt: skip
+    """Draw the clusterset: clusters, gateways, cables with their state and round trip.
 
-    for reading in readings:
-        match reading:
-            case Unread(name, error):
-                if named:
-                    raise error
-                print(f"\n{name}: could not be read: {error.message}", file=sys.stderr)
-            case ClusterView(unreadable=problems) if problems:
-                print(f"\n{reading.cluster}: can't be read: {'; '.join(problems)}", file=sys.stderr)
-            case _:
-                pass
-    absent = [reading for reading in readings if isinstance(reading, Absent)]
-    if named and absent:
-        raise UsageError(
-            f"context {absent[0].context} is " + ("a broker, but no member" if absent[0].broker else "no member"),
-            f"join it: mcnet join broker-info.mcnet --context {absent[0].context}",
-        )
-    if absent:
-        names = [one.context + (" (broker)" if one.broker else "") for one in absent]
-        print(f"no member: {', '.join(names)}", file=sys.stderr)
-    if readings and all(isinstance(reading, Unread) for reading in readings):
-        raise typer.Exit(3)
+    Example: mcnet show topology -o svg > clusterset.svg
+    """
+    from mcnet.show.topology import draw_topology
+
+    def draw(readings: "Sequence[Reading]") -> "Screen":
+        colored = has_color(sys.stdout) and output is Drawing.TREE
+        return draw_topology(readings, output.value, color=colored, named=context is not None)
+
+    _present(draw, context, kubeconfig, output.value, interval if watch else None)
 
 
-def _yes(row: Any, key: str) -> str:
-    return "yes" if row.get(key) else ""
+def _views(
+    names: Sequence[str], context: str | None, kubeconfig: Path | None, output: Output, every: float | None
+) -> None:
+    from mcnet.show.screen import draw_views
+    from mcnet.show.views import BY_NAME
+
+    views = [BY_NAME[name] for name in names]
+
+    def draw(readings: "Sequence[Reading]") -> "Screen":
+        return draw_views(views, readings, output.value, color=has_color(sys.stdout), named=context is not None)
+
+    _present(draw, context, kubeconfig, output.value, every)
 
 
-def _families(row: Any, key: str) -> str:
-    """ "IPv4, IPv6"; "IPv4 only" where one of the two clusters has more."""
-    names = ", ".join(row.get(key) or ())
-    if not row.get("onlySome"):
-        return names
-    return f"{names} only" if names else "none in common"
+def _present(
+    draw: "Callable[[Sequence[Reading]], Screen]",
+    context: str | None,
+    kubeconfig: Path | None,
+    form: str,
+    every: float | None,
+) -> None:
+    """Reads and shows once, or every so many seconds; ends with the exit status that says how things are."""
+    from mcnet.show.gather import Contexts
+    from mcnet.show.watch import watch
 
+    async def work() -> "Screen":
+        async with Contexts(context, kubeconfig) as contexts:
+            if every is not None:
+                await watch(contexts.read, draw, interval=every, form=form, stream=sys.stdout)
+            return draw(await contexts.read())
 
-def _connected(row: Any, key: str) -> str:
-    return f"{row[key]} of {row['cables']}"
-
-
-def _milliseconds(row: Any, key: str) -> str:
-    value = row.get(key)
-    return "" if value is None else f"{value * 1000:.2f} ms"
-
-
-def _percent(row: Any, key: str) -> str:
-    value = row.get(key)
-    return "" if value is None else f"{value * 100:.0f} %"
-
-
-def _age(row: Any, key: str) -> str:
-    from mcnet.plan.durations import format_duration
-
-    value = row.get(key)
-    if not value:
-        return ""
-    return format_duration((datetime.now(UTC) - datetime.fromisoformat(value)).total_seconds())
+    try:
+        screen = run(work())
+    except KeyboardInterrupt:
+        if every is None:
+            raise
+        raise SystemExit(INTERRUPTED) from None  # the way to end a watch is no error
+    sys.stdout.write(screen.out)
+    sys.stdout.flush()
+    sys.stderr.write(screen.err)
+    if screen.status:
+        raise typer.Exit(screen.status)

@@ -1,6 +1,7 @@
 """Finds the members to diagnose: every context of the kubeconfig, or the named one, all opened at the same time."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 from mcnet.codec import member as member_codec
@@ -8,17 +9,26 @@ from mcnet.codec.errors import DecodeError
 from mcnet.diagnose.site import BrokerContext, Site
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
+from mcnet.kube.connect import contexts
 from mcnet.model.errors import McnetError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, MEMBER_NAME, SYSTEM_NAMESPACE
-from mcnet.show.gather import Absent, Unread, connect
+from mcnet.show.gather import Unread, open_context
 
 TIMEOUT = 5.0
 """Seconds that asking one context whether it is a member may take."""
 
 
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A context that is no member; `broker` if it is a broker."""
+
+    context: str
+    broker: bool = False
+
+
 async def open_sites(context: str | None, kubeconfig: Path | None) -> list[Site | Absent | Unread]:
     """A Site per member, in the contexts' order; contexts of the same API server count once."""
-    apis = await connect([context] if context else None, kubeconfig)
+    apis = await _connect([context] if context else contexts(kubeconfig), kubeconfig)
     found = await asyncio.gather(*(_open(name, api) for name, api in apis))
     sites = [one for one in found if isinstance(one, Site)]
     brokers = {one.context for one in found if isinstance(one, Absent) and one.broker}
@@ -30,6 +40,19 @@ async def open_sites(context: str | None, kubeconfig: Path | None) -> list[Site 
             if name in brokers and not isinstance(api, McnetError)
         )
     return list(found)
+
+
+async def _connect(names: list[str], kubeconfig: Path | None) -> list[tuple[str, Api | McnetError]]:
+    """The Api of each context, or why there is none; one for all contexts of an API server."""
+    opened = await asyncio.gather(*(open_context(name, kubeconfig) for name in names))
+    found: dict[str, tuple[str, Api | McnetError]] = {}
+    for name, api in zip(names, opened, strict=True):
+        key = name if isinstance(api, McnetError) else api.server
+        if key not in found:
+            found[key] = (name, api)
+        elif not isinstance(api, McnetError):
+            await api.close()
+    return list(found.values())
 
 
 async def _open(context: str, api: Api | McnetError) -> Site | Absent | Unread:

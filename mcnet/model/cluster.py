@@ -56,8 +56,8 @@ class Cluster:
 class Requested:
     """The prefixes that a member has now and would like to have approved."""
 
-    pod_prefixes: tuple[Network, ...]
-    service_prefixes: tuple[Network, ...]
+    pod_prefixes: tuple[Network, ...] = ()
+    service_prefixes: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError
 from mcnet.model.gateway import CableState
-from mcnet.show.gather import gather, views
+from mcnet.show.gather import Seen, gather
 
 
 async def connected_with(cluster: ClusterId, kubeconfig: Path | None) -> tuple[str, ...]:
@@ -17,9 +17,9 @@ async def connected_with(cluster: ClusterId, kubeconfig: Path | None) -> tuple[s
         return ()
     return tuple(
         f"{view.cluster}/{report.node}"
-        for view in views(readings)
-        if view.cluster != cluster
+        for reading in readings
+        if isinstance(reading, Seen) and (view := reading.member) is not None and view.cluster != cluster
         for report in view.gateways
-        if report.node not in (view.daemon_problems or {})
+        if report.node not in view.daemon_problems
         and any(cable.cluster == cluster and cable.state is CableState.CONNECTED for cable in report.cables)
     )

@@ -11,15 +11,31 @@ import yaml
 
 GAP: Final = 3
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What other clusters write into their objects must not command our user's terminal."""
+GREEN, YELLOW, RED = "32", "33", "31"
 COLORS: Final = {
-    "connected": "32",
-    "ready": "32",
-    "connecting": "33",
-    "unknown": "33",
-    "error": "31",
-    "not ready": "31",
-    "missing": "31",
+    "connected": GREEN,
+    "ready": GREEN,
+    "alive": GREEN,
+    "current": GREEN,
+    "advertised": GREEN,
+    "routed": GREEN,
+    "connecting": YELLOW,
+    "unknown": YELLOW,
+    "found": YELLOW,
+    "requested": YELLOW,
+    "approved": YELLOW,
+    "mixed": YELLOW,
+    "other version": YELLOW,
+    "elsewhere": YELLOW,
+    "error": RED,
+    "not ready": RED,
+    "missing": RED,
+    "refused": RED,
+    "stale": RED,
 }
+"""Of states, whichever view they are in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +83,15 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, color
 
 
 def _cell(row: Mapping[str, Any], column: Column, color: bool) -> str:
-    text = column.form(row, column.key) if column.form else _text(row.get(column.key))
+    text = plain(column.form(row, column.key) if column.form else _text(row.get(column.key)))
     if color and column.colored and text in COLORS:
         return f"\x1b[{COLORS[text]}m{text}\x1b[0m"
     return text or "-"
+
+
+def plain(text: str) -> str:
+    """The text with "?" for each control character."""
+    return _CONTROL.sub("?", text)
 
 
 def _text(value: Any) -> str:

@@ -8,17 +8,10 @@ from mcnet.diagnose.site import Site
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
 from mcnet.model.errors import McnetError
 from mcnet.model.node import NodeState
-from mcnet.plan.cluster_view import (
-    UNKNOWN,
-    ClusterView,
-    connection_problem,
-    connection_rows,
-    gateway_problem,
-    gateway_rows,
-    kubectl,
-    summary,
-)
-from mcnet.show.gather import read_view
+from mcnet.plan.cluster_view import ClusterView, kubectl
+from mcnet.plan.views.connections import CONNECTED, UNKNOWN, connection_rows
+from mcnet.plan.views.gateways import READY, gateway_rows
+from mcnet.show.gather import read_member
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +24,8 @@ class Evidence:
 
 
 async def gather(site: Site) -> Evidence:
-    view = await site.once("view", lambda: read_view(site.api))
-    if not isinstance(view, ClusterView):
+    view = await site.once("view", lambda: read_member(site.api))
+    if view is None:
         raise McnetError(f"{site.member.cluster} has just left the clusterset")
     nodes = frozenset(node.name for node in await site.nodes())
     return Evidence(view, await site.node_states(), nodes)
@@ -41,15 +34,17 @@ async def gather(site: Site) -> Evidence:
 def judge(evidence: Evidence) -> Judgement:
     rows = connection_rows(evidence.view)
     findings = [
-        *(_row(_connection(row), row) for row in rows if connection_problem(row)),
+        *(_row(_connection(row), row) for row in rows if row["state"] != CONNECTED),
         *(
             _row(f"gateway {row['gateway']}", row)
             for row in gateway_rows(evidence.view)
-            if gateway_problem(row)
+            if row["state"] != READY
         ),
         *_nodes(evidence),
     ]  # fmt: skip
-    return Judgement(summary(rows) if rows else "no other member yet", tuple(findings))
+    up = sum(row["state"] == CONNECTED for row in rows)
+    looked = f"{up} of {len(rows)} {'connection' if len(rows) == 1 else 'connections'} up"
+    return Judgement(looked if rows else "no other member yet", tuple(findings))
 
 
 def _connection(row: dict[str, object]) -> str:

@@ -1,0 +1,92 @@
+"""Texts of single values in the tables of `mcnet show`: units, ages, counts. What a row says is the views'."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mcnet.plan.durations import format_duration
+
+FEW = 4
+"""So many of a long list are named in a table; JSON has them all."""
+
+
+def yes(row: Mapping[str, Any], key: str) -> str:
+    return "yes" if row.get(key) else ""
+
+
+def yes_or_no(row: Mapping[str, Any], key: str) -> str:
+    return "" if row.get(key) is None else ("yes" if row[key] else "no")
+
+
+def connected(row: Mapping[str, Any], key: str) -> str:
+    return f"{row[key]} of {row['cables']}"
+
+
+def of_desired(row: Mapping[str, Any], key: str) -> str:
+    return f"{row[key]} of {row['desired']}" if "desired" in row else ""
+
+
+def families(row: Mapping[str, Any], key: str) -> str:
+    """ "IPv4, IPv6"; "IPv4 only" where one of the two clusters has more."""
+    names = ", ".join(row.get(key) or ())
+    if not row.get("onlySome"):
+        return names
+    return f"{names} only" if names else "none in common"
+
+
+def milliseconds(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    return "" if value is None else f"{value * 1000:.2f} ms"
+
+
+def percent(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    return "" if value is None else f"{value * 100:.0f} %"
+
+
+def age(row: Mapping[str, Any], key: str) -> str:
+    """How long ago a time was."""
+    try:
+        moment = datetime.fromisoformat(row.get(key) or "")
+    except ValueError:  # none, or somebody else's idea of one
+        return ""
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return format_duration((datetime.now(UTC) - moment).total_seconds())
+
+
+def few(row: Mapping[str, Any], key: str) -> str:
+    """The first of a list, and how many more there are."""
+    values = [str(value) for value in row.get(key) or ()]
+    if len(values) <= FEW:
+        return ", ".join(values)
+    return f"{', '.join(values[: FEW - 1])} and {len(values) - FEW + 1} more"
+
+
+def versions(row: Mapping[str, Any], key: str) -> str:
+    """ "0.1.0", or "0.1.0 (3), 0.2.0 (1)" with the number of nodes where there are several."""
+    found = row.get(key) or {}
+    if len(found) == 1:
+        return str(next(iter(found))) or "not reported"
+    return ", ".join(f"{version or 'not reported'} ({len(nodes)})" for version, nodes in found.items())
+
+
+def images(row: Mapping[str, Any], key: str) -> str:
+    found = row.get(key) or {}
+    if len(found) == 1:
+        return str(next(iter(found)))
+    return ", ".join(f"{image} ({count})" for image, count in found.items())
+
+
+def port(row: Mapping[str, Any], key: str) -> str:
+    """ "UDP 4520"."""
+    return f"{row['protocol'].upper()} {row[key]}".rstrip()
+
+
+def side(row: Mapping[str, Any], key: str) -> str:
+    """The addresses of "from" or "to" where they are known, and who that is."""
+    addresses = few(row, f"{key}Addresses")
+    return f"{addresses} ({row[key]})" if addresses else str(row[key])
+
+
+def need(row: Mapping[str, Any], key: str) -> str:
+    return "required" if row[key] else "optional"
