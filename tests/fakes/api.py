@@ -55,6 +55,8 @@ class FakeServer:
     allowed: Callable[[dict[str, str]], bool] = lambda attributes: True
     token_seconds: int = 0
     """Cap on the life of tokens, 0 for none."""
+    drop: Callable[[JsonObject], object] = lambda _: None
+    """Takes away from an object what the schema does not know, before it is kept."""
     version: int = 1
     _events: list[tuple[int, str, Key, JsonObject]] = field(default_factory=list)
     _owned: dict[tuple[Key, str], set[tuple[str, ...]]] = field(default_factory=dict)
@@ -236,6 +238,7 @@ class FakeServer:
 
     def _store(self, key: Key, obj: JsonObject, event: str, *, dry_run: bool = False) -> JsonObject:
         there = self.objects.get(key)
+        self.drop(obj)
         metadata = obj.setdefault("metadata", {})
         if there is not None and _same(there, obj):
             return there
