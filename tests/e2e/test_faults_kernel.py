@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from tests.e2e.aftermath import answered_for, picture, pings, repaired, run, stable_picture, whole_again
 from tests.e2e.clusterset import Clusterset, eventually
-from tests.e2e.faults import answered_for, picture, pings, repaired, run, stable_picture, whole_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

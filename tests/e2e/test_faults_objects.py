@@ -13,8 +13,8 @@ from mcnet.codec import gateway, node_state
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, CONFIG_MAP, CRD, ENDPOINT, EVENT, GATEWAY, LEASE, NODE_STATE, Kind
 from mcnet.plan.problems import LISTED
+from tests.e2e.aftermath import answered_for, daemons, pings, run, whole_again
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
-from tests.e2e.faults import answered_for, daemons, pings, run, whole_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
