@@ -22,6 +22,7 @@ from mcnet.model.member import BROKER_NAMESPACE, MEMBER_NAME, SYSTEM_NAMESPACE
 from mcnet.plan.cluster_view import ClusterView
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.pods import is_running, pod_problem
+from mcnet.plan.problems import bounded
 
 TIMEOUT = 5.0
 """Seconds that one context may take."""
@@ -116,7 +117,7 @@ async def read_view(api: Api) -> ClusterView | Absent:
         gateway_nodes=gateway_nodes,
         daemon_problems=_daemon_problems(gateway_nodes, pods.result()),
         unready_nodes=_unready(gateway_nodes, pods.result()),
-        unreadable=tuple(problems),
+        unreadable=bounded(problems),
     )
 
 
