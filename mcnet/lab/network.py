@@ -19,7 +19,7 @@ from mcnet.model.errors import McnetError
 CNI_BRIDGE = "cni0"
 NAMES = Path("/run/netns")
 _BRIDGE = "br0"
-_GONE_SECONDS = 30
+_GONE_SECONDS = 90
 _EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 _FORWARD = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}

@@ -20,7 +20,7 @@ _ORDER = (
     "kubelet",
     "kube-proxy",
 )
-_GONE_SECONDS = 30
+_GONE_SECONDS = 90
 
 
 async def power_off(store: Store, topology: Topology, machine: Machine) -> None:

@@ -17,7 +17,7 @@ from mcnet.model.kernel import Change
 
 LISTED = 5
 """Repairs that one event names; the others are counted in it."""
-BURST = 10
+BURST = 20
 """Events that may be written at once, and one more …"""
 REFILL = 60.0
 """… after each so many seconds."""

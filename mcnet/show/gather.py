@@ -29,6 +29,7 @@ from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTERSET_NAME,
 from mcnet.plan.cluster_view import BrokerView, ClusterView
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.pods import is_running, pod_problem
+from mcnet.plan.problems import bounded
 
 TIMEOUT = 5.0
 """Seconds that one context may take."""
@@ -166,7 +167,7 @@ async def read_member(api: Api) -> ClusterView | None:
         workloads=(*daemon_sets, *deployments),
         pods=tuple(pods),
         broker_server=server,
-        unreadable=tuple(problems),
+        unreadable=bounded(problems),
     )
 
 
@@ -205,7 +206,7 @@ async def read_broker(api: Api) -> BrokerView | None:
         endpoints=decode_all(endpoint_codec.decode, endpoints, problems),
         renewals=_renewals(leases),
         policy=policy is not None and binding is not None,
-        unreadable=tuple(problems),
+        unreadable=bounded(problems),
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -146,7 +147,10 @@ class Clusterset:
             await task
 
     async def _ping(self, command: list[str], pings: "Pings") -> None:
-        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        # A session of its own: what leads into the pod may have forked, and ping itself must end too.
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
         assert process.stdout is not None
         stop = asyncio.create_task(pings.stop.wait())
         while not stop.done():
@@ -155,7 +159,7 @@ class Clusterset:
             if line.done() and (answered := re.match(r"\[(\d+\.\d+)\].*icmp_seq=(\d+) ttl", line.result().decode())):
                 pings.answers[int(answered[2])] = float(answered[1])
             line.cancel()
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         await process.wait()
 
 

@@ -8,8 +8,7 @@ import pytest
 from mcnet.codec import endpoint
 from mcnet.kube.kinds import ENDPOINT, LEASE, NODE
 from mcnet.model.node import GATEWAY_LABEL
-from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
-from tests.e2e.wholeness import (
+from tests.e2e.aftermath import (
     answered_for,
     blemishes,
     daemons,
@@ -20,6 +19,7 @@ from tests.e2e.wholeness import (
     stable_picture,
     whole_again,
 )
+from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from tests.e2e.aftermath import answered_for, picture, pings, repaired, run, stable_picture, whole_again
 from tests.e2e.clusterset import Clusterset, eventually
-from tests.e2e.wholeness import answered_for, picture, pings, repaired, run, stable_picture, whole_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -18,6 +18,8 @@ comment=$(sed 's/.*comment "\([^"]*\)".*/\1/' <<< $line)
 nft replace rule inet mcnet raw_prerouting handle ${line##* } drop comment "\"$comment\""
 """
 
+ROUTES = "ip route show table {table} | grep nhid | while read to x; do ip route delete $to table {table}; done"
+
 ON_A_NODE = {
     "nft table flushed": ("nft flush table inet mcnet", "nft table inet mcnet was changed"),
     "nft table deleted": ("nft delete table inet mcnet", "nft table inet mcnet was missing"),
@@ -25,7 +27,10 @@ ON_A_NODE = {
     "overlay device deleted": ("ip link delete mcnet-vx", "device mcnet-vx"),
     "overlay device down": ("ip link set mcnet-vx down", "device mcnet-vx was down"),
     "overlay address deleted": ("ip -4 addr flush dev mcnet-vx", "device mcnet-vx had lost 244."),
-    "routes deleted": ("ip route flush table 27906", "in table 27906 by next-hop group"),
+    "routes deleted": (
+        ROUTES.format(table=27906),
+        "in table 27906 by next-hop group",
+    ),
     "route added": ("ip route add 10.99.0.0/16 dev eth0 proto 109 table 27906", "10.99.0.0/16"),
     "rule deleted": ("ip rule delete priority 305", "IPv4 rule 305 to table 27906 was missing"),
     "next hops deleted": (
@@ -50,7 +55,11 @@ ON_A_GATEWAY = {
     "nft rule changed under its comment": (UNDER_ITS_COMMENT, "NodeState", "nft table inet mcnet was changed"),
     "cable table flushed": ("nft flush table inet mcnet_gateway", "Gateway", "inet mcnet_gateway was changed"),
     "cable device deleted": ("ip link delete mcnet-cv", "Gateway", "device mcnet-cv"),
-    "cable routes deleted": ("ip route flush table 27905", "Gateway", "in table 27905"),
+    "cable routes deleted": (
+        ROUTES.format(table=27905),
+        "Gateway",
+        "in table 27905",
+    ),
 }
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from mcnet.kube.kinds import LEASE, NODE, POD
 from mcnet.lab.demo import show_traffic
+from tests.e2e.aftermath import answered_for, daemons, picture, pings, run, stable_picture, whole_again
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready
-from tests.e2e.wholeness import answered_for, daemons, picture, pings, run, stable_picture, whole_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -42,12 +42,12 @@ SNAPSHOT = (
 
 
 @asynccontextmanager
-async def watching() -> AsyncIterator[asyncio.Event]:
+async def watching(*sysctls: str) -> AsyncIterator[asyncio.Event]:
     """An event that is set when `watch` yields; the first yield, at the start, has been waited for."""
     seen = asyncio.Event()
 
     async def follow() -> None:
-        async for _ in monitor.watch():
+        async for _ in monitor.watch(sysctls=sysctls):
             seen.set()
 
     task = asyncio.create_task(follow())
@@ -73,15 +73,44 @@ EVENTS = {
     "forwarding entry": "bridge fdb add 02:00:00:00:00:09 dev mcnet-vx dst 192.0.2.9",
     "nft table": "nft add table inet mcnet",
     "nft rule": "nft add rule inet mcnet_gateway c accept",
+    "device gone": "ip link delete mcnet-vx",
+    "device down": "ip link set mcnet-vx down",
+    "device's MTU": "ip link set mcnet-vx mtu 1000",
+    "address gone": "ip address delete 244.0.0.1/8 dev mcnet-vx",
+    "route gone": "ip route delete 10.9.0.0/16 table 27906",
+    "rule gone": "ip rule delete priority 305",
+    "next hop gone": "ip nexthop delete id 7",
+    "group gone": "ip nexthop delete id 8",
+    "neighbour gone": "ip neigh delete 244.0.0.2 dev mcnet-vx",
+    "forwarding entry gone": "bridge fdb delete 02:00:00:00:00:02 dev mcnet-vx dst 192.0.2.2",
+    "nft table flushed": "nft flush table inet mcnet_gateway",
+    "nft table gone": "nft delete table inet mcnet_gateway",
+    "nft ruleset flushed": "nft flush ruleset",
+    "nft element gone": "nft 'delete element inet mcnet_gateway s { 1 }'",
+    "forwarding off": "echo 0 > /proc/sys/net/ipv4/ip_forward",
+    "hash policy": "echo 1 > /proc/sys/net/ipv4/fib_multipath_hash_policy",
 }
+THERE = """
+ip link add mcnet-vx type vxlan id 7 dstport 4800 local 192.0.2.1
+ip address add 244.0.0.1/8 dev mcnet-vx && ip link set mcnet-vx up
+ip nexthop add id 7 via 244.0.0.2 dev mcnet-vx && ip nexthop add id 8 group 7
+ip route add 10.9.0.0/16 nhid 8 table 27906 && ip rule add priority 305 lookup 27906
+ip neigh add 244.0.0.2 lladdr 02:00:00:00:00:02 nud permanent dev mcnet-vx
+bridge fdb add 02:00:00:00:00:02 dev mcnet-vx dst 192.0.2.2
+nft 'add table inet mcnet_gateway; add chain inet mcnet_gateway c'
+nft 'add rule inet mcnet_gateway c accept'
+nft 'add set inet mcnet_gateway s { type mark; elements = { 1 }; }'
+echo 1 > /proc/sys/net/ipv4/ip_forward
+"""
 
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_a_change_is_a_reason_to_look(namespace: Namespace, name: str) -> None:
     async def body() -> None:
-        await shell("ip link add mcnet-vx type vxlan id 7 dstport 4800 local 192.0.2.1")
-        await shell("nft 'add table inet mcnet_gateway; add chain inet mcnet_gateway c'")
-        async with watching() as seen:
+        await shell(f"set -e\n{THERE}")
+        async with watching("ipv4/ip_forward", "ipv4/fib_multipath_hash_policy") as seen:
+            await asyncio.sleep(0.5)  # what the preparations still bring
+            seen.clear()
             await shell(EVENTS[name])
             await asyncio.wait_for(seen.wait(), 10)
 

@@ -53,7 +53,9 @@ def test_options_become_a_spec(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ]
 
 
-@pytest.mark.parametrize("arguments", [["up"], ["down"], ["impair", "east-n1", "wan", "--cut"]])
+@pytest.mark.parametrize(
+    "arguments", [["up"], ["down"], ["impair", "east-n1", "wan", "--cut"], ["reboot", "east-n1"]]
+)
 def test_without_root_the_command_to_use_is_named(
     arguments: list[str], root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,3 +156,11 @@ def test_load_image_names_what_is_wrong(root: Path, capsys: pytest.CaptureFixtur
     assert "'/no/such.tar'" in capsys.readouterr().err
     assert main(["lab", "load-image", "/no/such.tar", "--cluster", "north"]) == 2
     assert "north" in capsys.readouterr().err
+
+
+def test_what_can_not_be_rebooted_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Lab("x", root).store.claim(LabSpec(name="x"))
+    assert main(["lab", "reboot", "south-n1", "--name", "x"]) == 2
+    said = capsys.readouterr().err
+    assert "has no machine 'south-n1'" in said
+    assert "east-n1" in said

@@ -2,7 +2,14 @@
 
 from mcnet.lab.addresses import Block
 from mcnet.lab.filters import masquerade_commands, router_rules
-from mcnet.lab.network import attachment, configuration, creation, link_command, sysctls
+from mcnet.lab.network import (
+    attachment,
+    configuration,
+    creation,
+    link_command,
+    machine_configuration,
+    sysctls,
+)
 from mcnet.lab.spec import IpFamily, LabSpec, NatKind, RuleSyntax
 from mcnet.lab.topology import plan
 
@@ -128,3 +135,18 @@ def test_a_node_more_gets_what_it_would_have_had_from_the_start() -> None:
     for namespace in after:
         added = [command for command in after[namespace] if command not in before.get(namespace, [])]
         assert sorted(commands.get(namespace, [])) == sorted(added), namespace
+
+
+def test_a_machine_that_reboots_gets_its_own_commands_and_the_far_ends_of_its_links() -> None:
+    node = next(machine for machine in TOPOLOGY.machines if machine.name == "east-n1")
+    found = machine_configuration(TOPOLOGY, node)
+    whole = configuration(TOPOLOGY)
+    assert found.pop("mcnet-lab-east-n1") == whole["mcnet-lab-east-n1"]
+    assert found == {
+        "mcnet-lab-wan": [
+            "addr add 10.65.0.4/31 dev east-n1",
+            "addr add fd6d:636e:6501::4/127 dev east-n1 nodad",
+            "link set east-n1 up",
+        ],
+        "mcnet-lab-east-net": ["link set n1 up", "link set n1 master br0"],
+    }

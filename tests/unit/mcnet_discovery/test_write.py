@@ -11,7 +11,7 @@ from mcnet.model.errors import ConflictError, ForbiddenError, McnetError, NotFou
 from mcnet.plan.mirror import Place, Verb, Write
 from mcnet_discovery import write as write_module
 from mcnet_discovery.metrics import DiscoveryMetrics
-from mcnet_discovery.write import Writer
+from mcnet_discovery.write import DROPPED, Writer
 from tests.fakes.api import FakeServer
 from tests.fakes.discovery import LOCAL, endpoint_object
 
@@ -81,3 +81,16 @@ async def test_who_is_no_longer_the_leader_writes_nothing() -> None:
     bench.leader = False
     assert not await bench.perform("a")
     assert bench.server.requests == []
+
+
+async def test_what_the_server_drops_is_refused_and_not_written_for_ever() -> None:
+    bench = Bench()
+    await bench.perform("a")
+    (there,) = bench.server.all(ENDPOINT)
+    bench.server.drop = lambda obj: obj["spec"].pop("future", None)
+    wanted = there | {"spec": there["spec"] | {"future": 1}}
+    write = Write(Place.LOCAL, Verb.REPLACE, wanted, "test")
+    for _ in range(3):
+        assert not await bench.writer.perform([write], {Place.LOCAL: bench.server.api()}, lambda: True)
+    assert bench.writer.refusals == {"Endpoint east.a (local)": DROPPED}
+    assert sum(request.method == "PUT" for request in bench.server.requests) == 1

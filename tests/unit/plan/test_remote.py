@@ -67,6 +67,14 @@ def test_a_cluster_without_gateways_keeps_its_prefixes() -> None:
     assert (remote.endpoints, remote.prefixes) == ((), prefixes("10.20.0.0/16", "10.21.0.0/16"))
 
 
+def test_a_newer_protocol_is_named_and_used_as_far_as_it_goes() -> None:
+    newer = replace(WEST_0, protocol_version=2)
+    remotes = accept(MEMBER, [CLUSTER_WEST], [replace(EAST_0, protocol_version=2), newer])
+    assert remotes.endpoints == (newer,)
+    (problem,) = remotes.problems
+    assert "west.n1 speaks protocol version 2" in problem
+
+
 def test_a_stranger_is_refused() -> None:
     remotes = accept(MEMBER, [], [WEST_0])
     assert remotes.clusters == ()
