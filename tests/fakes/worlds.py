@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.endpoint import DriverOffer, Endpoint
-from mcnet.model.foreign import Clause, ForeignChain, ForeignRule, Verdict
+from mcnet.model.foreign import ForeignChain, Verdict
 from mcnet.model.kernel import HostFacts, HostLink, KernelState, Network
 from mcnet.model.member import Member
 from mcnet.model.node import Node
@@ -144,10 +144,8 @@ def view(
     return GatewayView(name, rail, health, None if reach is None else frozenset(reach))
 
 
-REJECTING = (
-    ForeignChain(
-        "inet", "filter", "input", (ForeignRule(7, (Clause((), Verdict.DROP),)),), type="filter", hook="input"
-    ),
+DROPPING = (
+    ForeignChain("inet", "filter", "input", type="filter", hook="input", policy=Verdict.DROP),
     ForeignChain("ip", "filter", "FORWARD", type="filter", hook="forward", policy=Verdict.DROP),
 )
 """A host firewall that lets nothing through."""
@@ -224,9 +222,9 @@ SITUATIONS: dict[str, Situation] = {
         member=replace(MEMBER, delivery="cni"), nodes=(node(1, gateway=True), node(2)), health={"west.n1": UP}
     ),
     "gateway, host firewall": Situation(
-        member=replace(MEMBER, manage_host_firewall=True), foreign=REJECTING, health={"west.n1": UP}
+        member=replace(MEMBER, manage_host_firewall=True), foreign=DROPPING, health={"west.n1": UP}
     ),
-    "gateway, host firewall left alone": Situation(foreign=REJECTING, health={"west.n1": UP}),
+    "gateway, host firewall left alone": Situation(foreign=DROPPING, health={"west.n1": UP}),
 }
 
 HEALTH = st.sampled_from(Health)
@@ -270,7 +268,7 @@ def situations(draw: st.DrawFn) -> Situation:
                 [MEMBER, DUAL_MEMBER, replace(MEMBER, delivery="cni"), replace(MEMBER, manage_host_firewall=True)]
             )
         ),
-        foreign=draw(st.sampled_from([(), REJECTING, REJECTING[:1]])),
+        foreign=draw(st.sampled_from([(), DROPPING, DROPPING[:1]])),
         nodes=nodes,
         clusters=tuple(clusters),
         endpoints=(EAST_0, *remote_endpoints),

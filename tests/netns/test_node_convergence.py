@@ -4,13 +4,15 @@ The pure counterpart is tests/unit/plan/test_node_convergence.py.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import pytest
 
-from mcnet.kernel import execute, leave, observe
+from mcnet.kernel import execute, foreign, leave, observe
 from mcnet.kernel.execute import Failure
 from mcnet.model.kernel import Change, KernelState
 from mcnet.model.ownership import Partition
+from mcnet.plan.host_firewall import present
 from tests.fakes.node import NodeUnderTest, comparable, judged
 from tests.fakes.worlds import SITUATIONS
 from tests.netns.namespaces import Namespace, shell
@@ -24,8 +26,10 @@ ip addr add 172.30.1.2/24 dev eth0
 ip addr add 192.168.1.1/30 dev wan0
 ip addr add 10.10.0.1/24 dev cni0
 ip addr add fd10::1/64 dev cni0 nodad
+nft 'add table inet filter; add chain inet filter input { type filter hook input priority 0; policy drop; }'
+nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'
 """
-"""What tests.fakes.worlds.host() describes."""
+"""What tests.fakes.worlds.host() and DROPPING describe."""
 
 
 PICTURE = """
@@ -36,7 +40,8 @@ cat ipv6/conf/all/forwarding ipv6/fib_multipath_hash_policy
 
 
 async def read(partition: Partition, sysctls: Collection[str]) -> KernelState:
-    return await observe.read(partition, sysctls=sysctls)
+    found = await observe.read(partition, sysctls=sysctls)
+    return replace(found, host_rules=present(await foreign.read())) if partition.host_rules else found
 
 
 async def apply(partition: Partition, changes: Sequence[Change]) -> tuple[Failure, ...]:

@@ -1,11 +1,12 @@
 """The route agent as a whole, on an API server and a kernel in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mcnet.codec import advert, endpoint, node_state
+from mcnet.codec import advert, endpoint, member, node_state
 from mcnet.kube.kinds import ENDPOINT, EVENT, GATEWAY, NODE_STATE
 from mcnet.model import ownership
 from mcnet.model.errors import ApiError, UnreachableError
@@ -13,7 +14,7 @@ from mcnet.model.kernel import Link, RouteType
 from mcnet.plan.addresses import overlay_ends
 from tests.fakes.eventually import eventually
 from tests.fakes.node_daemons import NAMESPACE, Scene, node_object
-from tests.fakes.worlds import EAST, EAST_PREFIXES, WEST, node
+from tests.fakes.worlds import DROPPING, EAST, EAST_PREFIXES, MEMBER, WEST, node
 from tests.fakes.worlds import endpoint as endpoint_of
 
 SECOND = endpoint_of(EAST, 1, address="192.168.1.2", routed=EAST_PREFIXES)
@@ -168,3 +169,35 @@ async def test_the_data_path_stands_whatever_the_api_server_says_to_reports(
         await eventually(lambda: ready(scene))
         assert daemon._loop.fault == ""
     assert failure.hits == 3
+
+
+async def test_the_way_of_delivery_changes_in_two_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway keeps the overlay's routes until all nodes have heard of the other way."""
+    monkeypatch.setattr("mcnet_route_agent.main.DELIVERY_GRACE", 0.5)
+    scene.server.add(node_object(1, gateway=True))
+    part = scene.kernel.parts[ownership.ROUTE_AGENT]
+
+    def delivering() -> bool:
+        return any(route.table == ownership.DELIVERY_TABLE for route in part.routes.values())
+
+    def accepting() -> bool:
+        return any(("delivery", "cni") in table.notes for table in part.tables.values())
+
+    async with scene.route_agent():
+        await eventually(lambda: delivering() and not accepting())
+        scene.server.add(member.encode(replace(MEMBER, delivery="cni")))
+        await eventually(accepting)
+        await eventually(lambda: not delivering())
+        scene.server.add(member.encode(MEMBER))
+        await eventually(delivering)
+        await eventually(lambda: not accepting())
+
+
+async def test_rules_in_other_programs_chains_come_with_the_option(scene: Scene) -> None:
+    scene.kernel.chains = DROPPING
+    part = scene.kernel.parts[ownership.ROUTE_AGENT]
+    async with scene.route_agent():
+        await eventually(lambda: ready(scene))
+        assert part.host_rules == set()
+        scene.server.add(member.encode(replace(MEMBER, manage_host_firewall=True)))
+        await eventually(lambda: {rule.chain for rule in part.host_rules} == {"input", "FORWARD"})
