@@ -16,7 +16,7 @@ from mcnet.lab.processes import Completed, call
 from mcnet.model.errors import McnetError
 from mcnet.render.engine import render
 
-READY_TIMEOUT = 60.0
+READY_TIMEOUT = 180.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The probe pods of preflight: where they run, what their answers mean, and that their namespace goes."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,3 +109,14 @@ async def test_a_secret_that_is_not_named_in_full(reference: str) -> None:
     request: Any = ProbeRequest(node="n1", image="i", info=INFO, port_base=4500, pull_secrets=(reference,))
     with pytest.raises(UsageError, match="does not name a pull secret"):
         await probe(FakeKubelet().api(), request, Silent())
+
+
+async def test_the_broker_is_looked_for_from_where_discovery_will_be() -> None:
+    kubelet = FakeKubelet()
+    kubelet.play = lambda _: answer([], [])
+    kubelet.add(REGISTRY)
+    assert await probe(kubelet.api(), replace(REQUEST, discovery_on_host=True), Silent()) == ()
+    on_node, broker = sorted(kubelet.pods, key=lambda pod: "nodeName" not in pod["spec"])
+    assert broker["spec"]["hostNetwork"]
+    assert broker["spec"]["containers"][0]["args"][0] == "broker"
+    assert on_node["spec"]["containers"][0]["args"][2] == "4581,4582,4583"

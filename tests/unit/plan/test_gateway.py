@@ -8,10 +8,13 @@ from hypothesis import given
 
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
+from mcnet.model.gateway import CableState
 from mcnet.model.kernel import NftTable, RouteType
+from mcnet.plan import gateway_report
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.choice import Health
 from mcnet.plan.gateway import Decision, decide
+from mcnet.plan.health import PathHealth, State
 from tests.fakes.worlds import SITUATIONS, WEST, Situation, situations
 
 
@@ -210,3 +213,21 @@ def test_the_firewall_of_an_ipv6_cable_has_its_own_ends() -> None:
     mac = "0x" + remote.mac.replace(":", "")
     assert f"udp dport 4520 ip6 saddr fd02::1 @th,176,48 != {{ {mac} }} drop" in rules
     assert f"{remote.mac} . {remote.address4}" in {one.name: one.elements for one in table.sets}["allowed4"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "state", "words"),
+    [
+        ("up", "up", CableState.CONNECTED, ""),
+        ("up", "unknown", CableState.CONNECTING, "no probe"),
+        ("up", "down", CableState.ERROR, "not those in IPv6"),
+        ("down", "up", CableState.ERROR, "not those in IPv4"),
+        ("down", "down", CableState.ERROR, "does not answer probes at 192.168.2.1"),
+    ],
+)
+def test_a_cable_is_as_well_as_its_worst_family(first: State, second: State, state: CableState, words: str) -> None:
+    standings = decide(DUAL.for_gateway()).cables
+    paths = {"west.n1": PathHealth(state=first), "west.n1 IPv6": PathHealth(state=second)}
+    (cable,) = gateway_report.cables(standings, paths, (), "2026-01-01T00:00:00Z")
+    assert cable.state is state
+    assert words in cable.reason

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from mcnet.model.errors import UsageError
-from mcnet.plan.networks import is_loopback, parse_networks
+from mcnet.plan.networks import is_foreign_family, is_loopback, parse_networks
 
 
 def test_repeated_and_listed() -> None:
@@ -32,3 +32,17 @@ def test_what_is_no_network(text: str) -> None:
 )
 def test_loopback(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
+
+
+@pytest.mark.parametrize(
+    ("url", "networks", "foreign"),
+    [
+        ("https://[fd01::3]:6443", ["10.1.0.0/16"], True),
+        ("https://[fd01::3]:6443", ["10.1.0.0/16", "fd10::/48"], False),
+        ("https://192.0.2.1", ["fd10::/48"], True),
+        ("https://192.0.2.1:6443", ["10.1.0.0/16"], False),
+        ("https://api.example.net:6443", ["10.1.0.0/16"], False),
+    ],
+)
+def test_a_server_that_pods_have_no_address_for(url: str, networks: list[str], foreign: bool) -> None:
+    assert is_foreign_family(url, parse_networks(networks)) == foreign

@@ -1,5 +1,6 @@
 """The member's manifests: what the daemons may do on a node and at the API server, and nothing more."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,3 +159,13 @@ def test_a_throw_away_pod_is_as_weak_as_the_daemons(host: bool) -> None:
     assert spec["automountServiceAccountToken"] is False
     assert spec["activeDeadlineSeconds"] == values.seconds
     assert any("hostPath" in volume for volume in spec["volumes"]) is host
+
+
+def test_discovery_goes_to_the_host_network_only_when_told_and_still_has_no_rights_there() -> None:
+    values = replace(VALUES, discovery_on_host=True, discovery_replicas=1)
+    (deployment,) = (obj for obj in render("member", values) if obj["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert (deployment["spec"]["replicas"], pod["hostNetwork"]) == (1, True)
+    assert pod["dnsPolicy"] == "ClusterFirstWithHostNet"
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}

@@ -128,3 +128,42 @@ def test_what_is_wrong_with_a_gateway(change: dict[str, Any], why: str) -> None:
     row = only(gateway_rows(replace(VIEW, **change)))
     assert (row["state"], row["why"]) == ("not ready", why)
     assert row["next"]
+
+
+def pods(cluster: ClusterId, *texts: str) -> Cluster:
+    return Cluster(cluster, tuple(ip_network(text) for text in texts), ())
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "families", "only_some"),
+    [
+        (["10.1.0.0/16"], ["10.2.0.0/16"], ["IPv4"], False),
+        (["10.1.0.0/16", "fd01::/48"], ["10.2.0.0/16", "fd02::/48"], ["IPv4", "IPv6"], False),
+        (["10.1.0.0/16", "fd01::/48"], ["10.2.0.0/16"], ["IPv4"], True),
+        (["fd01::/48"], ["10.2.0.0/16", "fd02::/48"], ["IPv6"], True),
+        (["fd01::/48"], ["10.2.0.0/16"], [], True),
+        ([], ["10.2.0.0/16"], [], False),
+    ],
+)
+def test_a_connection_says_by_which_families_pods_reach_each_other(
+    mine: list[str], theirs: list[str], families: list[str], only_some: bool
+) -> None:
+    view = replace(VIEW, clusters=(pods(EAST, *mine), pods(WEST, *theirs)))
+    row = only(connection_rows(view))
+    assert (row["families"], row["onlySome"]) == (families, only_some)
+
+
+def test_gateways_without_a_common_outer_family_are_told_what_brings_them_together() -> None:
+    broken = replace(CABLE, state=CableState.ERROR, reason="no IPv6", local_address=None, remote_address=None)
+    far = replace(endpoint(WEST, "w1"), private_addresses=(ip_address("fd02::1"),))
+    view = replace(VIEW, endpoints=(far, endpoint(EAST, "e1")), gateways=(Gateway("e1", EAST, 0, (broken,)),))
+    row = only(connection_rows(view))
+    assert row["why"] == "no IPv6"
+    assert "give e1 an address and a default route of IPv6" in row["next"]
+    assert "kubectl --context east-admin annotate node e1 mcnet.dev/private-address=ADDRESS" in row["next"]
+
+
+def test_a_cable_that_can_not_be_made_is_no_question_of_ports() -> None:
+    broken = replace(CABLE, state=CableState.ERROR, reason="no driver", local_address=None, remote_address=None)
+    row = only(connection_rows(replace(VIEW, gateways=(Gateway("e1", EAST, 0, (broken,)),))))
+    assert row["next"] == "mcnet show endpoints -o wide"
