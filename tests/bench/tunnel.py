@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcnet.kube.connect import from_kubeconfig
 from mcnet.kube.kinds import POD
 from mcnet.lab.lab import Lab
 from mcnet.lab.processes import call
 from mcnet.lab.workload import WebPod
-from mcnet.kube.connect import from_kubeconfig
 
 VNI, PORT = 0x6D63FE, 4599
 RANGE = "198.18.0.0/15"
