@@ -19,8 +19,8 @@ from tests.bench.bed import bed
 from tests.bench.document import table
 from tests.bench.tunnel import End, tunnel
 
-LEAST_PAIRS, MOST_PAIRS = 20, int(os.environ.get("MCNET_BENCH_PAIRS", "100"))
-MEGABYTES = int(os.environ.get("MCNET_BENCH_MEGABYTES", "400"))
+LEAST_PAIRS, MOST_PAIRS = 20, int(os.environ.get("MCNET_BENCH_PAIRS", "200"))
+MEGABYTES = int(os.environ.get("MCNET_BENCH_MEGABYTES", "200"))
 PORT = 5299
 STREAMS = (1, 4)
 BOUND = 0.03
