@@ -200,30 +200,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """How long the command line takes to start, beside the bare interpreter; medians of eleven runs."""
-    import platform
-
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"{'ratio':>6} {'median':>8} {'budget':>8}  command")
-    budgets: dict[str, int | None] = {
-        "python -c pass": None,
-        "mcnet version": 150,
-        "mcnet __complete join --": 150,
-        "mcnet --help": 300,
-    }
-    spent: dict[str, list[float]] = {command: [] for command in budgets}
-    # As a user has it: the byte code that pip made lies beside the sources.
-    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
-    for _ in range(11):
-        # In turns, so that what else the machine does falls on all of them.
-        for command, times in spent.items():
-            started = time.perf_counter()
-            subprocess.run(command.split(), check=True, stdout=subprocess.DEVNULL, env=plain)
-            times.append((time.perf_counter() - started) * 1000)
-    medians = {command: sorted(times)[len(times) // 2] for command, times in spent.items()}
-    for command, budget in budgets.items():
-        ratio = medians[command] / medians["python -c pass"]
-        print(f"{ratio:>5.1f}x {medians[command]:>5.0f} ms {f'{budget} ms' if budget else '-':>8}  {command}")
+    """Benchmarks, all or those named after --, written into docs/benchmarks.md (root)."""
+    if session.posargs != ["startup"]:
+        prepare(session)
+    session.run("python", "-m", "tests.bench", *session.posargs)
 
 
 def prepare(session: nox.Session) -> None:

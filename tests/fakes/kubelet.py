@@ -1,4 +1,4 @@
-"""An API server in memory whose pods run: each ends at once in the way that `play` says."""
+"""An API server in memory whose pods run: each comes at once to the state that `play` says."""
 
 import json
 from collections.abc import Callable
@@ -12,15 +12,19 @@ from tests.fakes.api import FakeServer
 
 @dataclass
 class Ran:
-    """How a pod ends: its phase, what it printed, and why it waits where it never started."""
+    """How far a pod comes: its phase, what it printed, why it waits where it never started, its addresses."""
 
     phase: str = "Succeeded"
     output: str = ""
     waiting: dict[str, str] | None = None
+    addresses: tuple[str, ...] = ()
 
     def status(self) -> JsonObject:
-        state: dict[str, Any] = {"waiting": self.waiting} if self.waiting else {"terminated": {}}
-        return {"phase": self.phase, "containerStatuses": [{"state": state}]}
+        state: dict[str, Any] = {"running" if self.phase == "Running" else "terminated": {}}
+        if self.waiting:
+            state = {"waiting": self.waiting}
+        addresses = [{"ip": address} for address in self.addresses]
+        return {"phase": self.phase, "podIPs": addresses, "containerStatuses": [{"state": state}]}
 
 
 @dataclass
@@ -43,6 +47,12 @@ class FakeKubelet(FakeServer):
             metadata = {"name": "default", "namespace": namespace}
             self.add({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
         return answer
+
+    def become(self, name: str, ran: Ran) -> None:
+        """The pod `name` goes on to another state."""
+        pod = next(pod for pod in self.pods if pod["metadata"]["name"] == name)
+        self._outputs[name] = ran.output
+        self.add({**pod, "apiVersion": "v1", "kind": "Pod", "status": ran.status()})
 
     def _run(self, pod: JsonObject) -> None:
         self.pods.append(pod)

@@ -62,3 +62,27 @@ def test_what_is_generated_from_the_command_line_is_up_to_date() -> None:
 
     assert reference.DOCUMENT.read_text() == reference.document(), "run: python3 noxfile.py docs"
     assert reference.TABLE.read_text() == reference.table_text(), "run: python3 noxfile.py docs"
+
+
+def test_every_benchmark_has_its_part_with_a_table() -> None:
+    from tests.bench.__main__ import BENCHMARKS
+    from tests.bench.document import DOCUMENT, parts
+
+    found = parts(DOCUMENT.read_text())
+    assert found.keys() == BENCHMARKS.keys()
+    for body in found.values():
+        head, ruler, *rows = [line for line in body.splitlines() if line.startswith("|")]
+        assert rows
+        assert set(ruler) <= set("|- ")
+        assert {line.count("|") for line in (head, ruler, *rows)} == {head.count("|")}
+
+
+def test_a_benchmarks_part_is_replaced_and_nothing_else() -> None:
+    from tests.bench.document import parts, with_part
+
+    text = "a\n<!-- bench: x -->\nold\n<!-- end: x -->\nb\n<!-- bench: y -->\nkept\n<!-- end: y -->\n"
+    changed = with_part(text, "x", r"new \1")
+    assert parts(changed) == {"x": "new \\1\n", "y": "kept\n"}
+    assert changed.replace(r"new \1", "old") == text
+    with pytest.raises(LookupError):
+        with_part(text, "z", "")

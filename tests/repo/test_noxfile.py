@@ -20,8 +20,8 @@ def noxfile() -> ModuleType:
     return module
 
 
-SHARED = {"fakes"}
-"""Folders of tests/ that hold doubles for several levels, and no tests."""
+SHARED = {"fakes", "bench"}
+"""Folders of tests/ without tests: doubles for several levels, and benchmarks."""
 
 
 def test_every_folder_of_tests_is_a_level(noxfile: ModuleType) -> None:
