@@ -23,7 +23,7 @@ COMMANDS: Final = (
     Command("token", "mcnet.cli.token", "Make, list and revoke the tokens that let clusters join.", SETUP),
     Command("join", "mcnet.cli.join", "Join a cluster to the clusterset.", SETUP),
     Command("leave", "mcnet.cli.leave", "Take a cluster out of the clusterset, without a trace.", SETUP),
-    Command("show", "mcnet.cli.show", "Show connections, endpoints and gateways, and what is wrong.", LOOK),
+    Command("show", "mcnet.cli.show", "Show the state of the clusterset, and what is wrong with it.", LOOK),
     Command("version", "mcnet.cli.version", "Print the version of this command.", LOOK),
     Command("completion", "mcnet.cli.completion_command", "Print the completion script for a shell.", LOOK),
     Command("lab", "mcnet.cli.lab", "Real clusters on this machine, to try mcnet and to test it.", LAB),

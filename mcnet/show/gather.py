@@ -30,8 +30,6 @@ from mcnet.plan.cluster_view import BrokerView, ClusterView
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.pods import is_running, pod_problem
 
-TIMEOUT = 5.0
-"""Seconds that one context may take."""
 POLICY: Final = "mcnet-broker-ownership"
 OURS: Final = "app.kubernetes.io/name=mcnet"
 
@@ -63,11 +61,13 @@ Reading = Seen | Unread
 
 class Contexts:
     """The connections to the one context, or else to every context of the kubeconfig; those of the same API server
-    are read once. What could not be opened is tried again at the next `read`."""
+    are read once. `timeout` is in seconds, for one context. What could not be opened is tried again by the next
+    `read`."""
 
-    def __init__(self, context: str | None, kubeconfig: Path | None) -> None:
+    def __init__(self, context: str | None, kubeconfig: Path | None, *, timeout: float) -> None:
         self._names = [context] if context else all_contexts(kubeconfig)
         self._kubeconfig = kubeconfig
+        self._timeout = timeout
         self._opened: dict[str, Api] = {}
         self._doubles: set[str] = set()
 
@@ -97,10 +97,10 @@ class Contexts:
     async def _open(self, name: str) -> Api | McnetError:
         """The context's Api; its credential plugin may take its time too, or fail."""
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(self._timeout):
                 return await from_kubeconfig(context=name, kubeconfig=self._kubeconfig)
         except TimeoutError:
-            return UnreachableError(f"context {name} gave no credential within {TIMEOUT:g} s")
+            return UnreachableError(f"context {name} gave no credential within {self._timeout:g} s")
         except McnetError as error:
             return error
 
@@ -109,21 +109,15 @@ class Contexts:
             return Unread(name, failed)
         api = self._opened[name]
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(self._timeout):
                 member, broker = await _together(read_member(api), read_broker(api))
                 return Seen(name, member, broker)
         except TimeoutError:
-            return Unread(name, UnreachableError(f"{api.server} did not answer within {TIMEOUT:g} s"))
+            return Unread(name, UnreachableError(f"{api.server} did not answer within {self._timeout:g} s"))
         except DecodeError as error:
             return Unread(name, McnetError(f"its Member object is damaged: {error}", "mcnet join again"))
         except McnetError as error:
             return Unread(name, error)
-
-
-async def gather(context: str | None, kubeconfig: Path | None) -> list[Reading]:
-    """What the one context, or else every context of the kubeconfig, says now."""
-    async with Contexts(context, kubeconfig) as contexts:
-        return await contexts.read()
 
 
 async def read_member(api: Api) -> ClusterView | None:
