@@ -9,7 +9,7 @@ from mcnet.plan.topology.graph import ClusterNode, GatewayNode, Graph, Link, gra
 from tests.fakes.pictures import clusterset
 
 ANY = settings(
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None, max_examples=60
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None, max_examples=25
 )
 NAMES = st.text(min_size=1, max_size=40)
 STATES = st.sampled_from(["connected", "connecting", "error", "unknown", "missing"])
@@ -17,11 +17,11 @@ STATES = st.sampled_from(["connected", "connecting", "error", "unknown", "missin
 
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
-    """Of up to 12 clusters with any names, some without a gateway, some without links."""
+    """Of up to 10 clusters with any names, some without a gateway, some without links."""
     clusters = tuple(
         ClusterNode(name, tuple(GatewayNode(one, rail) for rail, one in enumerate(sorted(gateways))))
         for name, gateways in sorted(
-            draw(st.dictionaries(NAMES, st.sets(NAMES, max_size=4), min_size=1, max_size=12)).items()
+            draw(st.dictionaries(NAMES, st.sets(NAMES, max_size=3), min_size=1, max_size=10)).items()
         )
     )
     links = []
