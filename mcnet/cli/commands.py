@@ -25,7 +25,7 @@ COMMANDS: Final = (
     Command("config", "mcnet.cli.config", "Show and change the settings given at join.", SETUP),
     Command("member", "mcnet.cli.member", "Show, approve, renew and remove members, as the broker's admin.", SETUP),
     Command("leave", "mcnet.cli.leave", "Take a cluster out of the clusterset, without a trace.", SETUP),
-    Command("show", "mcnet.cli.show", "Show connections, endpoints and gateways, and what is wrong.", LOOK),
+    Command("show", "mcnet.cli.show", "Show the state of the clusterset, and what is wrong with it.", LOOK),
     Command("diagnose", "mcnet.cli.diagnose", "Find out what is wrong, and the command that mends it.", LOOK),
     Command("benchmark", "mcnet.cli.benchmark", "Measure what the way through mcnet costs.", LOOK),
     Command("version", "mcnet.cli.version", "Print the version of this command.", LOOK),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,12 +22,28 @@ app = application(no_args_is_help=True, help="Show the state of the clusterset, 
 
 SECONDS = 2.0
 """Between two looks of --watch, if nothing else is asked for."""
+DEADLINE = 5.0
+"""Seconds that one context may take, likewise."""
+Timeout = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", min=0.1, help="How long one context may take; the others don't wait for it."),
+]
 PortBase = Annotated[
     int | None,
     typer.Option(
         metavar="PORT", min=1024, max=65500, help="The list for gateways of this port base, whatever is joined."
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What to look at: one context or all (None), once or (`every` so many seconds) again and again."""
+
+    context: str | None
+    kubeconfig: Path | None
+    every: float | None
+    timeout: float
 
 
 class Drawing(StrEnum):
@@ -42,98 +59,98 @@ class Drawing(StrEnum):
 @app.command()
 def connections(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Show which clusters are connected, how well, and why not. All contexts, unless one is named.
 
     Example: mcnet show connections --watch
     """
-    _views(["connections"], context, kubeconfig, output, interval if watch else None)
+    _views(["connections"], output, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
 @app.command()
 def endpoints(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Show every gateway of the clusterset as each cluster knows it.
 
     Example: mcnet show endpoints -o wide
     """
-    _views(["endpoints"], context, kubeconfig, output, interval if watch else None)
+    _views(["endpoints"], output, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
 @app.command()
 def gateways(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Show the gateway nodes of each cluster, and what is wrong with them.
 
     Example: mcnet show gateways --context west
     """
-    _views(["gateways"], context, kubeconfig, output, interval if watch else None)
+    _views(["gateways"], output, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
 @app.command()
 def networks(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Show each cluster's pod and service prefixes, and which of the others' it routes or refuses.
 
     Example: mcnet show networks -o wide
     """
-    _views(["networks"], context, kubeconfig, output, interval if watch else None)
+    _views(["networks"], output, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
 @app.command()
 def versions(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Show which versions run where, and upgrades that are not finished.
 
     Example: mcnet show versions
     """
-    _views(["versions"], context, kubeconfig, output, interval if watch else None)
+    _views(["versions"], output, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
 @app.command()
 def brokers(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Show the brokers and whose they are.
 
     Example: mcnet show brokers
     """
-    _views(["brokers"], context, kubeconfig, output, interval if watch else None)
+    _views(["brokers"], output, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
 @app.command()
 def members(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Show the members of the clusterset: what was approved, what they ask for, when they were seen last.
 
     Example: mcnet show members -o json
     """
-    _views(["members"], context, kubeconfig, output, interval if watch else None)
+    _views(["members"], output, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
 @app.command()
 def ports(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS, *, port_base: PortBase = None,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE, port_base: PortBase = None,
 ) -> None:  # fmt: skip
     """Show exactly what to open in which firewall; in words as long as nothing is joined.
 
     Example: mcnet show ports
     """
     if port_base is None:
-        _views(["ports"], context, kubeconfig, output, interval if watch else None)
+        _views(["ports"], output, Look(context, kubeconfig, interval if watch else None, timeout))
         return
     from mcnet.plan.views.ports import generic
     from mcnet.show.output import write
@@ -145,7 +162,7 @@ def ports(
 @app.command("all")
 def all_(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Show every view, one after the other, from one look at all contexts.
 
@@ -153,14 +170,14 @@ def all_(
     """
     from mcnet.show.views import VIEWS
 
-    _views([view.name for view in VIEWS], context, kubeconfig, output, interval if watch else None)
+    _views([view.name for view in VIEWS], output, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
 @app.command()
 def topology(
     context: Context = None, kubeconfig: Kubeconfig = None,
     output: Annotated[Drawing, typer.Option("--output", "-o", help="Form of the drawing.")] = Drawing.TREE,
-    watch: Watch = False, interval: Interval = SECONDS,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
 ) -> None:  # fmt: skip
     """Draw the clusterset: clusters, gateways, cables with their state and round trip.
 
@@ -172,44 +189,37 @@ def topology(
         colored = has_color(sys.stdout) and output is Drawing.TREE
         return draw_topology(readings, output.value, color=colored, named=context is not None)
 
-    _present(draw, context, kubeconfig, output.value, interval if watch else None)
+    _present(draw, output.value, Look(context, kubeconfig, interval if watch else None, timeout))
 
 
-def _views(
-    names: Sequence[str], context: str | None, kubeconfig: Path | None, output: Output, every: float | None
-) -> None:
+def _views(names: Sequence[str], output: Output, look: Look) -> None:
     from mcnet.show.screen import draw_views
     from mcnet.show.views import BY_NAME
 
     views = [BY_NAME[name] for name in names]
 
     def draw(readings: "Sequence[Reading]") -> "Screen":
-        return draw_views(views, readings, output.value, color=has_color(sys.stdout), named=context is not None)
+        named = look.context is not None
+        return draw_views(views, readings, output.value, color=has_color(sys.stdout), named=named)
 
-    _present(draw, context, kubeconfig, output.value, every)
+    _present(draw, output.value, look)
 
 
-def _present(
-    draw: "Callable[[Sequence[Reading]], Screen]",
-    context: str | None,
-    kubeconfig: Path | None,
-    form: str,
-    every: float | None,
-) -> None:
-    """Reads and shows once, or every so many seconds; ends with the exit status that says how things are."""
+def _present(draw: "Callable[[Sequence[Reading]], Screen]", form: str, look: Look) -> None:
+    """Reads and shows once, or again and again; ends with the exit status that says how things are."""
     from mcnet.show.gather import Contexts
     from mcnet.show.watch import watch
 
     async def work() -> "Screen":
-        async with Contexts(context, kubeconfig) as contexts:
-            if every is not None:
-                await watch(contexts.read, draw, interval=every, form=form, stream=sys.stdout)
+        async with Contexts(look.context, look.kubeconfig, timeout=look.timeout) as contexts:
+            if look.every is not None:
+                await watch(contexts.read, draw, interval=look.every, form=form, stream=sys.stdout)
             return draw(await contexts.read())
 
     try:
         screen = run(work())
     except KeyboardInterrupt:
-        if every is None:
+        if look.every is None:
             raise
         raise SystemExit(INTERRUPTED) from None  # the way to end a watch is no error
     sys.stdout.write(screen.out)

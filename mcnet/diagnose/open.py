@@ -44,7 +44,7 @@ async def open_sites(context: str | None, kubeconfig: Path | None) -> list[Site 
 
 async def _connect(names: list[str], kubeconfig: Path | None) -> list[tuple[str, Api | McnetError]]:
     """The Api of each context, or why there is none; one for all contexts of an API server."""
-    opened = await asyncio.gather(*(open_context(name, kubeconfig) for name in names))
+    opened = await asyncio.gather(*(open_context(name, kubeconfig, TIMEOUT) for name in names))
     found: dict[str, tuple[str, Api | McnetError]] = {}
     for name, api in zip(names, opened, strict=True):
         key = name if isinstance(api, McnetError) else api.server

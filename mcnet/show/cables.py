@@ -5,14 +5,18 @@ from pathlib import Path
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError
 from mcnet.model.gateway import CableState
-from mcnet.show.gather import Seen, gather
+from mcnet.show.gather import Contexts, Seen
+
+TIMEOUT = 5.0
+"""Seconds that one context may take."""
 
 
 async def connected_with(cluster: ClusterId, kubeconfig: Path | None) -> tuple[str, ...]:
     """Gateways of other clusters, as "CLUSTER/NODE", that report a living cable to `cluster`; of all contexts of the
     kubeconfig that can be read."""
     try:
-        readings = await gather(None, kubeconfig)
+        async with Contexts(None, kubeconfig, timeout=TIMEOUT) as contexts:
+            readings = await contexts.read()
     except McnetError:
         return ()
     return tuple(

@@ -31,8 +31,6 @@ from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.pods import is_running, pod_problem
 from mcnet.plan.problems import bounded
 
-TIMEOUT = 5.0
-"""Seconds that one context may take."""
 POLICY: Final = "mcnet-broker-ownership"
 OURS: Final = "app.kubernetes.io/name=mcnet"
 
@@ -64,11 +62,13 @@ Reading = Seen | Unread
 
 class Contexts:
     """The connections to the one context, or else to every context of the kubeconfig; those of the same API server
-    are read once. What could not be opened is tried again at the next `read`."""
+    are read once. `timeout` is in seconds, for one context. What could not be opened is tried again by the next
+    `read`."""
 
-    def __init__(self, context: str | None, kubeconfig: Path | None) -> None:
+    def __init__(self, context: str | None, kubeconfig: Path | None, *, timeout: float) -> None:
         self._names = [context] if context else all_contexts(kubeconfig)
         self._kubeconfig = kubeconfig
+        self._timeout = timeout
         self._opened: dict[str, Api] = {}
         self._doubles: set[str] = set()
 
@@ -96,39 +96,33 @@ class Contexts:
         return list(await asyncio.gather(*(self._read(name, failed.get(name)) for name in names)))
 
     async def _open(self, name: str) -> Api | McnetError:
-        return await open_context(name, self._kubeconfig)
+        return await open_context(name, self._kubeconfig, self._timeout)
 
     async def _read(self, name: str, failed: McnetError | None) -> Reading:
         if failed is not None:
             return Unread(name, failed)
         api = self._opened[name]
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(self._timeout):
                 member, broker = await _together(read_member(api), read_broker(api))
                 return Seen(name, member, broker)
         except TimeoutError:
-            return Unread(name, UnreachableError(f"{api.server} did not answer within {TIMEOUT:g} s"))
+            return Unread(name, UnreachableError(f"{api.server} did not answer within {self._timeout:g} s"))
         except DecodeError as error:
             return Unread(name, McnetError(f"its Member object is damaged: {error}", "mcnet join again"))
         except McnetError as error:
             return Unread(name, error)
 
 
-async def open_context(name: str, kubeconfig: Path | None) -> Api | McnetError:
-    """The context's Api; its credential plugin may take its time too, or fail."""
+async def open_context(name: str, kubeconfig: Path | None, timeout: float) -> Api | McnetError:
+    """The context's Api; its credential plugin may take its time too (`timeout` seconds), or fail."""
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(timeout):
             return await from_kubeconfig(context=name, kubeconfig=kubeconfig)
     except TimeoutError:
-        return UnreachableError(f"context {name} gave no credential within {TIMEOUT:g} s")
+        return UnreachableError(f"context {name} gave no credential within {timeout:g} s")
     except McnetError as error:
         return error
-
-
-async def gather(context: str | None, kubeconfig: Path | None) -> list[Reading]:
-    """What the one context, or else every context of the kubeconfig, says now."""
-    async with Contexts(context, kubeconfig) as contexts:
-        return await contexts.read()
 
 
 async def read_member(api: Api) -> ClusterView | None:

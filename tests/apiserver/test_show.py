@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import yaml
 
 from mcnet.cli import entry
 from mcnet.codec import member as member_codec
+from mcnet.install.broker import deploy_broker
+from mcnet.install.progress import Silent
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.cluster import ClusterId
-from mcnet.model.member import SYSTEM_NAMESPACE, Member
+from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE, Member
 from tests.apiserver.controllers import finalize_namespaces, report_cable
 from tests.apiserver.server import ApiServer
 from tests.apiserver.test_broker import cluster_object
@@ -167,6 +170,93 @@ async def test_an_unknown_context(kubeconfig: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.fixture
+async def broker(broker_api: Api) -> AsyncIterator[Api]:
+    """A broker that knows west and east; west renews its Lease, east did so an hour ago."""
+    await deploy_broker(broker_api, progress=Silent())
+    for name, age in (("west", timedelta()), ("east", timedelta(hours=1))):
+        await broker_api.apply(cluster_object(ClusterId(name), f"10.{len(name) + ord(name[0])}.0.0/16"))
+        renewed = (datetime.now(UTC) - age).isoformat(timespec="microseconds")
+        lease = {"metadata": {"name": name}, "spec": {"holderIdentity": name, "renewTime": renewed}}
+        await broker_api.create(kinds.LEASE, lease, BROKER_NAMESPACE)
+    yield broker_api
+    for name in ("west", "east"):
+        await broker_api.delete(kinds.CLUSTER, name, BROKER_NAMESPACE)
+        await broker_api.delete(kinds.LEASE, name, BROKER_NAMESPACE)
+
+
+async def test_brokers_and_their_members(broker: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = await shown(capsys, "brokers", "--kubeconfig", kubeconfig, "-o", "json")
+    (row,) = json.loads(out)
+    assert (status, row["context"], row["members"], row["policy"]) == (0, "broker", ["east", "west"], True)
+    assert err == "neither member nor broker: west\n"
+    status, out, _ = await shown(capsys, "members", "--kubeconfig", kubeconfig, "--context", "broker", "-o", "json")
+    assert {row["cluster"]: row["state"] for row in json.loads(out)} == {"east": "stale", "west": "alive"}
+    assert status == 1
+
+
+async def test_a_broker_without_its_policy(broker: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await broker.delete(kinds.ADMISSION_POLICY_BINDING, "mcnet-broker-ownership")
+    status, out, _ = await shown(capsys, "brokers", "--kubeconfig", kubeconfig)
+    assert status == 1
+    assert "the admission policy mcnet-broker-ownership is missing" in out
+    assert "next: mcnet deploy-broker --context broker" in out
+
+
+async def test_everything_in_one_document(
+    member: Api, broker: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, err = await shown(capsys, "all", "--kubeconfig", kubeconfig, "-o", "json")
+    every = json.loads(out)
+    assert [row["cluster"] for row in every["members"]] == ["east", "west"]
+    assert every["connections"][0]["state"] == "connected"
+    assert [row["component"] for row in every["versions"]] == ["this command", "discovery", "gateway", "route-agent"]
+    assert every["versions"][2]["versions"] == {"0.1.0": ["n1"]}
+    assert every["ports"]
+    assert err == ""
+
+
+async def test_the_topology(member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = await shown(capsys, "topology", "--kubeconfig", kubeconfig)
+    assert (status, out.splitlines()[0]) == (0, "clusterset: 2 clusters, 1 of 1 cable up")
+    _, out, _ = await shown(capsys, "topology", "--kubeconfig", kubeconfig, "-o", "json")
+    assert [link["state"] for link in json.loads(out)["links"]] == ["connected"]
+
+
+async def test_ports_before_anything_is_joined(kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = await shown(capsys, "ports", "--kubeconfig", kubeconfig, "--context", "west")
+    assert (status, err) == (0, "")
+    assert "UDP 4520" in out
+    _, out, _ = await shown(capsys, "ports", "--port-base", 4600, "--kubeconfig", "/nowhere")
+    assert "UDP 4620" in out
+
+
+async def test_a_user_who_may_not_read_secrets_sees_all_but_where_the_broker_is(
+    member: Api, member_server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = [
+        {"apiGroups": ["mcnet.dev", "apps"], "resources": ["*"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["nodes", "pods", "namespaces"], "verbs": ["get", "list"]},
+    ]
+    role, binding = (
+        {"metadata": {"name": "show-viewer"}, "rules": rules},
+        {
+            "metadata": {"name": "show-viewer"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "show-viewer"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "viewer"}],
+        },
+    )
+    await member.create(kinds.CLUSTER_ROLE, role)
+    await member.create(kinds.CLUSTER_ROLE_BINDING, binding)
+    try:
+        viewer = member_server.issue("viewer")
+        status, out, _ = await shown(capsys, "connections", "--kubeconfig", viewer)
+        assert (status, out.splitlines()[1].split()[4]) == (0, "connected")
+    finally:
+        await member.delete(kinds.CLUSTER_ROLE_BINDING, "show-viewer")
+        await member.delete(kinds.CLUSTER_ROLE, "show-viewer")
+
+
+@pytest.fixture
 def half_silent(kubeconfig: Path, broker_server: ApiServer, silent_server: int) -> Path:
     """The kubeconfig, with a silent server in place of the broker."""
     kubeconfig.write_text(kubeconfig.read_text().replace(f":{broker_server.port}", f":{silent_server}"))
@@ -174,12 +264,14 @@ def half_silent(kubeconfig: Path, broker_server: ApiServer, silent_server: int) 
 
 
 async def test_a_server_that_is_silent_costs_its_time_and_one_line(
-    member: Api, half_silent: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    member: Api, half_silent: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mcnet.show.gather.TIMEOUT", 0.5)
-    status, out, err = await shown(capsys, "connections", "--kubeconfig", half_silent)
+    status, out, err = await shown(capsys, "connections", "--kubeconfig", half_silent, "--timeout", 4)
     assert status == 0
     assert "connected" in out
     assert "broker: could not be read" in err
-    status, _, err = await shown(capsys, "connections", "--kubeconfig", half_silent, "--context", "broker")
+    status, _, err = await shown(
+        capsys, "connections", "--kubeconfig", half_silent, "--context", "broker", "--timeout", 0.5
+    )
     assert status == 3
+    assert "did not answer within 0.5 s" in err

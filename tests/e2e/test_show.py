@@ -23,6 +23,8 @@ from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+PATIENT = ("--timeout", "60")
+"""The machine may be slow, which is not what these tests are about."""
 NODES = ("east/n1", "east/n2", "west/n1", "west/n2")
 FIREWALL = """
 table inet test_show {
@@ -38,7 +40,7 @@ table inet test_show {
 
 
 async def shown(clusterset: Clusterset, *argv: str) -> Any:
-    return json.loads(await clusterset.mcnet("show", *argv, "-o", "json"))
+    return json.loads(await clusterset.mcnet("show", *argv, "-o", "json", *PATIENT))
 
 
 async def connected(clusterset: Clusterset) -> bool:
@@ -50,7 +52,7 @@ async def well(clusterset: Clusterset) -> None:
     """Returns once nothing is wrong any more, by the command's own word."""
 
     async def fine() -> bool:
-        await clusterset.mcnet("show", "all")
+        await clusterset.mcnet("show", "all", *PATIENT)
         return True
 
     await eventually(fine, 120, "mcnet show all finds nothing wrong")
@@ -90,7 +92,7 @@ async def test_every_view_says_what_is(clusterset: Clusterset) -> None:
 async def test_every_view_as_a_table(clusterset: Clusterset, name: str) -> None:
     await eventually(lambda: connected(clusterset), 60, "all is connected")
     rows = await shown(clusterset, name)
-    table = await clusterset.mcnet("show", name, "-o", "wide")
+    table = await clusterset.mcnet("show", name, "-o", "wide", *PATIENT)
     assert len(table.splitlines()) == len(rows) + 1
 
 
@@ -144,7 +146,7 @@ async def test_what_a_member_asks_for_is_shown_with_the_command_that_approves_it
             await api.merge_patch(MEMBER, MEMBER_NAME, more, SYSTEM_NAMESPACE)
 
             async def asked() -> bool:
-                said = await clusterset.mcnet("show", "members", status=1)
+                said = await clusterset.mcnet("show", "members", *PATIENT, status=1)
                 return "west: it asks for 10.99.0.0/24" in said and "mcnet member approve west" in said
 
             await eventually(asked, 60, "the request is shown")
@@ -180,11 +182,11 @@ async def test_the_topology_in_every_form(clusterset: Clusterset) -> None:
     drawn = await shown(clusterset, "topology")
     ends = {tuple((end["cluster"], end["gateway"]) for end in link["ends"]) for link in drawn["links"]}
     assert ends == {(("east", "east-n1"), ("west", "west-n1")), (("east", "east-n1"), ("west", "west-n2"))}
-    svg = ElementTree.fromstring(await clusterset.mcnet("show", "topology", "-o", "svg"))
+    svg = ElementTree.fromstring(await clusterset.mcnet("show", "topology", "-o", "svg", *PATIENT))
     assert len(svg.findall("{http://www.w3.org/2000/svg}line")) == 2
-    assert (await clusterset.mcnet("show", "topology", "-o", "dot")).count(" -- ") == 2
-    assert (await clusterset.mcnet("show", "topology", "-o", "mermaid")).count("linkStyle") == 2
-    tree = await clusterset.mcnet("show", "topology")
+    assert (await clusterset.mcnet("show", "topology", "-o", "dot", *PATIENT)).count(" -- ") == 2
+    assert (await clusterset.mcnet("show", "topology", "-o", "mermaid", *PATIENT)).count("linkStyle") == 2
+    tree = await clusterset.mcnet("show", "topology", *PATIENT)
     assert tree.startswith("clusterset: 2 clusters, 2 of 2 cables up")
 
 
@@ -195,7 +197,7 @@ async def watching(clusterset: Clusterset, *argv: str) -> AsyncIterator[tuple[as
     path = clusterset.directory / "watch.err"
     with path.open("w+") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mcnet.cli", "show", *argv, "--watch", "--interval", "0.5",
+            sys.executable, "-m", "mcnet.cli", "show", *argv, "--watch", "--interval", "0.5", *PATIENT,
             env=environment, stdout=asyncio.subprocess.PIPE, stderr=errors,
         )  # fmt: skip
         try:
