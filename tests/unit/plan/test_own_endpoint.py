@@ -20,6 +20,13 @@ def test_addresses_and_mtu_are_the_default_routes() -> None:
     assert must_publish(made, None)
 
 
+def test_the_user_s_limit_of_the_underlay_only_lowers() -> None:
+    for limit, said in ((0, 1500), (1400, 1400), (9000, 1500)):
+        member = replace(MEMBER, underlay_mtu=limit)
+        made = wanted(member=member, node=node(1), rail=0, advertised=ADVERTISED, host=host(), published=None)
+        assert made.mtu == said
+
+
 def test_a_cut_link_does_not_unpublish_the_address() -> None:
     before = wanted(member=MEMBER, node=node(1), rail=0, advertised=ADVERTISED, host=host(), published=None)
     before = replace(before, sequence=5, signature="c2ln")
