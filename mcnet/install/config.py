@@ -208,7 +208,7 @@ def rows(state: State) -> list[dict[str, Any]]:
             {
                 "key": setting.key,
                 "value": setting.form(value),
-                "default": "found out" if setting.default is None else setting.form(setting.default),
+                "default": _default(setting),
                 "source": settings.source(setting, state.member) if setting.place is Place.MEMBER else "clusterset",
                 "waiting": _waiting(setting, state),
                 "effect": setting.effect.value,
@@ -216,6 +216,12 @@ def rows(state: State) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def _default(setting: Setting) -> str:
+    if setting.key == "image":
+        return default_image()
+    return "found out" if setting.default is None else setting.form(setting.default)
 
 
 def _waiting(setting: Setting, state: State) -> str:

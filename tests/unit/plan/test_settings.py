@@ -131,8 +131,8 @@ def test_a_value_that_is_no_default_is_somebodys_word() -> None:
     edited = Member(ClusterId("west"), (), (), port_base=4600, underlay_mtu=1400)  # by kubectl, or an older version
     kept = settings.merged(FOUND, edited, {})
     assert (kept.port_base, kept.underlay_mtu, kept.given) == (4600, 1400, ("port-base", "underlay-mtu"))
-    assert [settings.source(BY_KEY[key], edited) for key in ("port-base", "delivery", "image")] == [
-        "set", "default", "found out",
+    assert [settings.source(BY_KEY[key], edited) for key in ("port-base", "delivery", "image", "pod-cidr")] == [
+        "set", "default", "default", "found out",
     ]  # fmt: skip
 
 
