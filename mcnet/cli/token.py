@@ -56,6 +56,7 @@ def create(
             info = await broker_info(api)
             await rights.require(api, rights.token_rights(info.namespace), "token create")
             if replace:
+                await rights.require(api, rights.members_rights(info.namespace), "token create --replace")
                 await _make_room(api, identifier, kubeconfig, force=force, yes=yes)
             return await accounts.create_token(api, identifier, seconds=seconds, info=info)
 

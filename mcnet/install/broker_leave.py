@@ -3,7 +3,10 @@
 import asyncio
 from typing import Final
 
+from mcnet.codec import cluster as cluster_codec
+from mcnet.codec import identity as identity_codec
 from mcnet.codec.broker import join_account, member_account
+from mcnet.codec.errors import DecodeError
 from mcnet.install import accounts
 from mcnet.install.broker_access import stored_credential
 from mcnet.kube import kinds
@@ -11,7 +14,7 @@ from mcnet.kube.api import Api
 from mcnet.kube.connect import with_token
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ForbiddenError, McnetError, NotFoundError
-from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTER_LABEL, SYSTEM_NAMESPACE
+from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTER_LABEL, IDENTITY_SECRET, SYSTEM_NAMESPACE
 
 PAUSES: Final = (1.0, 2.0, 4.0)
 """Seconds between tries at an API server that has just started or is overloaded."""
@@ -40,7 +43,8 @@ async def _try(api: Api, cluster: ClusterId, admin: Api | None) -> tuple[str, bo
     """Why it could not be done, and whether the broker was only busy."""
     try:
         if admin:
-            await _as_admin(admin, cluster)
+            if not await _is_anothers(api, admin, cluster, BROKER_NAMESPACE):
+                await _as_admin(admin, cluster)
             return "", False
         return await _as_member(api, cluster), False
     except McnetError as error:
@@ -62,6 +66,8 @@ async def _as_member(api: Api, cluster: ClusterId) -> str:
         return "the cluster holds no credential of the broker"
     async with await with_token(server=credential.server, ca=credential.ca, token=credential.token) as broker:
         try:
+            if await _is_anothers(api, broker, cluster, credential.namespace):
+                return ""
             await _remove_records(broker, cluster, credential.namespace)
             for name in (join_account(cluster), member_account(cluster)):
                 await broker.delete(kinds.SERVICE_ACCOUNT, name, credential.namespace)
@@ -70,6 +76,17 @@ async def _as_member(api: Api, cluster: ClusterId) -> str:
                 return "the broker no longer accepts the member's credential"
             raise
     return ""
+
+
+async def _is_anothers(api: Api, broker: Api, cluster: ClusterId, namespace: str) -> bool:
+    """Whether the record has keys that are not this cluster's: another one has replaced it, and stays."""
+    own = await api.find(kinds.SECRET, IDENTITY_SECRET, SYSTEM_NAMESPACE)
+    record = await broker.find(kinds.CLUSTER, cluster, namespace)
+    try:
+        theirs = cluster_codec.decode(record).identity if record else None
+        return bool(own and theirs and identity_codec.decode_secret(own).public != theirs)
+    except DecodeError:
+        return False
 
 
 async def _remove_records(broker: Api, cluster: ClusterId, namespace: str) -> None:

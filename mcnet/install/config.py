@@ -24,6 +24,7 @@ from mcnet.kube.kinds import JsonObject
 from mcnet.model.cluster import Cluster, ClusterSet
 from mcnet.model.errors import McnetError, UsageError
 from mcnet.model.member import (
+    API_GROUP,
     BROKER_NAMESPACE,
     CLUSTERSET_NAME,
     MEMBER_NAME,
@@ -151,7 +152,7 @@ async def _labels(api: Api, after: Member, nodes: list[JsonObject]) -> tuple[tup
 
 async def change(api: Api, wanted: Change, *, dry_run: bool = False) -> list[Applied]:
     """Applies it; what changed."""
-    objects = manifests(wanted.after)
+    objects = [obj for obj in manifests(wanted.after) if _concerned(obj, wanted.setting)]
     secrets = await copies(api, wanted.after.pull_secrets) if wanted.setting.key == "pull-secrets" else []
     applied = changed(await apply_all(api, [*secrets, *objects], dry_run=dry_run))
     for nodes, value in ((wanted.label, "true"), (wanted.unlabel, None)):
@@ -160,6 +161,14 @@ async def change(api: Api, wanted: Change, *, dry_run: bool = False) -> list[App
                 await api.merge_patch(kinds.NODE, node, {"metadata": {"labels": {GATEWAY_LABEL: value}}})
             applied.append(Applied("Node", node, Outcome.CHANGED, (f"metadata.labels.{GATEWAY_LABEL}",)))
     return applied
+
+
+def _concerned(obj: JsonObject, setting: Setting) -> bool:
+    """Which objects a setting can change: so that nothing else of another version of this command is applied."""
+    if obj["kind"] == kinds.CRD.kind:
+        return bool(obj["metadata"]["name"] == f"{kinds.MEMBER.plural}.{API_GROUP}")
+    workloads = (kinds.NAMESPACE.kind, kinds.DAEMON_SET.kind, kinds.DEPLOYMENT.kind)
+    return obj["kind"] == kinds.MEMBER.kind or (setting.effect is Effect.ROLLS and obj["kind"] in workloads)
 
 
 async def settle(api: Api, wanted: Change, *, timeout: float, progress: Progress) -> None:
@@ -199,7 +208,7 @@ def rows(state: State) -> list[dict[str, Any]]:
             {
                 "key": setting.key,
                 "value": setting.form(value),
-                "default": "found out" if setting.default is None else setting.form(setting.default),
+                "default": _default(setting),
                 "source": settings.source(setting, state.member) if setting.place is Place.MEMBER else "clusterset",
                 "waiting": _waiting(setting, state),
                 "effect": setting.effect.value,
@@ -207,6 +216,12 @@ def rows(state: State) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def _default(setting: Setting) -> str:
+    if setting.key == "image":
+        return default_image()
+    return "found out" if setting.default is None else setting.form(setting.default)
 
 
 def _waiting(setting: Setting, state: State) -> str:

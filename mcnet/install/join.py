@@ -86,7 +86,9 @@ async def _undone(api: Api, access: Access, plan: JoinPlan, error: TakenError) -
     if plan.first:
         await remove_objects(api)
         return TakenError(error.message + by, f"{error.hint}; nothing of this join is left")
-    return TakenError(error.message + by, f"take this cluster out first: mcnet leave --context {api.context}")
+    if access.fresh:  # it is the other's account: leaving with it would take the other out
+        await api.delete(kinds.SECRET, BROKER_SECRET, SYSTEM_NAMESPACE)
+    return TakenError(error.message + by, f"take this cluster out first: mcnet leave --force --context {api.context}")
 
 
 async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:

@@ -148,7 +148,7 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
     reader = access.admin or access.reader
     accounts = request.replace and access.admin is not None
     records = await read_members(reader, access.info.namespace, accounts=accounts)
-    holder = _holder(record_of(records, cluster), identity, request)
+    holder = _holder(record_of(records, cluster), identity, request, admin=access.admin is not None)
     question = preflight.Question(
         cluster=cluster,
         pod_prefixes=merged.pod_prefixes,
@@ -208,13 +208,15 @@ def _with_discovery(member: Member, info: BrokerInfo, facts: ClusterFacts) -> Me
     return replace(member, discovery_on_nodes=min(2, len(facts.nodes)) if foreign else 0)
 
 
-def _holder(record: MemberRecord | None, identity: Identity | None, request: JoinRequest) -> MemberRecord | None:
+def _holder(
+    record: MemberRecord | None, identity: Identity | None, request: JoinRequest, *, admin: bool
+) -> MemberRecord | None:
     """Who has the ID and is not this cluster: by other keys; or, where it is to be replaced, with an account only."""
     if record is None:
         return None
     if record.identity:
         return record if record.identity != identity else None
-    return record if request.replace and record.cluster is None else None
+    return record if request.replace and admin and record.cluster is None else None
 
 
 def _tell_replaced(record: MemberRecord, progress: Progress) -> None:

@@ -84,13 +84,8 @@ async def leave(
 
 
 def finish_broker(cluster: str) -> str:
-    """What the broker's admin runs where the member could not: the account goes, and all that it owns."""
-    own = f"-n {BROKER_NAMESPACE}"
-    return (
-        f"kubectl {own} delete serviceaccount member-{cluster} join-{cluster} --ignore-not-found && "
-        f"kubectl {own} delete clusters.{API_GROUP},endpoints.{API_GROUP},leases.coordination.k8s.io "
-        f"-l {API_GROUP}/cluster={cluster}"
-    )
+    """What the broker's admin runs where the member could not. It looks whose record it is, and whether it lives."""
+    return f"mcnet member remove {cluster}, by the broker's admin"
 
 
 async def _without_namespace(api: Api, progress: Progress) -> list[Leftover] | None:

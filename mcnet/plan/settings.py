@@ -281,4 +281,4 @@ def source(setting: Setting, member: Member) -> str:
     """Where a value comes from, as `config show` says it."""
     if is_given(setting, member):
         return "set"
-    return "found out" if setting.default is None else "default"
+    return "found out" if setting.default is None and setting.key != "image" else "default"

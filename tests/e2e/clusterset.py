@@ -56,6 +56,12 @@ class Clusterset:
 
     async def mcnet(self, *argv: str, status: int = 0) -> str:
         """Run `mcnet ARGV`; returns what it printed on both streams. Asserts the exit status."""
+        ended, output = await self.run(*argv)
+        assert ended == status, f"mcnet {' '.join(argv)} ended with {ended}:\n{output}"
+        return output
+
+    async def run(self, *argv: str) -> tuple[int, str]:
+        """Run `mcnet ARGV`; its exit status and what it printed on both streams."""
         environment = os.environ | {"KUBECONFIG": str(self.lab.kubeconfig), "MCNET_IMAGE": self.image}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "mcnet.cli", *argv,
@@ -63,8 +69,8 @@ class Clusterset:
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         output = (await process.communicate())[0].decode()
-        assert process.returncode == status, f"mcnet {' '.join(argv)} ended with {process.returncode}:\n{output}"
-        return output
+        assert process.returncode is not None
+        return process.returncode, output
 
     async def join(self) -> None:
         """East with one gateway, west with two; east's API server is the broker."""

@@ -31,7 +31,7 @@ async def test_a_network_that_is_added_is_reached_once_it_is_approved(clusterset
     ):
         said = await clusterset.mcnet("config", "set", "pod-cidr", f"{pods},{EXTRA}", "--context", "west")
         assert f"+{EXTRA} waits for the broker's admin: mcnet member approve west" in said
-        await eventually(lambda: asks_for(clusterset, EXTRA), 20, "the broker's admin sees what is asked for")
+        await eventually(lambda: asks_for(clusterset, EXTRA), 60, "the broker's admin sees what is asked for")
         assert not await reaches(clusterset)
         shown = await clusterset.mcnet("member", "approve", "west", "--dry-run", "--context", "east")
         assert f"{EXTRA} (new)" in shown
@@ -39,18 +39,18 @@ async def test_a_network_that_is_added_is_reached_once_it_is_approved(clusterset
 
         approved = await clusterset.mcnet("member", "approve", "west", "--context", "east")
         assert f"{EXTRA} (new)" in approved
-        await eventually(lambda: reaches(clusterset), 20, "the added network is reached")
+        await eventually(lambda: reaches(clusterset), 60, "the added network is reached")
         assert await asks_nothing(clusterset)
 
         await clusterset.mcnet("config", "set", "pod-cidr", "--default", "--context", "west")
-        await eventually(lambda: asks_for(clusterset, f"-{EXTRA}"), 20, "it is asked to take it away")
+        await eventually(lambda: asks_for(clusterset, f"-{EXTRA}"), 60, "it is asked to take it away")
         gone = await clusterset.mcnet("member", "approve", "west", "--context", "east")
         assert f"{EXTRA} is taken away: other clusters no longer reach it" in gone
 
         async def unreached() -> bool:
             return not await reaches(clusterset)
 
-        await eventually(unreached, 20, "what was taken away is not reached any more")
+        await eventually(unreached, 60, "what was taken away is not reached any more")
     assert pings.lost == 0
     assert await value(clusterset, "pod-cidr") == pods
 
@@ -94,7 +94,7 @@ async def test_the_underlay_mtu_is_what_it_is_set_to_and_back(clusterset: Cluste
             here, there = await mtus(clusterset, "west/n1"), await mtus(clusterset, "east/n1")
             return (here["mcnet-cv"], here["mcnet-vx"], there["mcnet-cv"]) == (1350, 1350, 1350)
 
-        await eventually(lower, 20, "both ends of the cable, and the overlay, are as small")
+        await eventually(lower, 60, "both ends of the cable, and the overlay, are as small")
         again = await clusterset.mcnet("config", "set", "underlay-mtu", "1400", "--context", "west")
         assert "Nothing had to be changed" in again
         shown = await clusterset.mcnet("config", "show", "--context", "west")
@@ -105,7 +105,7 @@ async def test_the_underlay_mtu_is_what_it_is_set_to_and_back(clusterset: Cluste
     async def back() -> bool:
         return {place: await mtus(clusterset, place) for place in before} == before
 
-    await eventually(back, 20, "all devices are as before")
+    await eventually(back, 60, "all devices are as before")
     assert await running(clusterset) == pods  # nothing was restarted for it
 
 
@@ -139,4 +139,4 @@ async def test_a_credential_is_renewed_in_place(clusterset: Clusterset) -> None:
         shown = await clusterset.mcnet("member", "show", "west", "--context", "east")
         return "alive" in shown
 
-    await eventually(alive, 30, "west gives signs of life with it")
+    await eventually(alive, 60, "west gives signs of life with it")

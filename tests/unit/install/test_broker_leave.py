@@ -2,10 +2,13 @@
 
 import pytest
 
+from mcnet.codec import cluster as cluster_codec
+from mcnet.codec import identity
+from mcnet.codec.identity import PrivateIdentity
 from mcnet.install import broker_leave
 from mcnet.install.broker_leave import deregister
 from mcnet.kube.kinds import CLUSTER, ENDPOINT, KINDS, LEASE, SERVICE_ACCOUNT
-from mcnet.model.cluster import ClusterId
+from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.errors import ApiError, UnreachableError
 from tests.fakes.api import FakeServer
 
@@ -39,6 +42,16 @@ def left(broker: FakeServer) -> list[str]:
 async def test_everything_of_one_member_goes(broker: FakeServer) -> None:
     assert await deregister(FakeServer().api(), WEST, broker.api()) == ""
     assert left(broker) == ["Cluster east", "Endpoint east.n1"]
+
+
+async def test_the_record_of_the_one_that_has_replaced_it_stays(broker: FakeServer) -> None:
+    cluster, mine = FakeServer(), PrivateIdentity(b"s" * 32, b"a" * 32)
+    cluster.add(identity.encode_secret(mine))
+    for keys, removed in ((PrivateIdentity(b"t" * 32, b"b" * 32), False), (mine, True)):
+        broker.add(cluster_codec.encode(Cluster(WEST, (), (), keys.public), namespace=NAMESPACE))
+        before = left(broker)
+        assert await deregister(cluster.api(), WEST, broker.api()) == ""
+        assert (left(broker) != before) == removed
 
 
 @pytest.mark.parametrize("status", [403, 429, 503])

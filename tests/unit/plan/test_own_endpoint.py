@@ -51,6 +51,13 @@ def test_a_gateway_without_ipv6_in_its_kernel_offers_none() -> None:
     assert (made.cable_address4 is None, made.cable_address6) == (False, None)
 
 
+def test_the_user_s_limit_of_the_underlay_only_lowers() -> None:
+    for limit, said in ((0, 1500), (1400, 1400), (9000, 1500)):
+        member = replace(MEMBER, underlay_mtu=limit)
+        made = wanted(member=member, node=node(1), rail=0, advertised=ADVERTISED, host=host(), published=None)
+        assert made.mtu == said
+
+
 def test_a_cut_link_does_not_unpublish_the_address() -> None:
     before = wanted(member=MEMBER, node=node(1), rail=0, advertised=ADVERTISED, host=host(), published=None)
     before = replace(before, sequence=5, signature="c2ln")

@@ -39,6 +39,23 @@ def test_what_is_not_approved_is_refused_and_named() -> None:
     assert any("8.8.8.0/24" in problem and "west.n1" in problem for problem in remotes.problems)
 
 
+def test_a_prefix_made_smaller_is_not_cut_off_until_the_endpoint_says_so_too() -> None:
+    smaller = replace(CLUSTER_WEST, pod_prefixes=prefixes("10.20.0.0/17"))
+    remotes = accept(MEMBER, [smaller], [EAST_0, WEST_0])
+    assert remotes.prefixes_of(4) == prefixes("10.20.0.0/17", "10.21.0.0/16")
+    assert any("10.20.0.0/16 of endpoint west.n1 is outside" in problem for problem in remotes.problems)
+
+
+def test_a_prefix_made_wider_is_routed_once_as_soon_as_one_gateway_says_it() -> None:
+    wider = replace(CLUSTER_WEST, pod_prefixes=prefixes("10.20.0.0/15"), service_prefixes=())
+    first = replace(WEST_0, prefixes=prefixes("10.20.0.0/16"))
+    assert accept(MEMBER, [wider], [EAST_0, first]).prefixes_of(4) == prefixes("10.20.0.0/16")
+    second = replace(WEST_1, prefixes=prefixes("10.20.0.0/15"))
+    both = accept(MEMBER, [wider], [EAST_0, first, second])
+    assert both.prefixes_of(4) == prefixes("10.20.0.0/15")
+    assert not both.problems
+
+
 def test_overlap_with_own_prefixes_is_refused() -> None:
     cluster = Cluster(WEST, prefixes("10.10.128.0/17", "10.20.0.0/16"), ())
     said = endpoint(WEST, 0, address="192.168.2.1", routed=["10.10.128.0/17", "10.20.0.0/16"])

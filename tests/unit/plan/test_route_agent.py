@@ -151,6 +151,12 @@ def test_the_overlay_is_never_larger_than_the_smallest_cable() -> None:
     assert link.mtu == 1350
 
 
+def test_the_overlay_keeps_to_the_limit_of_the_underlay() -> None:
+    situation = SITUATIONS["node, two gateways"].for_route_agent()
+    (link,) = decide(replace(situation, member=replace(situation.member, underlay_mtu=1380))).state.links
+    assert link.mtu == 1330
+
+
 def test_an_unknown_node_gets_nothing_and_loses_nothing() -> None:
     situation = SITUATIONS["node, two gateways"]
     decision = decide(replace(situation.for_route_agent(), node="stranger"))

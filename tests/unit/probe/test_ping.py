@@ -57,6 +57,15 @@ async def test_rounds_that_were_late_themselves_judge_nothing() -> None:
     running.cancel()
 
 
+async def test_a_new_pace_holds_from_the_next_round_on() -> None:
+    prober = Prober(interval=30.0, multiplier=100)
+    prober.set_pace(interval=0.02, multiplier=2)
+    prober.set_targets(frozenset({TARGET}))
+    running = asyncio.create_task(prober.run())
+    await until(prober, "a", "down")
+    running.cancel()
+
+
 async def test_targets_come_and_go_and_keep_their_history() -> None:
     other = Target("b", IPv4Address("192.0.2.2"), "nowhere")
     prober = Prober(interval=0.05, multiplier=2)
