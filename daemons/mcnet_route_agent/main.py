@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import monotonic
 
 from prometheus_client import CollectorRegistry
 
@@ -17,10 +18,12 @@ from mcnet.loop.repairs import Repairs
 from mcnet.loop.run import Stop
 from mcnet.loop.wiring import Journal, run_daemon, unready
 from mcnet.model.errors import KernelError
+from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Change, KernelState
+from mcnet.model.member import Member
 from mcnet.model.node import NodeState
 from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
-from mcnet.plan import drift, gateway_report, gateway_views, route_agent
+from mcnet.plan import delivery, drift, gateway_report, gateway_views, host_firewall, route_agent
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
@@ -33,6 +36,9 @@ from mcnet_route_agent.metrics import RouteAgentMetrics
 from mcnet_route_agent.observe import Stores, View
 from mcnet_route_agent.publish import Publisher
 from mcnet_route_agent.settings import Settings
+
+DELIVERY_GRACE = 5.0
+"""Seconds in which the old way of delivery stays open after a change, until all nodes have heard of it."""
 
 log = Log("route-agent")
 
@@ -72,6 +78,10 @@ class RouteAgent:
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
+        self._delivery = ""
+        self._delivery_since = 0.0
+        self._host_rules = True
+        """Whether rules of ours may stand in other programs' chains: unknown at first."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
         self._repairs = Repairs(self._metrics.repairs)
         self._held: drift.Held | None = None
@@ -152,6 +162,17 @@ class RouteAgent:
 
     async def _world(self, view: View) -> route_agent.World:
         health = {name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()}
+        host = await self._kernel.host_facts(sysctls=GLOBAL_PATHS)
+        me = next((node for node in view.nodes if node.name == self._settings.node), None)
+        devices = delivery.incoming(host, me, view.nodes) if me is not None else ()
+        reported = dict(view.report.original_sysctls) if view.report is not None else {}
+        paths = GLOBAL_PATHS | DEVICE_PATHS | delivery.observed(devices, reported)
+        actual = await self._kernel.read(ROUTE_AGENT, sysctls=paths)
+        noted = frozenset(filter(delivery.is_noted, route_agent.notes(actual)))
+        if not noted <= paths:
+            # Of a device that is not looked at any more: what it had is still to be put back.
+            actual = await self._kernel.read(ROUTE_AGENT, sysctls=paths | noted)
+        foreign = await self._foreign(view.member)
         return route_agent.World(
             node=self._settings.node,
             member=view.member,
@@ -161,10 +182,30 @@ class RouteAgent:
             gateways=gateway_views.views(
                 view.own_endpoints, overlay_ends(view.nodes), health, self._listener.heard, view.clusters
             ),
-            host=await self._kernel.host_facts(sysctls=GLOBAL_PATHS),
-            actual=await self._kernel.read(ROUTE_AGENT, sysctls=GLOBAL_PATHS | DEVICE_PATHS),
-            reported_sysctls=dict(view.report.original_sysctls) if view.report is not None else {},
+            host=host,
+            actual=replace(actual, host_rules=host_firewall.present(foreign)),
+            reported_sysctls=reported,
+            foreign=foreign,
+            settled=self._settled(view.member),
         )
+
+    async def _foreign(self, member: Member) -> tuple[ForeignChain, ...]:
+        """Other programs' chains, looked at only where rules of ours are wanted or may be left."""
+        if not member.manage_host_firewall and not self._host_rules:
+            return ()
+        chains = await self._kernel.foreign()
+        self._host_rules = bool(host_firewall.present(chains))
+        return chains
+
+    def _settled(self, member: Member) -> bool:
+        """Whether the way of delivery is old news; when it becomes so, there is another round."""
+        now = monotonic()
+        if member.delivery != self._delivery:
+            self._delivery, self._delivery_since = member.delivery, now
+            asyncio.get_running_loop().call_later(
+                DELIVERY_GRACE + 0.1, self._loop.trigger, "all nodes know the way of delivery"
+            )
+        return now - self._delivery_since >= DELIVERY_GRACE
 
     def _follow(self, view: View, world: route_agent.World) -> None:
         """Tell the prober which gateways to watch: all but this node itself."""

@@ -58,6 +58,17 @@ def join(
         list[str] | None, typer.Option(metavar="CIDR", help="Service networks, if not found out.")
     ] = None,
     port_base: Annotated[int, typer.Option(metavar="PORT", min=1024, max=65500, help="First port of cables.")] = 4500,
+    delivery: Annotated[
+        str, typer.Option(metavar="WAY", help="From gateway to pod's node: overlay (the default) or cni.")
+    ] = "",
+    manage_host_firewall: Annotated[
+        bool | None,
+        typer.Option(
+            "--manage-host-firewall/--no-manage-host-firewall",
+            help="Whether nodes add accept rules to other programs' chains that drop mcnet's packets.",
+            show_default=False,
+        ),
+    ] = None,
     render: Annotated[bool, typer.Option("--render", help="Print the manifests and do nothing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change and do nothing.")] = False,
     skip_preflight: Annotated[
@@ -93,6 +104,8 @@ def join(
         pod_prefixes=parse_networks(pod_cidr or []),
         service_prefixes=parse_networks(service_cidr or []),
         port_base=port_base,
+        delivery=_one_of("--delivery", delivery, ("", "overlay", "cni")),
+        manage_host_firewall=manage_host_firewall,
         timeout=float(timeout),
         probe=not skip_preflight,
     )
@@ -190,7 +203,7 @@ def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
     from mcnet.model.errors import UsageError
 
     if value not in known:
-        raise UsageError(f"{option} is {value!r}", f"choose one of: {', '.join(known)}")
+        raise UsageError(f"{option} is {value!r}", f"choose one of: {', '.join(filter(None, known))}")
     return value
 
 

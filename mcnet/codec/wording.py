@@ -6,6 +6,7 @@ from mcnet.model.kernel import (
     Add,
     Change,
     FdbEntry,
+    HostRule,
     KernelObject,
     Link,
     Neighbour,
@@ -78,6 +79,8 @@ def describe(item: KernelObject) -> str:  # noqa: PLR0911 - one line for each ki
             return f"nft table inet {item.name}"
         case Sysctl():
             return f"sysctl net/{item.path} = {item.value}"
+        case HostRule():
+            return f"rule {item.mark} in nft chain {item.family} {item.table} {item.chain}"
         case _:
             assert_never(item)
 

@@ -55,6 +55,10 @@ class JoinRequest:
     pod_prefixes: tuple[Network, ...] = ()
     service_prefixes: tuple[Network, ...] = ()
     port_base: int = DEFAULT_PORT_BASE
+    delivery: str = ""
+    """How gateways hand packets to nodes; "" for what an earlier join said."""
+    manage_host_firewall: bool | None = None
+    """Whether nodes change other programs' chains; None for what an earlier join said."""
     timeout: float = 180.0
     probe: bool = True
     """Whether a throw-away pod looks at a gateway node first."""
@@ -123,6 +127,7 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
         nodes=facts.nodes,
         gateways=gateway_choice.choose_gateways(facts.nodes, request.gateways, request.node_selector),
         from_admin=access.admin is not None,
+        delivery=request.delivery or (member.delivery if member else "overlay"),
     )
     verdict = preflight.judge(question)
     report(verdict.findings, progress)
@@ -135,6 +140,8 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
             pod_prefixes=question.pod_prefixes,
             service_prefixes=question.service_prefixes,
             port_base=request.port_base,
+            delivery=question.delivery,
+            manage_host_firewall=_manages_firewall(request, member),
             cni=facts.cni,
             kube_proxy_mode=facts.kube_proxy_mode,
             distribution=facts.distribution,
@@ -145,6 +152,12 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
         gateways=question.gateways,
         findings=verdict.findings,
     )
+
+
+def _manages_firewall(request: JoinRequest, member: Member | None) -> bool:
+    if request.manage_host_firewall is not None:
+        return request.manage_host_firewall
+    return member is not None and member.manage_host_firewall
 
 
 async def try_out(api: Api, plan: JoinPlan, progress: Progress) -> None:
@@ -160,6 +173,7 @@ async def try_out(api: Api, plan: JoinPlan, progress: Progress) -> None:
         port_base=request.port_base,
         pull_policy=request.pull_policy,
         pull_secrets=request.pull_secrets,
+        host_firewalls=not plan.member.manage_host_firewall,
     )
     report(await probe(api, probing, progress), progress)
 

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,13 +21,7 @@ from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.broker import BrokerInfo
 from mcnet.model.errors import ApiError, McnetError, UnreachableError
-from mcnet.model.ownership import (
-    ADVERT_PORT,
-    GATEWAY_METRICS_PORT,
-    OVERLAY_PORT,
-    ROUTE_AGENT_METRICS_PORT,
-    vxlan_cable_port,
-)
+from mcnet.plan import ports
 from mcnet.plan.preflight import Finding
 from mcnet.render.values import NodePodValues
 
@@ -47,6 +42,8 @@ class ProbeRequest:
     port_base: int
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
+    host_firewalls: bool = True
+    """Whether to look for other programs' chains that drop; not where mcnet lets itself through."""
 
 
 async def probe(api: Api, request: ProbeRequest, progress: Progress) -> tuple[Finding, ...]:
@@ -105,9 +102,15 @@ def _pod_hint(request: ProbeRequest) -> str:
 
 
 def _node_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
-    udp = (vxlan_cable_port(request.port_base), OVERLAY_PORT, ADVERT_PORT)
-    tcp = (GATEWAY_METRICS_PORT, ROUTE_AGENT_METRICS_PORT)
-    return _pod(request, namespace, "node", (",".join(map(str, udp)), ",".join(map(str, tcp))), node=request.node)
+    tried = ports.of_nodes(request.port_base, request.info.default_driver)
+    udp, tcp = (_numbers(tried, protocol) for protocol in (ports.Protocol.UDP, ports.Protocol.TCP))
+    base = str(request.port_base) if request.host_firewalls else ""
+    return _pod(request, namespace, "node", (udp, tcp, base), node=request.node)
+
+
+def _numbers(openings: Iterable[ports.Opening], protocol: ports.Protocol) -> str:
+    numbers = [n for one in openings if one.protocol is protocol for n in range(one.first, one.last + 1)]
+    return ",".join(map(str, numbers))
 
 
 def _broker_probe(request: ProbeRequest, namespace: str) -> NodePodValues:

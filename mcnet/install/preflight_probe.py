@@ -1,8 +1,9 @@
 """What preflight runs in throw-away pods of the joining cluster; prints JSON {"problems": [...], "notes": [...]}.
 
-`python3 -m mcnet.install.preflight_probe node PORT…` in a node's network looks at kernel, nft, sysctls and whether
-the UDP ports are free; `… broker URL CA` in the pod network tries to reach the broker's API server (CA: base64 of
-PEM, "" for the system's certificates).
+`python3 -m mcnet.install.preflight_probe node UDP-PORTS TCP-PORTS PORT-BASE` in a node's network looks at kernel,
+nft, sysctls, whether the ports are free and whether other programs' chains let mcnet's packets through (not with an
+empty PORT-BASE); `… broker URL CA` in the pod network tries to reach the broker's API server (CA: base64 of PEM, ""
+for the system's certificates).
 """
 
 import asyncio
@@ -18,8 +19,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from mcnet.kernel import foreign
 from mcnet.kernel.features import check
+from mcnet.kernel.observe import host_facts
 from mcnet.model.errors import KernelError
+from mcnet.plan import host_firewall
 
 PROC_VARIABLE: Final = "MCNET_PROC_SYS_NET"
 SYSCTL: Final = "ipv4/conf/all/rp_filter"
@@ -27,7 +31,9 @@ SYSCTL: Final = "ipv4/conf/all/rp_filter"
 CONNECT_TIMEOUT: Final = 10.0
 
 
-async def look_at_node(udp_ports: Sequence[int], tcp_ports: Sequence[int]) -> tuple[list[str], list[str]]:
+async def look_at_node(
+    udp_ports: Sequence[int], tcp_ports: Sequence[int], port_base: int | None = None
+) -> tuple[list[str], list[str]]:
     """Problems that stop a join, and notes about what works less well."""
     problems: list[str] = []
     notes: list[str] = []
@@ -42,7 +48,27 @@ async def look_at_node(udp_ports: Sequence[int], tcp_ports: Sequence[int]) -> tu
     sysctl = Path(os.environ.get(PROC_VARIABLE, "/proc/sys/net")) / SYSCTL
     if not os.access(sysctl, os.W_OK):
         problems.append(f"{sysctl} can't be written from a pod")
+    if port_base is not None:
+        notes += await host_firewalls(port_base)
     return problems, notes
+
+
+async def host_firewalls(port_base: int) -> list[str]:
+    """What other programs' chains on this node would drop of mcnet, taken for a gateway."""
+    facts = await host_facts()
+    families = (4, 6) if facts.ipv6 else (4,)
+    underlay = {6 if facts.default_device4 is None and facts.default_device6 else 4}
+    wanted = host_firewall.passages(families=families, underlay=underlay, gateway=True, port_base=port_base)
+    try:
+        notes = list(host_firewall.warnings(await foreign.read(), wanted))
+    except KernelError as error:
+        return [f"other programs' nft chains can't be read: {error.message}"]
+    if tables := foreign.legacy_tables():
+        notes.append(
+            f"legacy iptables has the tables {', '.join(tables)}, whose rules can't be seen here: check with "
+            "`iptables-legacy-save` that they don't drop what `mcnet show ports` lists"
+        )
+    return notes
 
 
 def port_problem(kind: int, port: int) -> str:
@@ -85,12 +111,12 @@ async def reach_broker(url: str, ca: bytes) -> list[str]:
 def main(arguments: Sequence[str]) -> int:
     """Runs one of the two looks; the exit status is 0 whenever there is a result."""
     match arguments:
-        case ["node", udp, tcp]:
-            problems, notes = asyncio.run(look_at_node(_ports(udp), _ports(tcp)))
+        case ["node", udp, tcp, base]:
+            problems, notes = asyncio.run(look_at_node(_ports(udp), _ports(tcp), int(base) if base else None))
         case ["broker", url, ca]:
             problems, notes = asyncio.run(reach_broker(url, base64.b64decode(ca))), []
         case _:
-            print("usage: preflight_probe node UDP-PORTS TCP-PORTS | broker URL CA", file=sys.stderr)
+            print("usage: preflight_probe node UDP-PORTS TCP-PORTS PORT-BASE | broker URL CA", file=sys.stderr)
             return 2
     print(json.dumps({"problems": problems, "notes": notes}))
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from mcnet.kernel import links, neighbours, nexthops, nftables, routes, rules
+from mcnet.kernel import foreign, links, neighbours, nexthops, nftables, routes, rules
 from mcnet.kernel.errors import is_gone, is_there
 from mcnet.kernel.netlink import Session, device_names, open_session
 from mcnet.kernel.sysctl import NODE_SYSCTLS, SysctlTree
@@ -16,6 +16,7 @@ from mcnet.model.kernel import (
     Add,
     Change,
     FdbEntry,
+    HostRule,
     KernelObject,
     Link,
     Neighbour,
@@ -102,6 +103,8 @@ async def _add(session: Session, item: KernelObject, tree: SysctlTree) -> None:
             raise KernelError(f"create nft table inet {item.name}: its content is not known")
         case Sysctl():
             tree.write(item)
+        case HostRule():
+            await foreign.add(item)
         case _:
             assert_never(item)
 
@@ -139,6 +142,8 @@ async def _remove(session: Session, item: KernelObject) -> None:
             await rules.remove(session, item)
         case NftTable() | NftFingerprint():
             await nftables.remove(item.name)
+        case HostRule():
+            await foreign.remove(item)
         case Sysctl():
             raise KernelError(f"remove sysctl net/{item.path}: a sysctl can only be set")
         case _:

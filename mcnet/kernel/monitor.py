@@ -1,7 +1,7 @@
 """Kernel events as a reason to look again: nothing here says what changed, and nothing is repaired here.
 
 Plain netlink sockets: an event is not decoded further than telling what can't concern us (entries of other
-devices' neighbour tables, other nft tables), so that a busy node does not keep a daemon busy.
+devices' neighbour tables, nft sets and NAT of others), so that a busy node does not keep a daemon busy.
 """
 
 import asyncio
@@ -35,6 +35,14 @@ _HEADER: Final = struct.Struct("=IHHII")
 _NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")
 _NEIGHBOUR_TYPES: Final = frozenset({28, 29})
 _OUR_PREFIX: Final = "mcnet"
+
+_NFT_SUBSYSTEM: Final = 10
+_NFT_MESSAGES: Final = frozenset({0, 2, 3, 5, 6, 8})
+"""NFT_MSG_NEWTABLE, _DELTABLE, _NEWCHAIN, _DELCHAIN, _NEWRULE, _DELRULE (linux/netfilter/nf_tables.h)."""
+_NFT_BODY: Final = struct.Struct("=BBHHH")
+"""struct nfgenmsg, then the first attribute's length and type: in these messages the name of the table."""
+_BUSY_TABLES: Final = frozenset({b"kube-proxy", b"nat", b"mangle", b"raw"})
+"""Tables that change with every pod or Service and drop nothing that is ours to let through."""
 
 
 async def watch(*, sysctls: Collection[str] = (), tree: SysctlTree = NODE_SYSCTLS) -> AsyncIterator[Event]:
@@ -91,7 +99,7 @@ def _drain(source: socket.socket, wake: asyncio.Event) -> None:
             wake.set()
             return
         if source.proto == _NETLINK_NETFILTER:
-            relevant = _OUR_PREFIX.encode() in data
+            relevant = _OUR_PREFIX.encode() in data or any(_filters(kind, body) for kind, body in _messages(data))
         else:
             relevant = any(_concerns_us(kind, body) for kind, body in _messages(data))
         if relevant:
@@ -107,6 +115,14 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield kind, data[offset + _HEADER.size : offset + length]
         offset += (length + 3) & ~3
+
+
+def _filters(kind: int, body: bytes) -> bool:
+    """Whether rules or chains of a table have changed that may drop our packets: see mcnet.plan.host_firewall."""
+    if kind >> 8 != _NFT_SUBSYSTEM or kind & 0xFF not in _NFT_MESSAGES or len(body) < _NFT_BODY.size:
+        return False
+    *_, length, _ = _NFT_BODY.unpack_from(body)
+    return body[_NFT_BODY.size : 4 + length].rstrip(b"\0") not in _BUSY_TABLES
 
 
 def _concerns_us(kind: int, body: bytes) -> bool:

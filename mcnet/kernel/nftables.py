@@ -13,7 +13,7 @@ from mcnet.model.kernel import NftFingerprint, NftTable
 
 async def read(name: str) -> NftFingerprint | None:
     """What the kernel holds of the table `inet NAME`; None if there is none. Raises KernelError."""
-    status, output, errors = await _nft("-j", "-n", "list", "table", "inet", name)
+    status, output, errors = await run("-j", "-n", "list", "table", "inet", name)
     if status == 0:
         try:
             return parse(output)
@@ -26,7 +26,7 @@ async def read(name: str) -> NftFingerprint | None:
 
 async def _names() -> set[str]:
     """The inet tables of the namespace: absence is never guessed from an error's text."""
-    status, output, errors = await _nft("list", "tables", "inet")
+    status, output, errors = await run("list", "tables", "inet")
     if status != 0:
         raise KernelError(f"list nft tables: {errors}", "check that the node's kernel has nf_tables")
     return {words[2] for words in map(str.split, output.splitlines()) if len(words) == 3}
@@ -37,33 +37,33 @@ async def replace(table: NftTable) -> None:
 
     Then it is sealed, unless somebody was quicker and it already differs: the next round will see that.
     """
-    await _run(render(table), f"replace nft table inet {table.name}")
-    status, output, errors = await _nft("-j", "-n", "list", "table", "inet", table.name)
+    await run_script(render(table), f"replace nft table inet {table.name}")
+    status, output, errors = await run("-j", "-n", "list", "table", "inet", table.name)
     if status != 0:
         raise KernelError(f"read nft table inet {table.name}: {errors}")
     found, wanted = parse(output), fingerprint(table)
     if (found.digest, found.notes) == (wanted.digest, wanted.notes):
-        await _run(sealing(table.name, json.loads(output)["nftables"]), f"seal nft table inet {table.name}")
+        await run_script(sealing(table.name, json.loads(output)["nftables"]), f"seal nft table inet {table.name}")
 
 
 async def remove(name: str) -> None:
     """Delete the table `inet NAME`, present or not. Raises KernelError."""
-    await _run(f"table inet {name}\ndelete table inet {name}\n", f"delete nft table inet {name}")
+    await run_script(f"table inet {name}\ndelete table inet {name}\n", f"delete nft table inet {name}")
 
 
 async def check(script: str) -> None:
     """Have the kernel check a script without performing it. Raises KernelError."""
-    await _run(script, "check nft rules", "-c")
+    await run_script(script, "check nft rules", "-c")
 
 
-async def _run(script: str, doing: str, *options: str) -> None:
+async def run_script(script: str, doing: str, *options: str) -> None:
     """Run one nft script as a transaction. Raises KernelError."""
-    status, _, errors = await _nft(*options, "-f", "-", script=script)
+    status, _, errors = await run(*options, "-f", "-", script=script)
     if status != 0:
         raise KernelError(f"{doing}: {errors}")
 
 
-async def _nft(*arguments: str, script: str = "") -> tuple[int, str, str]:
+async def run(*arguments: str, script: str = "") -> tuple[int, str, str]:
     """(status, output, first line of errors) of one run of nft."""
     environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LC_ALL": "C.UTF-8"}
     try:

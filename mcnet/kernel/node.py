@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mcnet.kernel import execute, monitor, observe
+from mcnet.kernel import execute, foreign, monitor, observe
 from mcnet.kernel.execute import Failure
 from mcnet.kernel.sysctl import SysctlTree
+from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Change, Event, HostFacts, KernelState
 from mcnet.model.ownership import Partition
 
@@ -23,6 +24,9 @@ class Kernel(Protocol):
 
     async def host_facts(self, *, sysctls: Collection[str] = ()) -> HostFacts:
         """Devices, default routes and features of the node. Raises KernelError."""
+
+    async def foreign(self) -> tuple[ForeignChain, ...]:
+        """Other programs' chains that filter, with our marked rules in them. Raises KernelError."""
 
     def watch(self, *, sysctls: Collection[str] = ()) -> AsyncIterator[Event]:
         """An event whenever something may have changed, `sysctls` among it."""
@@ -46,6 +50,9 @@ class NodeKernel:
 
     async def host_facts(self, *, sysctls: Collection[str] = ()) -> HostFacts:
         return await observe.host_facts(sysctls=sysctls, tree=self._tree)
+
+    async def foreign(self) -> tuple[ForeignChain, ...]:
+        return await foreign.read()
 
     def watch(self, *, sysctls: Collection[str] = ()) -> AsyncIterator[Event]:
         return monitor.watch(sysctls=sysctls, tree=self._tree)

@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Collection
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Collection, Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from mcnet.kernel import links, neighbours, nexthops, nftables, routes, rules
 from mcnet.kernel.messages import RouteMessage
 from mcnet.kernel.netlink import FAMILIES, Session, build, device_names, open_session
 from mcnet.kernel.sysctl import NODE_SYSCTLS, SysctlTree
-from mcnet.model.kernel import HostFacts, HostLink, Interface, KernelState
+from mcnet.model.kernel import HostFacts, HostLink, HostRoute, Interface, KernelState
 from mcnet.model.ownership import Partition, owns_link
 
 _GETLINK, _GETROUTE = 18, 26
@@ -48,8 +48,8 @@ async def host_facts(*, sysctls: Collection[str] = (), tree: SysctlTree = NODE_S
     """The node's devices, default routes and kernel features. Raises KernelError."""
     async with open_session() as session:
         found = await _host_links(session)
-        default4 = await _default_route(session, 4)
-        default6 = await _default_route(session, 6)
+        main = {version: await _main_table(session, version) for version in FAMILIES}
+    default4, default6 = _default_route(main[4]), _default_route(main[6])
     private4 = await _source_towards("192.0.2.1") if default4 else None
     private6 = await _source_towards("2001:db8::1") if default6 else None
     return HostFacts(
@@ -61,6 +61,7 @@ async def host_facts(*, sysctls: Collection[str] = (), tree: SysctlTree = NODE_S
         resilient=_kernel_version() >= _RESILIENT_SINCE,
         ipv6=_ipv6_on(tree),
         sysctls={sysctl.path: sysctl.value for sysctl in tree.read(sysctls)},
+        routes=frozenset(route for messages in main.values() for route in _host_routes(messages)),
     )
 
 
@@ -80,17 +81,32 @@ async def _host_links(session: Session) -> frozenset[HostLink]:
     )
 
 
-async def _default_route(session: Session, version: int) -> str | None:
-    """The device of the best default route of the main table."""
+async def _main_table(session: Session, version: int) -> list[Any]:
+    """The messages of the unicast routes of the main table."""
     request = build(RouteMessage(), {"family": FAMILIES[version], "type": _UNICAST}, [("RTA_TABLE", _MAIN_TABLE)])
+    found = await session.dump(request, _GETROUTE, doing="read the main table")
+    return [message for message in found if message.get_attr("RTA_TABLE") == _MAIN_TABLE]
+
+
+def _default_route(messages: Iterable[Any]) -> str | None:
+    """The device of the best default route."""
     candidates = [
         (message.get_attr("RTA_PRIORITY") or 0, index)
-        for message in await session.dump(request, _GETROUTE, doing="read default routes")
-        if message["dst_len"] == 0 and message.get_attr("RTA_TABLE") == _MAIN_TABLE
+        for message in messages
+        if message["dst_len"] == 0
         for index in [_device_of(message)]
         if index is not None
     ]
     return device_names().get(min(candidates)[1]) if candidates else None
+
+
+def _host_routes(messages: Iterable[Any]) -> Iterator[HostRoute]:
+    names = device_names()
+    for message in messages:
+        target, length = message.get_attr("RTA_DST"), message["dst_len"]
+        device = names.get(_device_of(message) or 0)
+        if target and device and length < ip_address(target).max_prefixlen:
+            yield HostRoute(ip_network(f"{target}/{length}", strict=False), device)
 
 
 def _device_of(message: Any) -> int | None:

@@ -207,6 +207,26 @@ class Sysctl:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRule:
+    """A rule of ours in a chain of another program's table. Two with the same mark in the same chain are the same:
+    the mark names the statement too. `before` is the handle of the rule to stand in front of, None for the end."""
+
+    family: str
+    """The table's family as nft names it: ip, ip6 or inet."""
+    table: str
+    chain: str
+    mark: str
+    """Its comment: `mcnet.model.ownership.HOST_RULE_MARK` and what follows."""
+    text: str = field(default="", compare=False)
+    """The statement in nft's language without the comment; empty as observed."""
+    before: int | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.family, self.table, self.chain, self.mark
+
+
+@dataclass(frozen=True, slots=True)
 class KernelState:
     """All objects of one partition, wanted or observed.
 
@@ -223,10 +243,22 @@ class KernelState:
     rules: frozenset[Rule] = frozenset()
     tables: frozenset[NftTable | NftFingerprint] = frozenset()
     sysctls: frozenset[Sysctl] = frozenset()
+    host_rules: frozenset[HostRule] = frozenset()
+    """As observed: only where foreign chains were looked at."""
 
 
 KernelObject: TypeAlias = (
-    Link | Neighbour | FdbEntry | NextHop | NextHopGroup | Route | Rule | NftTable | NftFingerprint | Sysctl
+    Link
+    | Neighbour
+    | FdbEntry
+    | NextHop
+    | NextHopGroup
+    | Route
+    | Rule
+    | NftTable
+    | NftFingerprint
+    | Sysctl
+    | HostRule
 )
 
 
@@ -275,13 +307,22 @@ class HostLink:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRoute:
+    """A route of the main table over a device."""
+
+    prefix: Network
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """What a daemon must know of the node beyond its own objects.
 
     `default_device4`/`default_device6`: device of the default route of the main table, None without one.
     `private4`/`private6`: the source address that the default route would choose.
     `resilient`: the kernel has resilient next-hop groups (5.13). `ipv6`: the kernel has IPv6 switched on.
-    `sysctls`: current values of the paths that were asked for and exist.
+    `sysctls`: current values of the paths that were asked for and exist. `routes`: the main table's, without
+    the default routes and those to a single host.
     """
 
     links: frozenset[HostLink]
@@ -292,3 +333,4 @@ class HostFacts:
     resilient: bool = True
     ipv6: bool = True
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    routes: frozenset[HostRoute] = frozenset()

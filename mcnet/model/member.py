@@ -44,3 +44,5 @@ class Member:
     cni: str = "unknown"
     kube_proxy_mode: str = "unknown"
     distribution: str = "unknown"
+    manage_host_firewall: bool = False
+    """Whether nodes put accept rules into other programs' chains that would drop our packets."""

@@ -55,6 +55,8 @@ RULE_LOCAL_REJECT: Final = 306
 
 NODE_NFT_TABLE: Final = "mcnet"
 GATEWAY_NFT_TABLE: Final = "mcnet_gateway"
+HOST_RULE_MARK: Final = "mcnet:host:"
+"""Comments of our rules in other programs' chains (`--manage-host-firewall`) begin with it."""
 
 OVERLAY_RANGE4: Final = IPv4Network("244.0.0.0/8")
 CABLE_RANGE4: Final = IPv4Network("245.0.0.0/8")
@@ -90,7 +92,8 @@ class NextHopKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """What one daemon owns: link names, routing tables, nft table, next-hop kinds, and whether rules and sysctls."""
+    """What one daemon owns: link names, routing tables, nft table, next-hop kinds, and whether rules, sysctls and
+    the marked rules in other programs' chains."""
 
     owner: Owner
     links: tuple[str, ...]
@@ -100,6 +103,7 @@ class Partition:
     nexthops: tuple[NextHopKind, ...]
     rules: bool
     sysctls: bool
+    host_rules: bool
 
 
 GATEWAY: Final = Partition(
@@ -115,6 +119,7 @@ GATEWAY: Final = Partition(
     ),
     rules=False,
     sysctls=False,
+    host_rules=False,
 )
 ROUTE_AGENT: Final = Partition(
     owner=Owner.ROUTE_AGENT,
@@ -129,6 +134,7 @@ ROUTE_AGENT: Final = Partition(
     ),
     rules=True,
     sysctls=True,
+    host_rules=True,
 )
 
 

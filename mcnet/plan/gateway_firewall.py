@@ -10,6 +10,7 @@ from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
 from mcnet.model.member import Member
+from mcnet.plan import ports
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.node_firewall import CABLES, IP, address_set, element, prefix_set
 from mcnet.plan.remote import Remotes
@@ -27,7 +28,7 @@ def table(
     outer = [cable.remote for cable in cables if cable.remote is not None]
     end = cable_end(own.cluster, own.rail)
     local: list[Network] = [*member.pod_prefixes, *member.service_prefixes]
-    port = ownership.vxlan_cable_port(own.port_base)
+    port = ports.vxlan_cable(own.port_base).numbers
     sets: list[NftSet] = []
     rules: list[str] = []
     for family in (4, 6):
@@ -61,7 +62,7 @@ def table(
     )
 
 
-def _one_sender_per_mac(port: int, family: int, cables: Iterable[CablePath]) -> list[str]:
+def _one_sender_per_mac(port: str, family: int, cables: Iterable[CablePath]) -> list[str]:
     """Per peer: the sender inside the VXLAN packet is the peer itself, else one cluster could speak for another.
 
     The inner source MAC lies behind the headers of UDP (8 bytes), VXLAN (8, RFC 7348) and the inner target MAC (6).

@@ -9,14 +9,13 @@ from ipaddress import collapse_addresses
 
 from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
 from mcnet.model.ownership import (
-    ADVERT_PORT,
     CABLE_DEVICE_PREFIX,
     NODE_NFT_TABLE,
     OVERLAY_DEVICE,
-    OVERLAY_PORT,
     OVERLAY_RANGE4,
     OVERLAY_RANGE6,
 )
+from mcnet.plan import ports
 
 CABLES = f'"{CABLE_DEVICE_PREFIX}*"'
 OVERLAY = f'"{OVERLAY_DEVICE}"'
@@ -96,10 +95,10 @@ def _raw_prerouting(inputs: NodeFirewall) -> tuple[str, ...]:
     rules = []
     for family in (4, 6):
         ip = IP[family]
-        rules.append(f"udp dport {OVERLAY_PORT} fib daddr type local {ip} saddr != @nodes{family} drop")
+        rules.append(f"udp dport {ports.OVERLAY.numbers} fib daddr type local {ip} saddr != @nodes{family} drop")
         if inputs.overlay_delivery:
             rules.append(f'{ip} saddr @remote{family} iifname != {OVERLAY} iifname != {CABLES} iifname != "lo" drop')
-    rules.append(f'udp dport {ADVERT_PORT} fib daddr type local iifname != {OVERLAY} iifname != "lo" drop')
+    rules.append(f'udp dport {ports.ADVERTS.numbers} fib daddr type local iifname != {OVERLAY} iifname != "lo" drop')
     if inputs.gateway:
         for family in inputs.families:
             ip = IP[family]
@@ -147,9 +146,9 @@ def _filter_forward(inputs: NodeFirewall) -> tuple[str, ...]:
     a router into other clusters, where a host beside it would pass for the node: from outside only what a Service
     (NodePort, load balancer) has translated goes on.
     """
-    rules = [f"udp dport {OVERLAY_PORT} {IP[family]} daddr @nodes{family} drop" for family in (4, 6)]
+    rules = [f"udp dport {ports.OVERLAY.numbers} {IP[family]} daddr @nodes{family} drop" for family in (4, 6)]
     ranges = {4: OVERLAY_RANGE4, 6: OVERLAY_RANGE6}
-    rules += [f"udp dport {ADVERT_PORT} {IP[family]} daddr {ranges[family]} drop" for family in (4, 6)]
+    rules += [f"udp dport {ports.ADVERTS.numbers} {IP[family]} daddr {ranges[family]} drop" for family in (4, 6)]
     rules += [
         f"iifname != {OVERLAY} {IP[family]} saddr != @local_pods{family} {IP[family]} daddr @remote{family} "
         "ct state new ct status & dnat == 0 drop"

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from mcnet.model.kernel import (
     FdbEntry,
+    HostRule,
     KernelObject,
     Link,
     Neighbour,
@@ -34,7 +35,8 @@ class Phase(IntEnum):
     NFT_TABLE = 6
     SYSCTL = 7
     ROUTE = 8
-    RULE = 9
+    HOST_RULE = 9
+    RULE = 10
 
 
 def phase_of(item: KernelObject) -> Phase:
@@ -56,6 +58,8 @@ def phase_of(item: KernelObject) -> Phase:
             phase = Phase.SYSCTL
         case Route():
             phase = Phase.ROUTE
+        case HostRule():
+            phase = Phase.HOST_RULE
         case Rule():
             phase = Phase.RULE
         case _:

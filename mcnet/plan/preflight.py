@@ -42,6 +42,7 @@ class Question:
     gateways: tuple[str, ...] = ()
     from_admin: bool = False
     """Whether the broker's admin joins, who may change an approved record."""
+    delivery: str = "overlay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,22 @@ def judge(question: Question) -> Verdict:
         *lost,
         *_record(question, advertised),
         *_nodes(question),
+        *_delivery(question),
     )
     return Verdict(tuple(findings), advertised)
+
+
+def _delivery(question: Question) -> Iterable[Finding]:
+    """With delivery by the CNI pods of other clusters appear in the nodes' own network."""
+    if question.delivery == "cni":
+        yield Finding(
+            "with --delivery cni gateways send packets with the addresses of other clusters' pods to the other nodes "
+            "by the CNI's routes: where that is not a tunnel, the network must allow it",
+            "switch off the source/destination check of the gateways' interfaces (AWS: aws ec2 "
+            "modify-instance-attribute --no-source-dest-check; GCP: canIpForward; Azure: IP forwarding; OpenStack: "
+            "allowed address pairs)",
+            stops=False,
+        )
 
 
 def _identity(question: Question) -> Iterable[Finding]:

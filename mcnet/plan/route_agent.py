@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from mcnet.model import ownership
 from mcnet.model.cluster import Cluster
 from mcnet.model.endpoint import Endpoint
+from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import (
     Address,
     FdbEntry,
@@ -26,12 +27,13 @@ from mcnet.model.kernel import (
     Route,
     RouteType,
     Rule,
+    Sysctl,
     Vxlan,
 )
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
-from mcnet.plan import mtu, node_firewall, sysctls
+from mcnet.plan import delivery, host_firewall, mtu, node_firewall, sysctls
 from mcnet.plan.addresses import TunnelEnd, cable_number, overlay_ends, overlay_interfaces
 from mcnet.plan.choice import GatewayView, choose_gateways
 from mcnet.plan.remote import Remote, Remotes, accept, families
@@ -42,7 +44,8 @@ from mcnet.plan.throw import exceptions, subtract, throw_routes
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything a round looks at. `endpoints` are all of the clusterset, own ones included; `actual` is the
-    route agent's partition of the kernel; `reported_sysctls` the originals that NodeState holds."""
+    route agent's partition of the kernel; `reported_sysctls` the originals that NodeState holds. `foreign` are other
+    programs' chains; `settled`: the way of delivery has been the same for a while, so that all nodes know it."""
 
     node: str
     member: Member
@@ -53,6 +56,8 @@ class World:
     host: HostFacts
     actual: KernelState
     reported_sysctls: Mapping[str, str] = field(default_factory=dict)
+    foreign: tuple[ForeignChain, ...] = ()
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Decision:
     problems: tuple[str, ...] = ()
 
 
+ACCEPTING_NOTE = "delivery"
+"""Note in our table: this node takes remote packets from the CNI's devices."""
 GROUP = {4: NextHopKind.OVERLAY_GROUP4, 6: NextHopKind.OVERLAY_GROUP6}
 MEMBER = {4: NextHopKind.OVERLAY_MEMBER4, 6: NextHopKind.OVERLAY_MEMBER6}
 
@@ -77,7 +84,7 @@ def decide(world: World) -> Decision:
     if me is None or not me.addresses:
         return Decision(
             world.actual,
-            originals=sysctls.originals(_notes(world.actual), world.reported_sysctls, {}),
+            originals=tuple(sorted(_remembered(world).items())),
             problems=(f"node {world.node} has no InternalIP at the API server yet",),
         )
     used = tuple(family for family in families(world.member) if family == 4 or world.host.ipv6)
@@ -91,7 +98,11 @@ def decide(world: World) -> Decision:
     paths = _Paths(node=me.name, gateways=world.gateways, ends=ends, actual=world.actual, host=world.host)
     nexthops, groups, overlay_routes = paths.to(remotes, used, routable)
     live = sysctls.settled(world.host.sysctls, routable)
-    originals = sysctls.originals(_notes(world.actual), world.reported_sysctls, live)
+    handover = _Handover.of(world, me)
+    originals = tuple(
+        sorted((*sysctls.originals(notes(world.actual), world.reported_sysctls, live), *handover.originals.items()))
+    )
+    foreign = _host_firewall(world, me, remotes, used, handover)
     firewall = node_firewall.table(
         _firewall(
             world=world,
@@ -102,6 +113,7 @@ def decide(world: World) -> Decision:
             used=used,
             routable=routable,
             originals=originals,
+            accepting=handover.accepting,
         )
     )
     state = KernelState(
@@ -116,11 +128,7 @@ def decide(world: World) -> Decision:
                 *throw_routes(ownership.OVERLAY_TABLE, throws),
                 *throw_routes(ownership.REJECT_TABLE, throws),
                 *_reject(remotes),
-                *(
-                    _delivery(me, world.nodes, ends, used)
-                    if me.gateway and world.member.delivery == "overlay"
-                    else ()
-                ),
+                *(_delivery(me, world.nodes, ends, used) if me.gateway and handover.by_overlay else ()),
             }
         ),
         rules=frozenset(_rules(used)),
@@ -130,7 +138,9 @@ def decide(world: World) -> Decision:
             families=used,
             devices={link.name for link in world.host.links},
             originals=dict(originals),
-        ),
+        )
+        | handover.sysctls,
+        host_rules=foreign.rules,
     )
     missing = tuple(
         f"the node has no IPv{family} address inside the cluster's pod prefixes: what starts on the node itself "
@@ -143,7 +153,7 @@ def decide(world: World) -> Decision:
         overlay=tuple(ends[me.name].address(family) for family in used),
         routable=tuple(routable.values()),
         originals=originals,
-        problems=remotes.problems + missing,
+        problems=remotes.problems + missing + foreign.problems,
     )
 
 
@@ -273,9 +283,65 @@ def _rules(used: Iterable[int]) -> Iterable[Rule]:
         yield Rule(family, ownership.RULE_LOCAL_REJECT, ownership.REJECT_TABLE)
 
 
-def _notes(actual: KernelState) -> dict[str, str]:
+def notes(actual: KernelState) -> dict[str, str]:
+    """What is written down in our table."""
     tables: Iterable[NftTable | NftFingerprint] = actual.tables
     return {path: value for table in tables for path, value in table.notes}
+
+
+def _remembered(world: World) -> dict[str, str]:
+    """All original values, of whatever was changed."""
+    known = {**world.reported_sysctls, **notes(world.actual)}
+    return {path: value for path, value in known.items() if path in sysctls.GLOBAL_PATHS or delivery.is_noted(path)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Handover:
+    """How gateways hand packets to nodes. While it changes, gateways keep the old way and nodes take both, for the
+    time in which not all of them know: `settled` ends it."""
+
+    by_overlay: bool
+    accepting: bool
+    """Whether remote packets may come in by the CNI's devices."""
+    originals: Mapping[str, str]
+    sysctls: frozenset[Sysctl]
+
+    @classmethod
+    def of(cls, world: World, me: Node) -> "_Handover":
+        cni = world.member.delivery == "cni"
+        delivering = any(route.table == ownership.DELIVERY_TABLE for route in world.actual.routes)
+        was_accepting = notes(world.actual).get(ACCEPTING_NOTE) == "cni"
+        accepting = cni or (was_accepting and not world.settled)
+        devices = delivery.incoming(world.host, me, world.nodes)
+        originals = delivery.originals(
+            wanted=devices,
+            noted=_remembered(world),
+            live={sysctl.path: sysctl.value for sysctl in world.actual.sysctls},
+            accepting=accepting,
+        )
+        return cls(
+            by_overlay=not cni or (delivering and not world.settled),
+            accepting=accepting,
+            originals=originals,
+            sysctls=delivery.sysctls(wanted=devices, originals=originals, accepting=accepting),
+        )
+
+
+def _host_firewall(
+    world: World, me: Node, remotes: Remotes, used: tuple[int, ...], handover: _Handover
+) -> host_firewall.Plan:
+    if not world.member.manage_host_firewall:
+        return host_firewall.Plan()
+    private = [endpoint.private_addresses[:1] for endpoint in remotes.endpoints if me.gateway]
+    passages = host_firewall.passages(
+        families=used,
+        underlay={me.addresses[0].version, *(address.version for addresses in private for address in addresses)},
+        gateway=me.gateway,
+        port_base=world.member.port_base,
+        peer_port_bases={endpoint.port_base for endpoint in remotes.endpoints},
+        delivered=[prefix for one in remotes.clusters for prefix in _of(one, used)] if handover.accepting else (),
+    )
+    return host_firewall.decide(world.foreign, passages)
 
 
 def _firewall(
@@ -288,6 +354,7 @@ def _firewall(
     used: tuple[int, ...],
     routable: Mapping[int, Address],
     originals: tuple[tuple[str, str], ...],
+    accepting: bool,
 ) -> node_firewall.NodeFirewall:
     remote: list[Network] = []
     for cluster in remotes.clusters:
@@ -304,8 +371,8 @@ def _firewall(
         routable=routable,
         overlay={family: end.address(family) for family in used},
         gateway=me.gateway,
-        overlay_delivery=world.member.delivery == "overlay",
-        notes=originals,
+        overlay_delivery=not accepting,
+        notes=(*originals, (ACCEPTING_NOTE, "cni")) if accepting else originals,
     )
 
 

@@ -21,6 +21,10 @@ INTERVAL: Final = 0.25
 """Seconds between two echoes, and how long one of a certain size is waited for."""
 SIZE_TRIES: Final = 3
 """Echoes of one size that must be lost before it counts as too large."""
+LAST_TRIES: Final = 4
+"""Echoes of the whole size after a smaller one was found, patiently: a busy node may have lost three in a row."""
+AT_ONCE: Final = 60
+"""Paths at a time: every raw socket gets a copy of every answer."""
 
 _MTU_DISCOVER: Final = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
 _PROBE: Final = 3
@@ -28,8 +32,14 @@ _PROBE: Final = 3
 
 
 async def try_paths(paths: Iterable[Path], *, patience: float) -> tuple[Tried, ...]:
-    """All paths beside each other; one that is not answered is tried for `patience` seconds."""
-    return tuple(await asyncio.gather(*(_Trial(path).run(patience) for path in paths)))
+    """The paths beside each other; one that is not answered is tried for `patience` seconds."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(path: Path) -> Tried:
+        async with limit:
+            return await _Trial(path).run(patience)
+
+    return tuple(await asyncio.gather(*(one(path) for path in paths)))
 
 
 @dataclass(slots=True)
@@ -85,14 +95,18 @@ class _Trial:
             for _ in range(SIZE_TRIES):
                 passed = passed or await self._echo(opened, search.ask)
             search = search.passed() if passed else search.lost()
+        if search.found != mtu:
+            for _ in range(LAST_TRIES):
+                if await self._echo(opened, mtu, wait=4 * INTERVAL):
+                    return mtu
         return search.found
 
-    async def _echo(self, opened: socket.socket, size: int) -> bool:
+    async def _echo(self, opened: socket.socket, size: int, *, wait: float = INTERVAL) -> bool:
         """Send one and wait for its answer."""
         self._number += 1
         request = encode_request(self._version, Echo(self._token, self._identifier, self._number), size=size)
         loop = asyncio.get_running_loop()
-        end = loop.time() + INTERVAL
+        end = loop.time() + wait
         try:
             send(opened, request, self._path.target, self._path.device)
         except OSError as error:

@@ -17,6 +17,7 @@ from mcnet.model.kernel import (
     Address,
     Change,
     FdbEntry,
+    HostRule,
     KernelState,
     Link,
     Neighbour,
@@ -45,6 +46,7 @@ class FakeKernel:
         self.rules: list[Rule] = []
         self.tables: dict[str, NftFingerprint] = {}
         self.sysctls = {sysctl.path: sysctl for sysctl in sysctls}
+        self.host_rules: set[HostRule] = set()
         self.operations = 0
         self.fail_at: int | None = None
         """Number of the operation to refuse, counted from the next one on as 0."""
@@ -62,6 +64,7 @@ class FakeKernel:
             rules=frozenset(self.rules),
             tables=frozenset(self.tables.values()),
             sysctls=frozenset(self.sysctls[path] for path in sysctls if path in self.sysctls),
+            host_rules=frozenset(self.host_rules),
         )
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Failure, ...]:
@@ -106,6 +109,8 @@ class FakeKernel:
             case Sysctl():
                 _refuse(item.path not in self.sysctls, errno.ENOENT, "no such sysctl")
                 self.sysctls[item.path] = item
+            case HostRule():
+                self.host_rules.add(item)
 
     def _set_link(self, item: Link, *, new: bool) -> None:
         old = self.links.get(item.name)
@@ -168,6 +173,8 @@ class FakeKernel:
                 self._remove_rule(item)
             case NftTable() | NftFingerprint():
                 self.tables.pop(item.name, None)
+            case HostRule():
+                self.host_rules.discard(item)
             case _:
                 raise KernelError("a sysctl can't be removed")
 

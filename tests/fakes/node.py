@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from mcnet.kernel.execute import Failure
 from mcnet.model.kernel import Change, KernelState
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
-from mcnet.plan import gateway, route_agent
+from mcnet.plan import delivery, gateway, route_agent
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.sysctls import GLOBAL_PATHS
@@ -27,7 +27,7 @@ class NodeUnderTest:
         """One round of each daemon: how many changes, and which failed."""
         count, failures = 0, []
         for partition in (ROUTE_AGENT, GATEWAY):
-            paths = GLOBAL_PATHS if partition.sysctls else frozenset[str]()
+            paths = GLOBAL_PATHS | delivery.observed(["eth0"], ()) if partition.sysctls else frozenset[str]()
             actual = await self.read(partition, paths)
             changes = diff(wanted(situation, partition, actual), actual)
             failures += await self.apply(partition, changes)

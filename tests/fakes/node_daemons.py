@@ -15,6 +15,7 @@ from mcnet.kube.api import Api
 from mcnet.kube.kinds import ENDPOINT
 from mcnet.loop.run import Stop
 from mcnet.model.endpoint import endpoint_name
+from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Address, Change, Event, HostFacts, KernelState, Sysctl
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
 from mcnet.plan.health import PathHealth
@@ -57,6 +58,7 @@ class MemoryKernel:
             ROUTE_AGENT: FakeKernel([Sysctl(path, value) for path, value in SYSCTLS.items()], foreign),
             GATEWAY: FakeKernel(foreign=foreign),
         }
+        self.chains: tuple[ForeignChain, ...] = ()
         self._changed = asyncio.Event()
         self._current = ROUTE_AGENT
 
@@ -71,6 +73,9 @@ class MemoryKernel:
     async def host_facts(self, *, sysctls: Collection[str] = ()) -> HostFacts:
         live = {sysctl.path: sysctl.value for sysctl in self.parts[ROUTE_AGENT].read(sysctls).sysctls}
         return replace(host(), sysctls=live)
+
+    async def foreign(self) -> tuple[ForeignChain, ...]:
+        return self.chains
 
     async def watch(self, *, sysctls: Collection[str] = ()) -> AsyncIterator[Event]:
         while True:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.endpoint import DriverOffer, Endpoint
+from mcnet.model.foreign import Clause, ForeignChain, ForeignRule, Verdict
 from mcnet.model.kernel import HostFacts, HostLink, KernelState, Network
 from mcnet.model.member import Member
 from mcnet.model.node import Node
@@ -76,6 +77,8 @@ SYSCTLS = {
     "ipv4/fib_multipath_hash_policy": "0",
     "ipv6/fib_multipath_hash_policy": "0",
     "ipv6/conf/all/forwarding": "0",
+    "ipv4/conf/all/rp_filter": "0",
+    "ipv4/conf/eth0/rp_filter": "1",
 }
 
 
@@ -107,6 +110,7 @@ class Situation:
     gateways: tuple[GatewayView, ...] = ()
     health: Mapping[str, Health] = field(default_factory=dict)
     own: Endpoint = EAST_0
+    foreign: tuple[ForeignChain, ...] = ()
 
     def for_route_agent(self, actual: KernelState = EMPTY) -> route_agent.World:
         return route_agent.World(
@@ -118,6 +122,7 @@ class Situation:
             gateways=self.gateways,
             host=self.facts,
             actual=actual,
+            foreign=self.foreign,
         )
 
     def for_gateway(self, actual: KernelState = EMPTY) -> gateway.World:
@@ -138,6 +143,14 @@ def view(
 ) -> GatewayView:
     return GatewayView(name, rail, health, None if reach is None else frozenset(reach))
 
+
+REJECTING = (
+    ForeignChain(
+        "inet", "filter", "input", (ForeignRule(7, (Clause((), Verdict.DROP),)),), type="filter", hook="input"
+    ),
+    ForeignChain("ip", "filter", "FORWARD", type="filter", hook="forward", policy=Verdict.DROP),
+)
+"""A host firewall that lets nothing through."""
 
 UP, DOWN = Health.UP, Health.DOWN
 TWO_GATEWAYS = (node(1), node(2, gateway=True), node(3, gateway=True))
@@ -191,6 +204,10 @@ SITUATIONS: dict[str, Situation] = {
     "node, delivery by the CNI": Situation(
         member=replace(MEMBER, delivery="cni"), nodes=(node(1, gateway=True), node(2)), health={"west.n1": UP}
     ),
+    "gateway, host firewall": Situation(
+        member=replace(MEMBER, manage_host_firewall=True), foreign=REJECTING, health={"west.n1": UP}
+    ),
+    "gateway, host firewall left alone": Situation(foreign=REJECTING, health={"west.n1": UP}),
 }
 
 HEALTH = st.sampled_from(Health)
@@ -229,7 +246,12 @@ def situations(draw: st.DrawFn) -> Situation:
     )
     health = {one.name: draw(HEALTH) for one in remote_endpoints}
     return Situation(
-        member=draw(st.sampled_from([MEMBER, DUAL_MEMBER, replace(MEMBER, delivery="cni")])),
+        member=draw(
+            st.sampled_from(
+                [MEMBER, DUAL_MEMBER, replace(MEMBER, delivery="cni"), replace(MEMBER, manage_host_firewall=True)]
+            )
+        ),
+        foreign=draw(st.sampled_from([(), REJECTING, REJECTING[:1]])),
         nodes=nodes,
         clusters=tuple(clusters),
         endpoints=(EAST_0, *remote_endpoints),

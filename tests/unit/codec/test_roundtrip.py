@@ -58,7 +58,7 @@ states = st.builds(
 )  # fmt: skip
 members = st.builds(
     Member, ids, networks, networks, st.integers(1, 65505), st.sampled_from(["overlay", "cni"]),
-    word.filter(bool), word.filter(bool), word.filter(bool),
+    word.filter(bool), word.filter(bool), word.filter(bool), st.booleans(),
 )  # fmt: skip
 
 

@@ -1,0 +1,92 @@
+"""What nft does not tell of other programs' tables, asked of the kernel itself: which rules bear our mark, and which
+tables only their program may change.
+
+iptables rewrites a rule's comment as an extension whose text nft shows in no form; and nft's JSON of Debian 12 lacks
+the flags of tables. The messages are those of linux/netfilter/nf_tables.h; only what is needed is decoded.
+"""
+
+import re
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from mcnet.kernel.errors import translate
+from mcnet.model.ownership import HOST_RULE_MARK
+
+_NETLINK_NETFILTER: Final = 12
+_SUBSYSTEM: Final = 10 << 8
+_GETTABLE, _GETRULE = _SUBSYSTEM | 1, _SUBSYSTEM | 7
+_REQUEST_DUMP: Final = 0x301
+"""NLM_F_REQUEST | NLM_F_DUMP."""
+_ERROR, _DONE = 2, 3
+_HEADER: Final = struct.Struct("=IHHII")
+_FAMILY: Final = struct.Struct("=BBH")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_FAMILIES: Final = {"inet": 1, "ip": 2, "ip6": 10}
+_NAME, _FLAGS, _HANDLE = 1, 2, 3
+"""NFTA_TABLE_NAME and NFTA_RULE_TABLE, NFTA_TABLE_FLAGS, NFTA_RULE_HANDLE."""
+_OWNER: Final = 2
+"""NFT_TABLE_F_OWNER."""
+_MARK: Final = re.compile(re.escape(HOST_RULE_MARK).encode() + rb"[\x21-\x7e]*")
+
+
+def marks(family: str, table: str) -> dict[int, str]:
+    """Our marks by the handles of the rules that bear them. Raises KernelError."""
+    name = table.encode() + b"\0"
+    attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(name), _NAME) + name
+    found = {}
+    for message in _dump(_GETRULE, family, attribute + bytes(-len(attribute) % 4)):
+        attributes = dict(_attributes(message))
+        mark = _MARK.search(message)
+        # An old kernel ignores which table is asked for.
+        if mark and attributes.get(_NAME) == name and _HANDLE in attributes:
+            found[int.from_bytes(attributes[_HANDLE])] = mark[0].decode()
+    return found
+
+
+def owned_tables(family: str) -> frozenset[str]:
+    """The tables with the flag `owner`. Raises KernelError."""
+    return frozenset(
+        attributes[_NAME].rstrip(b"\0").decode(errors="replace")
+        for message in _dump(_GETTABLE, family, b"")
+        for attributes in [dict(_attributes(message))]
+        if _NAME in attributes and int.from_bytes(attributes.get(_FLAGS, b"")) & _OWNER
+    )
+
+
+def _dump(kind: int, family: str, body: bytes) -> Iterator[bytes]:
+    """The bodies of all messages of a dump, without the family."""
+    body = _FAMILY.pack(_FAMILIES[family], 0, 0) + body
+    doing = f"read other programs' nft tables of family {family}"
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as source:
+            source.bind((0, 0))
+            source.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
+            while True:
+                for answer, content in _messages(source.recv(1 << 17)):
+                    if answer == _DONE:
+                        return
+                    if answer == _ERROR:
+                        raise OSError(-int.from_bytes(content[:4], "little", signed=True), "refused")
+                    yield content[_FAMILY.size :]
+    except OSError as error:
+        raise translate(error, doing) from error
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, *_ = _HEADER.unpack_from(data, offset)
+        yield kind, data[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind & 0x3FFF, data[offset + _ATTRIBUTE.size : offset + length]
+        offset += (length + 3) & ~3
