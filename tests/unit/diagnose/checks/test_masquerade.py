@@ -22,8 +22,8 @@ def test_a_chain_that_is_quicker() -> None:
         Finding(
             Verdict.WRONG,
             "node n1, chain inet cni post",
-            "gives pods of 10.2.0.0/16 another source on their way to 10.1.0.0/16: its rule with handle 3 translates, "
-            "and at priority 50 it comes before the chain of mcnet that keeps sources",
+            "gives pods of 10.2.0.0/16 another source on their way to 10.1.0.0/16: its rule with handle 3 "
+            "translates, and at priority 50 it comes before the chain of mcnet that keeps sources",
             "nft insert it",
             "n1",
         ),
