@@ -47,7 +47,7 @@ def asked(outer: int, pods: int) -> dict[str, Order]:
     return dict(orders(member, nodes, clusters, ends))
 
 
-@pytest.mark.parametrize(("outer", "pods"), product((4, 6), (4, 6)))
+@pytest.mark.parametrize(("outer", "pods"), list(product((4, 6), (4, 6))))
 def test_gateways_and_nodes_try_each_other_in_every_family(outer: int, pods: int) -> None:
     made = asked(outer, pods)
     assert {name: [(one.tunnel, one.peer) for one in order.paths] for name, order in made.items()} == {
