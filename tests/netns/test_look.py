@@ -12,15 +12,14 @@ from ipaddress import ip_address
 
 import pytest
 
-from mcnet.model.look import NodeLook, Path, Seen, Tried, Tunnel
+from mcnet.model.look import NodeLook, Path, Tunnel
 from mcnet.plan.path_mtu import narrow
 from mcnet.plan.tunnel_paths import End, Stage, judge
-from mcnet.probe.capture import Capture
-from mcnet.probe.paths import try_paths
 from mcnet.probe.ports import taken
+from mcnet.probe.watch import watch
 from tests.netns.namespaces import Namespace, connect, shell
 
-PATIENCE = 4.0
+PATIENCE, LISTENING = 4.0, 3.0
 PORT = 4800
 OUTER = {4: ("192.0.2.1", "198.51.100.2"), 6: ("2001:db8:1::1", "2001:db8:2::2")}
 ROUTERS = {4: ("192.0.2.254", "198.51.100.254"), 6: ("2001:db8:1::fe", "2001:db8:2::fe")}
@@ -78,13 +77,9 @@ class Net:
 
 async def _look(path: Path) -> NodeLook:
     began = time.time()
-    capture = Capture({PORT})
-    try:
-        tried: tuple[Tried, ...] = await try_paths([path], patience=PATIENCE)
-        seen: tuple[Seen, ...] = capture.seen
-    finally:
-        capture.close()
-    return NodeLook("n", began, time.time(), tried=tried, seen=seen)
+    watched = await watch([path], patience=PATIENCE, at_least=LISTENING)
+    assert watched.fault == ""
+    return NodeLook("n", began, time.time(), tried=watched.tried, seen=watched.seen)
 
 
 @pytest.fixture
