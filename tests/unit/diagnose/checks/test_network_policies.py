@@ -5,14 +5,16 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from mcnet.diagnose.checks.network_policies import OURS, Evidence, dns_destinations, endpoints, gather, judge
+from mcnet.diagnose.checks.network_policies import MANAGED, OURS, Evidence, dns_destinations, endpoints, gather, judge
 from mcnet.kube import kinds
 from mcnet.model.diagnosis import Verdict
 from mcnet.plan.network_policy import Destination
+from mcnet.render.engine import render
+from mcnet.render.values import NodePodValues
 from tests.fakes.api import FakeServer
 from tests.unit.diagnose.world import broker_secret, pod, site
 
-LABELS = OURS | {"app.kubernetes.io/component": "discovery"}
+LABELS = OURS | MANAGED | {"app.kubernetes.io/component": "discovery"}
 API = Destination("its own API server", ip_address("192.0.2.1"), 6443)
 BROKER = Destination("the broker", ip_address("192.0.2.9"), 443)
 
@@ -52,6 +54,11 @@ def test_the_remedy_applies_a_policy_with_which_all_is_fine() -> None:
     before, made, after = finding.remedy.split("'")
     assert (before, after) == ("echo ", " | kubectl --context w -n mcnet-system apply -f -")
     assert judge(replace(WELL, policies=(policy(), json.loads(made)))).findings == ()
+
+
+def test_the_remedy_is_for_the_throw_away_pods_too() -> None:
+    (once,) = render("node", NodePodValues(name="x", image="i", module="m"))
+    assert once["metadata"]["labels"].items() >= MANAGED.items()
 
 
 def test_only_what_is_blocked_is_said() -> None:

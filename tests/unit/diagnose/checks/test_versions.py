@@ -48,7 +48,7 @@ def test_what_has_not_reported_yet_is_no_skew() -> None:
         ),
         (
             {"daemons": {"discovery": "0.3.0", "gateway on n1": "0.3.0"}, "members": {}}, "daemons of west",
-            "discovery, gateway on n1 are of version 0.3.0", "pip install mcnet==0.3.0", Verdict.WARNING,
+            "discovery, gateway on n1 are of version 0.3.0", "install mcnet 0.3.0 here", Verdict.WARNING,
         ),
         ({"members": {"east": "0.1.9"}}, "member east", "runs mcnet 0.1.9",
          "mcnet join broker-info.mcnet --context e", Verdict.WARNING),
