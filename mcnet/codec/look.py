@@ -1,12 +1,18 @@
-"""Orders to the pods that look at nodes, and their answers, as JSON text: one line each way."""
+"""Orders to the pods that look at nodes, and their answers, as JSON text: one line each way.
 
+An order is an argument of a process, and no argument may be longer than 128 KiB (execve(2)): it is compressed, since
+a gateway of a large cluster has hundreds of paths.
+"""
+
+import base64
 import json
+import zlib
 from dataclasses import asdict
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from mcnet.codec.errors import DecodeError
-from mcnet.model.look import Device, Missing, NodeLook, Order, Path, Seen, Tried, Tunnel
+from mcnet.model.look import Device, Drop, Missing, NodeLook, Order, Path, Seen, Translation, Tried, Tunnel
 
 NAME = "look"
 """What a DecodeError calls the object."""
@@ -14,13 +20,13 @@ NAME = "look"
 
 def encode_order(order: Order) -> str:
     """The order as one line."""
-    return json.dumps(asdict(order), default=str)
+    return base64.b64encode(zlib.compress(json.dumps(asdict(order), default=str).encode(), 9)).decode()
 
 
 def decode_order(text: str) -> Order:
     """The order; raises DecodeError."""
     try:
-        data = json.loads(text)
+        data: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(text, validate=True)))
         paths = tuple(
             Path(
                 tunnel=Tunnel(path["tunnel"]),
@@ -31,9 +37,10 @@ def decode_order(text: str) -> Order:
             )
             for path in data["paths"]
         )
-        lists = {key: tuple(data[key]) for key in ("sysctls", "udp_ports", "tcp_ports")}
-        return Order(node=data["node"], paths=paths, **lists)
-    except (ValueError, KeyError, TypeError) as error:
+        prefixes = {key: tuple(ip_network(one) for one in data[key]) for key in ("pods", "remote")}
+        lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+        return Order(**data | lists | prefixes | {"paths": paths})
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise DecodeError(NAME, "order", f"is not usable: {error!r}") from error
 
 
@@ -52,9 +59,11 @@ def decode_look(text: str) -> NodeLook:
             "taken_ports": tuple(data["taken_ports"]),
             "tried": tuple(Tried(**one | {"tunnel": Tunnel(one["tunnel"])}) for one in data["tried"]),
             "seen": tuple(_seen(one) for one in data["seen"]),
+            "drops": tuple(Drop(**one | {"packets": tuple(one["packets"])}) for one in data["drops"]),
+            "translations": tuple(Translation(**one) for one in data["translations"]),
         }
         return NodeLook(**made)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise DecodeError(NAME, "answer", f"is not usable: {error!r}") from error
 
 

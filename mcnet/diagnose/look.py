@@ -16,19 +16,30 @@ from typing import Final, TypeVar
 
 from mcnet.codec.errors import DecodeError
 from mcnet.codec.look import decode_order, encode_look
-from mcnet.kernel import features, nftables, observe
+from mcnet.kernel import features, foreign, nftables, observe
 from mcnet.kernel.sysctl import SysctlTree
 from mcnet.model.errors import KernelError
-from mcnet.model.look import Device, Missing, NodeLook, Order, Seen, Tried
-from mcnet.model.ownership import GATEWAY_NFT_TABLE, NODE_NFT_TABLE
-from mcnet.probe.capture import Capture
-from mcnet.probe.paths import try_paths
+from mcnet.model.kernel import HostFacts
+from mcnet.model.look import Device, Missing, NodeLook, Order
+from mcnet.model.ownership import (
+    GATEWAY_NFT_TABLE,
+    NODE_NFT_TABLE,
+    OVERLAY_DEVICE,
+    OVERLAY_PORT,
+    VXLAN_CABLE_DEVICE,
+    vxlan_cable_port,
+)
+from mcnet.plan import host_drops, masquerade
 from mcnet.probe.ports import taken
+from mcnet.probe.watch import Watched, watch
 
 PROC_VARIABLE: Final = "MCNET_PROC_SYS_NET"
 PATIENCE: Final = 12.0
 """Seconds a path may go unanswered: pods of other nodes start some seconds earlier or later, and each is to see
 what the others send."""
+
+LISTENING: Final = 3.0
+"""Seconds of listening even if all paths answer at once: see mcnet.plan.watches.TOGETHER."""
 
 Value = TypeVar("Value")
 
@@ -43,12 +54,16 @@ class Looking:
 
     async def run(self) -> NodeLook:
         began = time.time()
-        seen, tried = await self._paths()
-        facts = await self._or("devices", observe.host_facts(sysctls=self._order.sysctls, tree=self._tree), None)
+        watched = await self._paths()
+        ended = time.time()
+        order = self._order
+        facts = await self._or("devices", observe.host_facts(sysctls=order.sysctls, tree=self._tree), None)
+        chains = await self._or("foreign chains", foreign.read(), ())
+        nat = await self._or("translation", foreign.read_nat(masquerade.OURS), ())
         look = NodeLook(
-            node=self._order.node,
+            node=order.node,
             began=began,
-            ended=0.0,
+            ended=ended,
             release=platform.release(),
             missing=tuple(await self._or("features", self._missing(), ())),
             sysctls=dict(facts.sysctls) if facts else {},
@@ -56,23 +71,30 @@ class Looking:
                 Device(link.name, link.mtu, link.carrier, tuple(sorted(map(str, link.addresses))))
                 for link in sorted(facts.links if facts else (), key=lambda link: link.name)
             ),
-            taken_ports=await self._or("ports", taken(self._order.udp_ports, self._order.tcp_ports), ()),
+            taken_ports=await self._or("ports", taken(self._not_ours(facts), order.tcp_ports), ()),
             tables=await self._or("tables", _tables(), {}),
-            tried=tried,
-            seen=seen,
+            tried=watched.tried,
+            seen=watched.seen,
+            drops=host_drops.drops(order, chains),
+            translations=masquerade.translations(nat, order.pods, order.remote),
         )
-        return replace(look, ended=time.time(), faults=dict(self._faults))
+        return replace(look, faults=dict(self._faults))
 
-    async def _paths(self) -> tuple[tuple[Seen, ...], tuple[Tried, ...]]:
-        capture: Capture | None = None
-        with self._noting("capture"):
-            capture = Capture({path.port for path in self._order.paths})
-        try:
-            tried = await try_paths(self._order.paths, patience=PATIENCE)
-            return (capture.seen if capture else ()), tried
-        finally:
-            if capture:
-                capture.close()
+    def _not_ours(self, facts: HostFacts | None) -> tuple[int, ...]:
+        """The UDP ports that are not held by our own devices: those open their port when they are set up."""
+        up = {link.name for link in facts.links if link.carrier} if facts else set()
+        held = {
+            OVERLAY_PORT if device == OVERLAY_DEVICE else vxlan_cable_port(self._order.port_base)
+            for device in (OVERLAY_DEVICE, VXLAN_CABLE_DEVICE)
+            if device in up
+        }
+        return tuple(port for port in self._order.udp_ports if port not in held)
+
+    async def _paths(self) -> Watched:
+        watched = await watch(self._order.paths, patience=PATIENCE, at_least=LISTENING)
+        if watched.fault:
+            self._faults["capture"] = watched.fault
+        return watched
 
     async def _missing(self) -> tuple[Missing, ...]:
         return tuple(Missing(one.name, one.since, one.required, one.detail) for one in await features.check())
@@ -93,10 +115,11 @@ class Looking:
 
 
 async def _tables() -> dict[str, str]:
-    """Whether our nft tables are there."""
+    """Whether our nft tables are there, and as our daemons wrote them."""
     states = {}
     for name in (NODE_NFT_TABLE, GATEWAY_NFT_TABLE):
-        states[name] = "missing" if await nftables.read(name) is None else "whole"
+        found = await nftables.read(name)
+        states[name] = "missing" if found is None else "edited" if found.edited else "whole"
     return states
 
 

@@ -32,6 +32,7 @@ from mcnet.model.member import SYSTEM_NAMESPACE, Member
 from mcnet.model.node import Node, NodeState
 from mcnet.plan import looks
 from mcnet.plan.gateway_choice import is_ready
+from mcnet.plan.watches import by_our_clock
 from mcnet.render.values import NodePodValues
 
 LOOK_SECONDS: Final = 60
@@ -184,7 +185,7 @@ class Site:
                 failures[node] = outcome.problem
                 continue
             try:
-                answers[node] = decode_look(outcome.output)
+                answers[node] = by_our_clock(decode_look(outcome.output), outcome.asked, outcome.told)
             except DecodeError as error:
                 failures[node] = f"the pod said nothing usable: {error.why}"
         return Looks(orders, answers, failures, asked, answered)

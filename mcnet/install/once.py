@@ -1,8 +1,9 @@
 """Runs a module of our image once, in a throw-away pod, and returns what it printed. The pod is always removed."""
 
 import asyncio
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mcnet.kube import kinds
@@ -30,6 +31,9 @@ class Outcome:
     problem: str = ""
     reason: str = field(default="")
     """The kubelet's reason where the container did not even start ("ImagePullBackOff")."""
+    asked: float = 0.0
+    """Seconds since the epoch by this machine's clock: before it was created, and after it was known to be over."""
+    told: float = 0.0
 
 
 async def run_once(api: Api, pods: Iterable[NodePodValues]) -> list[Outcome]:
@@ -51,9 +55,10 @@ async def _run(api: Api, values: NodePodValues) -> Outcome:
         await api.wait_for(kinds.POD, values.name, values.namespace, lambda found: found is None, GONE)
     except TimeoutError:
         return Outcome(values, problem=f"a pod {values.name} of an earlier run is still there")
+    asked = time.time()
     await api.create(kinds.POD, pod, values.namespace)
     try:
-        return await _outcome(api, values)
+        return replace(await _outcome(api, values), asked=asked, told=time.time())
     finally:
         await asyncio.shield(_remove(api, values))
 

@@ -6,13 +6,13 @@ thousands of rules are elsewhere. Legacy iptables has no nft chains; which of it
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from mcnet.codec import nft_ruleset
+from mcnet.codec import nft_ruleset, nft_translation
 from mcnet.kernel import nft_marks
 from mcnet.kernel.nftables import run, run_script
 from mcnet.model.errors import KernelError
-from mcnet.model.foreign import ForeignChain
+from mcnet.model.foreign import ForeignChain, NatChains
 from mcnet.model.kernel import HostRule
 from mcnet.model.ownership import GATEWAY_NFT_TABLE, NODE_NFT_TABLE
 
@@ -32,15 +32,48 @@ async def read() -> tuple[ForeignChain, ...]:
     return tuple(chains)
 
 
-def _filtering(output: str) -> list[tuple[str, str]]:
-    try:
-        heads = [entry["chain"] for entry in json.loads(output)["nftables"] if "chain" in entry]
-    except (ValueError, KeyError, TypeError) as error:
-        raise KernelError(f"list nft chains: {error}") from error
+async def read_nat(below: int) -> tuple[NatChains, ...]:
+    """The foreign tables with a nat chain at postrouting of a priority less than `below`. Raises KernelError."""
+    status, output, errors = await run("-j", "list", "chains")
+    if status != 0:
+        raise KernelError(f"list nft chains: {errors}", "check that the node's kernel has nf_tables")
+    tables = []
+    for family, table in _translating(output, below):
+        status, output, _ = await run("-j", "list", "table", family, table)
+        if status:
+            continue  # it has just gone
+        try:
+            tables.append(nft_translation.parse(output))
+        except ValueError as error:
+            raise KernelError(f"read nft table {family} {table}: {error}") from error
+    return tuple(tables)
+
+
+def _translating(output: str, below: int) -> list[tuple[str, str]]:
     return sorted(
         {
             (head["family"], head["table"])
-            for head in heads
+            for head in _heads(output)
+            if (head.get("type"), head.get("hook")) == ("nat", "postrouting")
+            and head["family"] in {"ip", "ip6", "inet"}
+            and int(head["prio"]) < below
+            and (head["family"], head["table"]) != ("inet", NODE_NFT_TABLE)
+        }
+    )
+
+
+def _heads(output: str) -> list[dict[str, Any]]:
+    try:
+        return [entry["chain"] for entry in json.loads(output)["nftables"] if "chain" in entry]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KernelError(f"list nft chains: {error}") from error
+
+
+def _filtering(output: str) -> list[tuple[str, str]]:
+    return sorted(
+        {
+            (head["family"], head["table"])
+            for head in _heads(output)
             if head.get("type") == "filter"
             and head.get("hook") in _HOOKS
             and head["family"] in {"ip", "ip6", "inet"}

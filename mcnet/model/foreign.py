@@ -4,6 +4,7 @@ Values only: mcnet.codec.nft_ruleset reads them, mcnet.plan.foreign_chains judge
 planner's (mcnet.model.kernel.NftTable).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -82,3 +83,12 @@ class ForeignChain:
     def place(self) -> str:
         """As nft names it: `inet firewalld filter_INPUT`."""
         return f"{self.family} {self.table} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NatChains:
+    """The chains of one table that has nat chains at postrouting, "translate the source" written as DROP: so what
+    the walk of mcnet.plan.foreign_chains finds dropped is translated. `priorities` are those of its base chains."""
+
+    chains: tuple[ForeignChain, ...]
+    priorities: Mapping[str, int]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mcnet.model.kernel import Address
+from mcnet.model.kernel import Address, Network
+from mcnet.model.ownership import DEFAULT_PORT_BASE
 
 
 class Tunnel(StrEnum):
@@ -40,6 +41,20 @@ class Order:
     """To be held by the kernel's own tunnels."""
     tcp_ports: tuple[int, ...] = ()
     """To be held by our daemons."""
+    gateway: bool = False
+    port_base: int = DEFAULT_PORT_BASE
+    peer_port_bases: tuple[int, ...] = ()
+    """Of the gateways of other clusters."""
+    families: tuple[int, ...] = ()
+    """Of pods."""
+    underlay: tuple[int, ...] = ()
+    """Families of overlay and cables outside."""
+    pods: tuple[Network, ...] = ()
+    """This cluster's pod prefixes."""
+    remote: tuple[Network, ...] = ()
+    """The other clusters' prefixes."""
+    delivery: str = "overlay"
+    """How remote packets come to the node: Member.delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +110,37 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """Packets of ours that a chain of another program drops; `remedy` is the command that lets them through."""
+
+    chain: str
+    packets: tuple[str, ...]
+    """Named as in mcnet.plan.ports, or mcnet.plan.host_firewall."""
+    why: str
+    certain: bool
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A chain that gives packets of pods to remote prefixes another source before ours can keep it."""
+
+    chain: str
+    priority: int
+    source: str
+    """A pod prefix."""
+    target: str
+    """A remote prefix."""
+    why: str
+    certain: bool
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeLook:
-    """What was seen on a node. Times are seconds since the epoch by the node's own clock; `faults` says by part
-    what could not be looked at."""
+    """What was seen on a node. `began` and `ended` are seconds since the epoch, of the time in which it was listened
+    to tunnels: by the node's own clock, until mcnet.plan.watches has made it ours. `faults` says by part what could
+    not be looked at."""
 
     node: str
     began: float
@@ -112,4 +155,6 @@ class NodeLook:
     """Our nft tables: "whole", "edited" or "missing" by name."""
     tried: tuple[Tried, ...] = ()
     seen: tuple[Seen, ...] = ()
+    drops: tuple[Drop, ...] = ()
+    translations: tuple[Translation, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,8 @@ gateway by each cable. Nodes that are no gateways send each other nothing.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Final
 
 from mcnet.model import ownership
 from mcnet.model.cluster import Cluster
@@ -13,7 +15,7 @@ from mcnet.model.look import Order, Path, Tunnel
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import vxlan_cable_port
-from mcnet.plan import vxlan_cable
+from mcnet.plan import delivery, vxlan_cable
 from mcnet.plan.addresses import TunnelEnd, cable_end, overlay_ends
 from mcnet.plan.remote import accept, families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
@@ -25,28 +27,43 @@ def orders(
     """Node name -> its order, for every node that has an address."""
     nodes, endpoints = tuple(nodes), tuple(endpoints)
     ends = overlay_ends(nodes)
-    remote = accept(member, clusters, endpoints).endpoints
+    remotes = accept(member, clusters, endpoints)
+    remote = remotes.endpoints
     own = {endpoint.gateway: endpoint for endpoint in endpoints if endpoint.cluster == member.cluster}
     used = families(member)
     made = {}
     for node in nodes:
         if not node.addresses or not used:
             continue
-        paths = [*_overlay_paths(node, nodes, ends, used[0])]
+        paths = [*islice(_overlay_paths(node, nodes, ends, used[0]), MOST_PATHS)]
+        outer = {node.addresses[0].version}
         udp, tcp = [ownership.OVERLAY_PORT], [ownership.ROUTE_AGENT_METRICS_PORT]
         if node.gateway:
             udp.append(vxlan_cable_port(member.port_base))
             tcp.append(ownership.GATEWAY_METRICS_PORT)
             if node.name in own:
+                outer |= {address.version for address in own[node.name].private_addresses[:1]}
                 paths += _cable_paths(own[node.name], remote, used[0])
         made[node.name] = Order(
             node=node.name,
             paths=tuple(paths),
-            sysctls=tuple(sorted(GLOBAL_PATHS | DEVICE_PATHS)),
+            sysctls=tuple(sorted(GLOBAL_PATHS | DEVICE_PATHS | {delivery.ALL})),
             udp_ports=tuple(udp),
             tcp_ports=tuple(tcp),
+            gateway=node.gateway,
+            port_base=member.port_base,
+            peer_port_bases=tuple(sorted({endpoint.port_base for endpoint in remote})) if node.gateway else (),
+            families=used,
+            underlay=tuple(sorted(outer)),
+            pods=member.pod_prefixes,
+            remote=tuple(prefix for family in used for prefix in remotes.prefixes_of(family)),
+            delivery=member.delivery,
         )
     return made
+
+
+MOST_PATHS: Final = 500
+"""Of a gateway to nodes: the nodes of a larger cluster still try the path from their own end."""
 
 
 def _overlay_paths(node: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], family: int) -> Iterable[Path]:

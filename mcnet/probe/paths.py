@@ -4,8 +4,10 @@ Unlike the prober (mcnet.probe.ping), which goes on for ever, this asks until it
 """
 
 import asyncio
+import fcntl
 import secrets
 import socket
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -21,15 +23,26 @@ INTERVAL: Final = 0.25
 """Seconds between two echoes, and how long one of a certain size is waited for."""
 SIZE_TRIES: Final = 3
 """Echoes of one size that must be lost before it counts as too large."""
+LAST_TRIES: Final = 4
+"""Echoes of the whole size after a smaller one was found, patiently: a busy node may have lost three in a row."""
+AT_ONCE: Final = 60
+"""Paths at a time: every raw socket gets a copy of every answer."""
 
+_SIOCGIFMTU: Final = 0x8921
 _MTU_DISCOVER: Final = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
 _PROBE: Final = 3
 """IP_PMTUDISC_PROBE, ip(7): don't fragment, and don't believe what was learnt of the path before."""
 
 
 async def try_paths(paths: Iterable[Path], *, patience: float) -> tuple[Tried, ...]:
-    """All paths beside each other; one that is not answered is tried for `patience` seconds."""
-    return tuple(await asyncio.gather(*(_Trial(path).run(patience) for path in paths)))
+    """The paths beside each other; one that is not answered is tried for `patience` seconds."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(path: Path) -> Tried:
+        async with limit:
+            return await _Trial(path).run(patience)
+
+    return tuple(await asyncio.gather(*(one(path) for path in paths)))
 
 
 @dataclass(slots=True)
@@ -85,14 +98,18 @@ class _Trial:
             for _ in range(SIZE_TRIES):
                 passed = passed or await self._echo(opened, search.ask)
             search = search.passed() if passed else search.lost()
+        if search.found != mtu:
+            for _ in range(LAST_TRIES):
+                if await self._echo(opened, mtu, wait=4 * INTERVAL):
+                    return mtu
         return search.found
 
-    async def _echo(self, opened: socket.socket, size: int) -> bool:
+    async def _echo(self, opened: socket.socket, size: int, *, wait: float = INTERVAL) -> bool:
         """Send one and wait for its answer."""
         self._number += 1
         request = encode_request(self._version, Echo(self._token, self._identifier, self._number), size=size)
         loop = asyncio.get_running_loop()
-        end = loop.time() + INTERVAL
+        end = loop.time() + wait
         try:
             send(opened, request, self._path.target, self._path.device)
         except OSError as error:
@@ -135,9 +152,12 @@ async def _readable(opened: socket.socket, seconds: float) -> bool:
 
 
 def _device_mtu(name: str) -> int:
-    """MTU in bytes of a device; 0 if it is not there."""
-    try:
-        with open(f"/sys/class/net/{name}/mtu") as file:
-            return int(file.read())
-    except OSError:
-        return 0
+    """MTU in bytes of a device; 0 if it is not there. By netdevice(7): /sys may show another namespace."""
+    request = struct.pack("16si12x", name.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        try:
+            answer = fcntl.ioctl(opened, _SIOCGIFMTU, request)
+        except OSError:
+            return 0
+    (_, mtu) = struct.unpack("16si12x", answer)
+    return int(mtu)

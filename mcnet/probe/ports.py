@@ -1,7 +1,7 @@
 """Whether the ports that mcnet needs on a node are held by another program. Binds nothing, ends nothing.
 
-UDP: our tunnels' ports are held by the kernel itself, so in /proc/net/udp without an inode; a program's socket has
-one. TCP: our daemons answer /healthz in their own words, or nobody listens.
+UDP: a kernel's tunnel stands in /proc/net/udp like any program's socket, so only ports are asked for that no device
+of ours holds. TCP: our daemons answer /healthz in their own words, or nobody listens.
 """
 
 import asyncio
@@ -16,22 +16,17 @@ _LISTEN: Final = "0A"
 ANSWER_TIMEOUT: Final = 2.0
 
 
-async def taken(udp: Iterable[int], tcp: Iterable[int], proc: Path = Path("/proc/net")) -> tuple[str, ...]:
-    """Those of the ports that another program holds: "UDP 4800"."""
-    held = set(_program_ports(proc, "udp"))
+async def taken(
+    udp: Iterable[int], tcp: Iterable[int], proc: Path = Path("/proc/thread-self/net")
+) -> tuple[str, ...]:
+    """Those of the ports that another program holds: "UDP 4800". `udp` are those that no device of ours holds."""
+    held = {_port(fields) for fields in _rows(proc, "udp")}
     listening = set(_listening(proc))
     found = [f"UDP {port}" for port in udp if port in held]
     for port in tcp:
         if port in listening and not await _is_ours(port):
             found.append(f"TCP {port}")
     return tuple(found)
-
-
-def _program_ports(proc: Path, protocol: str) -> Iterator[int]:
-    """Local ports of sockets that belong to a program."""
-    for fields in _rows(proc, protocol):
-        if fields[9] != "0":
-            yield _port(fields)
 
 
 def _listening(proc: Path) -> Iterator[int]:

@@ -18,12 +18,14 @@ from mcnet.kube.kinds import JsonObject, Kind
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
 from mcnet.model.errors import McnetError, NotFoundError
 from mcnet.model.kernel import Address
-from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.model.member import MANAGED_LABEL, SYSTEM_NAMESPACE
 from mcnet.plan.network_policy import Destination, Labels, allowing, forbidding
 
 ALLOWING: Final = "mcnet-discovery"
 """Name of the policy that the remedy makes."""
 OURS: Final = {"app.kubernetes.io/name": "mcnet"}
+MANAGED: Final = {MANAGED_LABEL: "mcnet"}
+"""Also on the throw-away pods, which try for `diagnose` what discovery needs."""
 FOREIGN: Final = (kinds.CILIUM_POLICY, kinds.CALICO_POLICY)
 """Kinds of policies that are counted, not understood."""
 
@@ -156,7 +158,7 @@ def _forbidden(evidence: Evidence) -> Iterable[Finding]:
 
 def _remedy(evidence: Evidence) -> str:
     """Applies a policy that allows what is needed; policies add up, so nobody's is taken away."""
-    policy = allowing(ALLOWING, SYSTEM_NAMESPACE, OURS, evidence.destinations)
+    policy = allowing(ALLOWING, SYSTEM_NAMESPACE, MANAGED, evidence.destinations)
     return f"echo '{json.dumps(policy, separators=(',', ':'))}' | {evidence.kubectl} apply -f -"
 
 

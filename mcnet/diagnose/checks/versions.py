@@ -100,7 +100,7 @@ def _daemons(evidence: Evidence) -> Iterable[Finding]:
 
 def _remedy(evidence: Evidence, version: str) -> str:
     if number(version) > number(evidence.command):
-        return f"pip install mcnet=={version}"
+        return f'install mcnet {version} here, as README.md says under "Use it"'
     return f"mcnet join broker-info.mcnet{evidence.option}"
 
 

@@ -2,10 +2,15 @@
 
 from typing import Final
 
-from tests.e2e.faults import daemons, kernels
+from tests.e2e.faults import brokers, clocks, daemons, kernels, leftovers, nodes, rights
 from tests.e2e.faults.fault import Fault
 
 FAULTS: Final[tuple[Fault, ...]] = (
     *kernels.FAULTS,
     *daemons.FAULTS,
+    *rights.FAULTS,
+    *brokers.FAULTS,
+    *clocks.FAULTS,
+    *leftovers.FAULTS,
+    *nodes.FAULTS,
 )
