@@ -11,12 +11,13 @@ import yaml
 
 from mcnet.cli import entry
 from mcnet.diagnose.check import AnyCheck, Check
+from mcnet.diagnose.open import Absent
 from mcnet.diagnose.site import Site
 from mcnet.model.cluster import ClusterId
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
 from mcnet.model.errors import McnetError, UnreachableError
 from mcnet.model.member import Member
-from mcnet.show.gather import Absent, Unread
+from mcnet.show.gather import Unread
 from tests.fakes.api import FakeServer
 
 Open = Callable[..., None]

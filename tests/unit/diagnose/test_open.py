@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from mcnet.codec import member as member_codec
-from mcnet.diagnose.open import open_sites
+from mcnet.diagnose.open import Absent, open_sites
 from mcnet.diagnose.site import Site
 from mcnet.kube.transport import Request
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError, UnreachableError, UsageError
 from mcnet.model.member import BROKER_NAMESPACE, Member
-from mcnet.show.gather import Absent, Unread
+from mcnet.show.gather import Unread
 from tests.fakes.api import FakeServer
 
 
@@ -43,12 +43,12 @@ def kubeconfig(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeServer | McnetE
     """What is behind each context."""
     behind: dict[str, FakeServer | McnetError] = {}
 
-    async def connect(names: list[str] | None, path: Path | None) -> list[tuple[str, Any]]:
-        wanted = list(behind) if names is None else names
-        found = [(name, behind[name]) for name in wanted]
-        return [(name, one.api() if isinstance(one, FakeServer) else one) for name, one in found]
+    async def open_context(name: str, path: Path | None, timeout: float) -> Any:
+        one = behind[name]
+        return one.api() if isinstance(one, FakeServer) else one
 
-    monkeypatch.setattr("mcnet.diagnose.open.connect", connect)
+    monkeypatch.setattr("mcnet.diagnose.open.open_context", open_context)
+    monkeypatch.setattr("mcnet.diagnose.open.contexts", lambda path: list(behind))
     return behind
 
 

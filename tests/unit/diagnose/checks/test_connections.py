@@ -8,6 +8,7 @@ from mcnet.diagnose.checks.connections import Evidence, judge
 from mcnet.model.cluster import Cluster
 from mcnet.model.diagnosis import Verdict
 from mcnet.model.gateway import Cable, CableState, Gateway
+from mcnet.model.member import Member
 from mcnet.model.node import NodeState
 from mcnet.plan.cluster_view import ClusterView
 from tests.unit.diagnose.world import EAST, WEST
@@ -15,7 +16,7 @@ from tests.unit.diagnose.world import EAST, WEST
 CABLE = Cable(EAST, "e1", 0, CableState.CONNECTED, "vxlan", active=True)
 VIEW = ClusterView(
     context="w",
-    cluster=WEST,
+    member=Member(WEST, (), ()),
     clusters=(Cluster(EAST, (), ()), Cluster(WEST, (), ())),
     gateways=(Gateway("w1", WEST, 0, (CABLE,)),),
     gateway_nodes=("w1",),
