@@ -28,9 +28,9 @@ from mcnet.render.values import BenchmarkPodValues
 
 SERVER: Final = "mcnet.probe.ping_pong"
 SAMPLER: Final = "mcnet.probe.latency"
-MARGIN: Final = 30.0
+MARGIN: Final = 60.0
 """Seconds beyond the sampling that a sampler may take: to start, to connect, to be waited for."""
-DEADLINE: Final = 150
+DEADLINE: Final = 240
 """Seconds beyond the sampling after which the kubelet ends a pod: pulling the image four times, and the margin."""
 LEAST_INTERVAL: Final = 0.005
 MOST_SAMPLES: Final = 100_000

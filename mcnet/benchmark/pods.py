@@ -26,7 +26,7 @@ from mcnet.render.values import BenchmarkPodValues
 LABELS: Final = "app.kubernetes.io/name=mcnet-benchmark"
 START: Final = 60.0
 """Seconds for a pod to run, the image's pull included."""
-SPEAK: Final = 20.0
+SPEAK: Final = 60.0
 """Seconds for a running pod to say that it listens."""
 ASK_AGAIN: Final = 0.1
 
@@ -89,7 +89,9 @@ class Pods:
             pod = await api.wait_for(kinds.POD, values.name, values.namespace, _is_over, seconds)
         except TimeoutError as error:
             last = await api.find(kinds.POD, values.name, values.namespace)
-            raise _failed(values, f"has no result after {seconds:g} s: {pod_problem(last or {})}") from error
+            raise _failed(
+                values, f"has no result after {seconds:g} s: {pod_problem(last or {}) or 'it still runs'}"
+            ) from error
         assert pod is not None
         if (pod.get("status") or {}).get("phase") != "Succeeded":
             raise _failed(values, await self._why(api, values, pod))
@@ -148,7 +150,11 @@ async def _remove(api: Api, name: str) -> None:
 
 
 def _failed(values: BenchmarkPodValues, why: str) -> McnetError:
-    return McnetError(f"the benchmark's pod on node {values.node} {why}", "mcnet benchmark latency --image IMAGE")
+    hint = "is the node busy? Else see its pods: kubectl -n mcnet-system get pods -o wide"
+    return McnetError(
+        f"the benchmark's pod on node {values.node} {why}",
+        "choose the image with --image" if "start" in why else hint,
+    )
 
 
 def _addresses(pod: JsonObject) -> tuple[Address, ...]:
