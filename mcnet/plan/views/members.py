@@ -3,7 +3,6 @@
 from typing import Final
 
 from mcnet.model.kernel import Network
-from mcnet.model.member import BROKER_NAMESPACE
 from mcnet.plan.cluster_view import Picture, Row, logs
 from mcnet.plan.durations import format_duration
 from mcnet.plan.views.known import STALE_AFTER, KnownMember, known_members, lacking, overlap
@@ -58,8 +57,7 @@ def _life(picture: Picture, known: KnownMember) -> tuple[str, str, str]:
     following = (
         logs(known.own, "discovery")
         if known.own
-        else f"look at that cluster; if it is gone for good: kubectl --context {known.broker.context} "
-        f"-n {BROKER_NAMESPACE} delete serviceaccount member-{name}"
+        else f"look at that cluster; if it is gone for good: mcnet member remove {name}{_at_broker(known)}"
     )
     if known.renewed is None:
         return STALE, "it has never said to the broker that it is alive, and no cable to it is", following

@@ -79,7 +79,7 @@ def test_a_stale_member_says_for_how_long_and_what_to_do() -> None:
     assert found["next"].startswith("kubectl --context east-admin -n mcnet-system logs")
     elsewhere = silent(PICTURE, 125)
     found = row(replace(elsewhere, members=elsewhere.members[1:]))
-    assert found["next"].endswith("kubectl --context broker-admin -n mcnet-broker delete serviceaccount member-east")
+    assert found["next"].endswith("mcnet member remove east --context broker-admin")
 
 
 def test_a_living_cable_is_proof_of_life() -> None:
