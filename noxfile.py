@@ -194,7 +194,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Writes docs/cli.md from the command line's own definitions."""
+    """Writes docs/cli.md and the table of checks from the command line's own definitions."""
     session.run("python", "-m", "mcnet.cli.reference", "--write", *session.posargs)
 
 

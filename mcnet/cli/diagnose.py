@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 app = application()
 
+MOST_FINDINGS = 10
+"""Of one check in one cluster on the screen; -o wide shows all."""
 MARKS = {"fine": ("✓", GREEN), "unknown": ("?", YELLOW), "warning": ("!", YELLOW), "wrong": ("✗", RED)}
 
 
@@ -164,22 +166,42 @@ def _print_cluster(cluster: str, diagnoses: "Sequence[Diagnosis]", *, wide: bool
     said = [f"{counts[verdict]} {verdict}" for verdict in ("fine", "warning", "wrong", "unknown") if counts[verdict]]
     print(f"{cluster}: {', '.join(said)}")
     width = max(len(diagnosis.title) for diagnosis in diagnoses)
+    told: set[tuple[str, str]] = set()
     for diagnosis in diagnoses:
         mark, color = MARKS[diagnosis.verdict]
-        print(f"{paint(mark, color, sys.stdout)} {diagnosis.title:<{width}}  {diagnosis.looked}")
-        for finding in diagnosis.findings:
-            _print_finding(finding)
+        name = "" if diagnosis.verdict == "fine" else paint(f"  [{diagnosis.check}]", DIM, sys.stdout)
+        print(f"{paint(mark, color, sys.stdout)} {diagnosis.title:<{width}}  {diagnosis.looked}{name}")
         if diagnosis.findings or wide:
-            print(f"    {paint('why it matters:', DIM, sys.stdout)} {diagnosis.matters}")
+            _print_text("  ", f"why it matters: {diagnosis.matters}", DIM)
+        shown = diagnosis.findings if wide else diagnosis.findings[:MOST_FINDINGS]
+        for finding in shown:
+            _print_finding(finding, again=(finding.about, finding.said) in told)
+            told.add((finding.about, finding.said))
+        if more := len(diagnosis.findings) - len(shown):
+            print(f"  … and {more} more: mcnet diagnose {diagnosis.check} -o wide")
     print()
 
 
-def _print_finding(finding: "Finding") -> None:
+def _print_finding(finding: "Finding", *, again: bool) -> None:
+    """`again`: the same stands above, as with a node that no check could look at."""
     mark, color = MARKS[finding.verdict]
-    print(f"  {paint(mark, color, sys.stdout)} {finding.about}: {finding.said}")
+    said = "as above" if again and finding.verdict == "unknown" else finding.said
+    _print_text("    ", f"{finding.about}: {said}", "", first=f"  {paint(mark, color, sys.stdout)} ")
     if finding.remedy:
+        # Never wrapped: it is to be copied.
         place = f"on {finding.place}: " if finding.place else ""
         print(f"    {paint('next:', DIM, sys.stdout)} {place}{finding.remedy}")
+
+
+def _print_text(indent: str, text: str, color: str, *, first: str = "") -> None:
+    """Print a sentence, on a terminal wrapped at its width."""
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    width = get_terminal_size().columns if sys.stdout.isatty() else 0
+    lines = wrap(text, max(40, width - len(indent)), break_on_hyphens=False) if width else [text]
+    for number, line in enumerate(lines):
+        print((first or indent if number == 0 else indent) + (paint(line, color, sys.stdout) if color else line))
 
 
 def _print_checks(checks: "Sequence[AnyCheck]") -> None:

@@ -1,4 +1,5 @@
-"""Writes what is made from the command tree: docs/cli.md, and the table that completion reads.
+"""Writes what is made from the command tree: docs/cli.md, the table that completion reads, and the table of checks in
+docs/diagnose.md.
 
 `python -m mcnet.cli.reference --write` writes both, `--check` says whether they are as they should be.
 """
@@ -15,6 +16,9 @@ from mcnet.cli.completion import TABLE
 from mcnet.cli.main import EPILOG, load
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "cli.md"
+DIAGNOSE: Final = DOCUMENT.with_name("diagnose.md")
+CHECKS_BEGIN: Final = "<!-- checks: made by `python -m mcnet.cli.reference --write` -->"
+CHECKS_END: Final = "<!-- end of checks -->"
 HEAD: Final = """\
 # Command line
 
@@ -38,6 +42,18 @@ def document() -> str:
             parts.append(f"## {panel}\n\n")
         parts += [_section(path, command) for path, command in _walk(entry.name, load(entry.name))]
     return "".join(parts).rstrip() + "\n"
+
+
+def diagnose_page() -> str:
+    """docs/diagnose.md with the table of checks as they are now."""
+    from mcnet.diagnose.checks import CHECKS
+
+    text = DIAGNOSE.read_text()
+    before, after = text[: text.index(CHECKS_BEGIN)], text[text.index(CHECKS_END) :]
+    rows = [f"| `{check.name}` | {check.title} | {check.matters} |" for check in CHECKS]
+    return "\n".join(
+        [before + CHECKS_BEGIN, "", "| check | about | why it matters |", "|---|---|---|", *rows, "", after]
+    )
 
 
 def table() -> dict[str, Any]:
@@ -136,7 +152,7 @@ def _node(command: Any) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status 1 from `--check` if a file is not current."""
-    wanted = {DOCUMENT: document(), TABLE: table_text()}
+    wanted = {DOCUMENT: document(), TABLE: table_text(), DIAGNOSE: diagnose_page()}
     if list(arguments) == ["--write"]:
         for path, text in wanted.items():
             path.write_text(text)

@@ -20,7 +20,7 @@ from mcnet.kernel import features, foreign, nftables, observe
 from mcnet.kernel.sysctl import SysctlTree
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import HostFacts
-from mcnet.model.look import Device, Missing, NodeLook, Order, Seen, Tried
+from mcnet.model.look import Device, Missing, NodeLook, Order
 from mcnet.model.ownership import (
     GATEWAY_NFT_TABLE,
     NODE_NFT_TABLE,
@@ -30,14 +30,16 @@ from mcnet.model.ownership import (
     vxlan_cable_port,
 )
 from mcnet.plan import host_drops, masquerade
-from mcnet.probe.capture import Capture
-from mcnet.probe.paths import try_paths
 from mcnet.probe.ports import taken
+from mcnet.probe.watch import Watched, watch
 
 PROC_VARIABLE: Final = "MCNET_PROC_SYS_NET"
 PATIENCE: Final = 12.0
 """Seconds a path may go unanswered: pods of other nodes start some seconds earlier or later, and each is to see
 what the others send."""
+
+LISTENING: Final = 3.0
+"""Seconds of listening even if all paths answer at once: see mcnet.plan.watches.TOGETHER."""
 
 Value = TypeVar("Value")
 
@@ -52,7 +54,7 @@ class Looking:
 
     async def run(self) -> NodeLook:
         began = time.time()
-        seen, tried = await self._paths()
+        watched = await self._paths()
         ended = time.time()
         order = self._order
         facts = await self._or("devices", observe.host_facts(sysctls=order.sysctls, tree=self._tree), None)
@@ -71,8 +73,8 @@ class Looking:
             ),
             taken_ports=await self._or("ports", taken(self._not_ours(facts), order.tcp_ports), ()),
             tables=await self._or("tables", _tables(), {}),
-            tried=tried,
-            seen=seen,
+            tried=watched.tried,
+            seen=watched.seen,
             drops=host_drops.drops(order, chains),
             translations=masquerade.translations(nat, order.pods, order.remote),
         )
@@ -88,16 +90,11 @@ class Looking:
         }
         return tuple(port for port in self._order.udp_ports if port not in held)
 
-    async def _paths(self) -> tuple[tuple[Seen, ...], tuple[Tried, ...]]:
-        capture: Capture | None = None
-        with self._noting("capture"):
-            capture = Capture({path.port for path in self._order.paths})
-        try:
-            tried = await try_paths(self._order.paths, patience=PATIENCE)
-            return (capture.seen if capture else ()), tried
-        finally:
-            if capture:
-                capture.close()
+    async def _paths(self) -> Watched:
+        watched = await watch(self._order.paths, patience=PATIENCE, at_least=LISTENING)
+        if watched.fault:
+            self._faults["capture"] = watched.fault
+        return watched
 
     async def _missing(self) -> tuple[Missing, ...]:
         return tuple(Missing(one.name, one.since, one.required, one.detail) for one in await features.check())

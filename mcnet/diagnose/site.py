@@ -35,7 +35,7 @@ from mcnet.plan.gateway_choice import is_ready
 from mcnet.plan.watches import by_our_clock
 from mcnet.render.values import NodePodValues
 
-LOOK_SECONDS: Final = 60
+LOOK_SECONDS: Final = 90
 """How long looking at a node may take, the image's pull included."""
 LOOK_MODULE: Final = "mcnet.diagnose.look"
 

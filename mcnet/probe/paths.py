@@ -4,8 +4,10 @@ Unlike the prober (mcnet.probe.ping), which goes on for ever, this asks until it
 """
 
 import asyncio
+import fcntl
 import secrets
 import socket
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +28,7 @@ LAST_TRIES: Final = 4
 AT_ONCE: Final = 60
 """Paths at a time: every raw socket gets a copy of every answer."""
 
+_SIOCGIFMTU: Final = 0x8921
 _MTU_DISCOVER: Final = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
 _PROBE: Final = 3
 """IP_PMTUDISC_PROBE, ip(7): don't fragment, and don't believe what was learnt of the path before."""
@@ -149,9 +152,12 @@ async def _readable(opened: socket.socket, seconds: float) -> bool:
 
 
 def _device_mtu(name: str) -> int:
-    """MTU in bytes of a device; 0 if it is not there."""
-    try:
-        with open(f"/sys/class/net/{name}/mtu") as file:
-            return int(file.read())
-    except OSError:
-        return 0
+    """MTU in bytes of a device; 0 if it is not there. By netdevice(7): /sys may show another namespace."""
+    request = struct.pack("16si12x", name.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        try:
+            answer = fcntl.ioctl(opened, _SIOCGIFMTU, request)
+        except OSError:
+            return 0
+    (_, mtu) = struct.unpack("16si12x", answer)
+    return int(mtu)

@@ -16,7 +16,9 @@ _LISTEN: Final = "0A"
 ANSWER_TIMEOUT: Final = 2.0
 
 
-async def taken(udp: Iterable[int], tcp: Iterable[int], proc: Path = Path("/proc/net")) -> tuple[str, ...]:
+async def taken(
+    udp: Iterable[int], tcp: Iterable[int], proc: Path = Path("/proc/thread-self/net")
+) -> tuple[str, ...]:
     """Those of the ports that another program holds: "UDP 4800". `udp` are those that no device of ours holds."""
     held = {_port(fields) for fields in _rows(proc, "udp")}
     listening = set(_listening(proc))

@@ -17,10 +17,13 @@ class Ran:
     phase: str = "Succeeded"
     output: str = ""
     waiting: dict[str, str] | None = None
+    reason: str = ""
+    """Of the pod as a whole: "DeadlineExceeded"."""
 
     def status(self) -> JsonObject:
         state: dict[str, Any] = {"waiting": self.waiting} if self.waiting else {"terminated": {}}
-        return {"phase": self.phase, "containerStatuses": [{"state": state}]}
+        reason = {"reason": self.reason} if self.reason else {}
+        return {"phase": self.phase, "containerStatuses": [{"state": state}]} | reason
 
 
 @dataclass

@@ -11,7 +11,7 @@ from tests.repo.checkout import ROOT, files, relative
 DOCUMENTS = [ROOT / "README.md", *(path for path in files("docs", "daemons") if path.suffix == ".md")]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 NOXFILE_COMMAND = re.compile(r"python3 noxfile\.py ([a-z]\w*)")
-ESSENTIAL = {"architecture", "datapath", "security", "contributing", "cli", "changelog"}
+ESSENTIAL = {"architecture", "datapath", "security", "contributing", "cli", "changelog", "diagnose"}
 
 
 def anchor_of(heading: str) -> str:
@@ -61,4 +61,5 @@ def test_what_is_generated_from_the_command_line_is_up_to_date() -> None:
     from mcnet.cli import reference
 
     assert reference.DOCUMENT.read_text() == reference.document(), "run: python3 noxfile.py docs"
+    assert reference.DIAGNOSE.read_text() == reference.diagnose_page(), "run: python3 noxfile.py docs"
     assert reference.TABLE.read_text() == reference.table_text(), "run: python3 noxfile.py docs"

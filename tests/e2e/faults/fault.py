@@ -27,7 +27,7 @@ class Fault:
 
     `make` brings the fault about; at its exit it undoes what the remedy does not, and is content if the remedy has
     undone all. `about`, `said` and `remedy` are regular expressions that have to occur in the finding. Where no
-    lab can have the fault, `captured` judges an answer that was taken where it was.
+    lab can have the fault, `captured` judges an answer that is given.
     """
 
     check: str

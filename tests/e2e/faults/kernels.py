@@ -1,4 +1,4 @@
-"""Kernels that lack something. Namespaces share the machine's kernel, so these are answers captured elsewhere."""
+"""Kernels that lack something. Namespaces share the machine's kernel, so these are given answers, not made faults."""
 
 from typing import Final
 
@@ -13,9 +13,10 @@ WITHOUT_NEXTHOPS: Final = (
     '{"node": "east-n1", "began": 1.0, "ended": 2.0, "release": "4.18.0-553.el8_10.x86_64", "missing": ['
     '{"name": "next-hop objects", "since": "5.3", "required": true, "detail": "Operation not supported"}, '
     '{"name": "resilient next-hop groups", "since": "5.13", "required": false, "detail": "Operation not supported"}'
-    '], "sysctls": {}, "devices": [], "taken_ports": [], "tables": {}, "tried": [], "seen": [], "faults": {}}'
+    '], "sysctls": {}, "devices": [], "taken_ports": [], "tables": {}, "tried": [], "seen": [], "drops": [], '
+    '"translations": [], "faults": {}}'
 )
-"""The answer of a kernel from before nexthop objects: RTM_NEWNEXTHOP is EOPNOTSUPP there (rtnetlink_rcv_msg)."""
+"""What a look says on a kernel from before next-hop objects: an unknown message is EOPNOTSUPP (rtnetlink_rcv_msg)."""
 
 
 def _judged() -> Judgement:
@@ -26,7 +27,7 @@ def _judged() -> Judgement:
 FAULTS: Final = (
     Fault(
         check="kernel-features",
-        title="A node's kernel is too old (captured input)",
+        title="A node's kernel is too old (a given answer, no real node)",
         about="node east-n1",
         said="lacks next-hop objects .there from 5.3 on",
         remedy="boot east-n1 with Linux 5.3",

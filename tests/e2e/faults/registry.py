@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.e2e.faults import brokers, clocks, daemons, kernels, leftovers, rights
+from tests.e2e.faults import brokers, clocks, daemons, kernels, leftovers, nodes, rights
 from tests.e2e.faults.fault import Fault
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -12,4 +12,5 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *brokers.FAULTS,
     *clocks.FAULTS,
     *leftovers.FAULTS,
+    *nodes.FAULTS,
 )

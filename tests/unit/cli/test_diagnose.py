@@ -87,16 +87,54 @@ def test_the_screen(given: Open, capsys: pytest.CaptureFixture[str]) -> None:
         == (
             "west: 1 fine, 1 wrong\n"
             "✓ Links  2 nodes\n"
-            "✗ Nodes  2 nodes\n"
+            "✗ Nodes  2 nodes  [nodes]\n"
+            "  why it matters: nodes matters\n"
             "  ✗ node n1: it is broken\n"
             "    next: on n1: mend n1\n"
-            "    why it matters: nodes matters\n"
             "\n"
         )
         + out[out.index("east:") :]
     )
     assert out[out.index("east:") :].startswith("east: 1 fine, 1 wrong\n")
     assert err == ""
+
+
+def found(name: str, *findings: Finding) -> AnyCheck:
+    async def gather(site: Site) -> None:
+        return None
+
+    judgement = Judgement("2 nodes", findings)
+    return Check(name=name, title=name, matters="it matters", gather=gather, judge=lambda _: judgement)
+
+
+def test_what_no_check_could_look_at_is_said_in_full_once(given: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = Finding(Verdict.UNKNOWN, "node n1", "the node is not Ready")
+    given([found("a", unknown), found("b", unknown)])
+    _, out, _ = told(capsys)
+    assert out.count("node n1: the node is not Ready") == 1
+    assert out.count("node n1: as above") == 1
+
+
+def test_hundreds_of_findings_are_cut_on_the_screen(given: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    given([found("a", *(Finding(Verdict.WRONG, f"node n{number}", "gone") for number in range(500)))])
+    _, out, _ = told(capsys)
+    assert len(out.splitlines()) < 20
+    assert "  … and 490 more: mcnet diagnose a -o wide" in out
+    assert told(capsys, "-o", "wide")[1].count("gone") == 500
+
+
+def test_sentences_are_wrapped_on_a_terminal_and_commands_are_not(
+    given: Open, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = "nft insert rule inet firewall input " + "udp dport 4800 " * 10 + "accept"
+    given([found("a", Finding(Verdict.WRONG, "node n1", "word " * 60, command))])
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, out, _ = told(capsys)
+    assert f"    next: {command}\n" in out
+    assert all(len(line) <= 80 for line in out.splitlines() if command not in line)
+    assert out.count("word") == 60
 
 
 def test_wide_says_of_everything_why_it_matters(given: Open, capsys: pytest.CaptureFixture[str]) -> None:
