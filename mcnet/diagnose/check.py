@@ -9,7 +9,7 @@ from mcnet.model.diagnosis import Judgement
 
 Evidence = TypeVar("Evidence")
 
-DEADLINE = 90.0
+DEADLINE = 120.0
 """Seconds a check may take, the pods that others wait for as well included."""
 
 

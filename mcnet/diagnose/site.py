@@ -4,6 +4,7 @@ Readings are tasks of their own: a check that runs into its deadline must not ta
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from mcnet.plan.gateway_choice import is_ready
 from mcnet.plan.watches import by_our_clock
 from mcnet.render.values import NodePodValues
 
-LOOK_SECONDS: Final = 60
+LOOK_SECONDS: Final = 90
 """How long looking at a node may take, the image's pull included."""
 LOOK_MODULE: Final = "mcnet.diagnose.look"
 
@@ -77,6 +78,7 @@ class Site:
         """The other members under diagnosis: those that can be read."""
         self.brokers: tuple[BrokerContext, ...] = ()
         """Contexts of brokers that are no members."""
+        self._run = secrets.token_hex(3)
         self._tasks: dict[str, asyncio.Task[Any]] = {}
 
     @property
@@ -140,13 +142,14 @@ class Site:
     async def pod(self, module: str, *arguments: str, node: str = "") -> NodePodValues:
         """A throw-away pod that runs `module` of the daemons' image: on a node's network, or in the pod network."""
         annotations = (await self.namespace())["metadata"].get("annotations") or {}
-        secrets = str(annotations.get(PULL_SECRETS_ANNOTATION, "")).split(",")
+        names = str(annotations.get(PULL_SECRETS_ANNOTATION, "")).split(",")
         name = module.rpartition(".")[2].replace("_", "-")
         return NodePodValues(
-            name=f"mcnet-{name}-{node}"[:253].rstrip(".-"),
+            # Two runs at once have pods of their own.
+            name=f"mcnet-{name}-{self._run}-{node}"[:253].rstrip(".-"),
             node=node,
             image=str(annotations.get(IMAGE_ANNOTATION, "")) or default_image(),
-            pull_secrets=tuple(secret for secret in secrets if secret),
+            pull_secrets=tuple(name for name in names if name),
             module=module,
             arguments=arguments,
             host_network=bool(node),

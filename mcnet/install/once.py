@@ -74,8 +74,11 @@ async def _outcome(api: Api, values: NodePodValues) -> Outcome:
     if reason:
         return Outcome(values, problem=pod_problem(pod), reason=reason)
     output = await _log(api, values)
-    if (pod.get("status") or {}).get("phase") == "Succeeded":
+    status = pod.get("status") or {}
+    if status.get("phase") == "Succeeded":
         return Outcome(values, output)
+    if status.get("reason") == "DeadlineExceeded":
+        return Outcome(values, output, f"it was not done after {values.seconds} s")
     lines = output.strip().splitlines()
     return Outcome(values, output, lines[-1] if lines else pod_problem(pod))
 

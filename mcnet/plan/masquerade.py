@@ -31,7 +31,8 @@ def translations(
                 if chain.name not in early or obstacle.handle is None:
                     continue
                 family = {4: "ip", 6: "ip6"}[source.version]
-                targets = ", ".join(str(one) for one in remote if one.version == source.version)
+                # One rule each: nft lists neighbours in a set as a range, which is harder to read back.
+                targets = [one for one in remote if one.version == source.version]
                 found.setdefault(
                     (chain.place, source.version),
                     Translation(
@@ -41,7 +42,9 @@ def translations(
                         target=str(target),
                         why=f"its rule with handle {obstacle.handle} translates",
                         certain=obstacle.certain,
-                        remedy=f"nft insert rule {chain.place} {family} daddr {{ {targets} }} accept",
+                        remedy=" && ".join(
+                            f"nft insert rule {chain.place} {family} daddr {one} accept" for one in targets
+                        ),
                     ),
                 )
     return tuple(found.values())

@@ -90,7 +90,7 @@ async def test_every_view_says_what_is(clusterset: Clusterset) -> None:
 
 @pytest.mark.parametrize("name", [view.name for view in VIEWS])
 async def test_every_view_as_a_table(clusterset: Clusterset, name: str) -> None:
-    await eventually(lambda: connected(clusterset), 60, "all is connected")
+    await well(clusterset)
     rows = await shown(clusterset, name)
     table = await clusterset.mcnet("show", name, "-o", "wide", *PATIENT)
     assert len(table.splitlines()) == len(rows) + 1

@@ -18,13 +18,16 @@ class Ran:
     output: str = ""
     waiting: dict[str, str] | None = None
     addresses: tuple[str, ...] = ()
+    reason: str = ""
+    """Of the pod as a whole: "DeadlineExceeded"."""
 
     def status(self) -> JsonObject:
         state: dict[str, Any] = {"running" if self.phase == "Running" else "terminated": {}}
         if self.waiting:
             state = {"waiting": self.waiting}
         addresses = [{"ip": address} for address in self.addresses]
-        return {"phase": self.phase, "podIPs": addresses, "containerStatuses": [{"state": state}]}
+        reason = {"reason": self.reason} if self.reason else {}
+        return {"phase": self.phase, "podIPs": addresses, "containerStatuses": [{"state": state}]} | reason
 
 
 @dataclass

@@ -143,17 +143,27 @@ def judge(evidence: Evidence) -> Judgement:
 
 def _forbidden(evidence: Evidence) -> Iterable[Finding]:
     """One finding for each set of policies that together keep pods from what they need."""
-    blocked: dict[tuple[str, ...], set[str]] = {}
+    blocked: dict[tuple[str, ...], list[Destination]] = {}
     for labels in evidence.pods.values():
         for to in evidence.destinations:
             by = forbidding(evidence.policies, labels, SYSTEM_NAMESPACE, to)
             if by:
                 names = tuple(sorted(str(one["metadata"]["name"]) for one in by))
-                blocked.setdefault(names, set()).add(f"{to.what} ({to.address}, {to.protocol} {to.port})")
+                blocked.setdefault(names, []).append(to)
     for names, destinations in sorted(blocked.items()):
-        said = f"discovery's pods may not reach {', '.join(sorted(destinations))}"
+        said = f"discovery's pods may not reach {_listed(destinations)}"
         about = f"NetworkPolicy {' and '.join(names)}"
         yield Finding(Verdict.WRONG, about, said, _remedy(evidence))
+
+
+def _listed(destinations: Iterable[Destination]) -> str:
+    """What there is, each with one of its addresses and all its ports."""
+    places: dict[str, tuple[str, set[str]]] = {}
+    for one in sorted(destinations, key=lambda to: (to.what, str(to.address))):
+        places.setdefault(one.what, (str(one.address), set()))[1].add(f"{one.protocol} {one.port}")
+    return ", ".join(
+        f"{what} ({address}, {' and '.join(sorted(ports))})" for what, (address, ports) in places.items()
+    )
 
 
 def _remedy(evidence: Evidence) -> str:

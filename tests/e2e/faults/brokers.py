@@ -115,7 +115,7 @@ FAULTS: Final = (
         title="A NetworkPolicy denies everything in our namespace",
         cluster="west",
         about="^NetworkPolicy default-deny$",
-        said="discovery's pods may not reach .*DNS .*its own API server .*the broker ",
+        said="discovery.s pods may not reach DNS .*, its own API server .*, the broker ",
         remedy="apply -f -$",
         make=default_deny,
     ),

@@ -19,6 +19,7 @@ HEAD: Final = ("| fault | check | what it says | next |", "|---|---|---|---|")
 
 _NEUTRAL: Final = (
     (r"(ErrImagePull|ImagePullBackOff): .*", "ImagePullBackOff: …"),
+    (r"\blocalhost/mcnet:\d[\w.-]*", "IMAGE"),
     (r"\b(east|west)-n\d\b", "NODE"),
     (r"\b(mcnet-[a-z-]+?)(-[a-f0-9]{7,10})?-[bcdfghjklmnpqrstvwxz2456789]{5}\b", r"\1-…"),
     (r"\b(east|west|third)\b", "CLUSTER"),

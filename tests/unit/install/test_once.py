@@ -1,6 +1,7 @@
 """Throw-away pods: what they printed, how they failed, and that none stays."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,18 @@ async def test_a_pod_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     (outcome,) = await run_once(kubelet.api(), [replace(POD_VALUES, seconds=0)])
     assert outcome.problem.startswith("no result after 0 s")
     assert kubelet.all(POD) == []
+
+
+async def test_a_pod_that_runs_out_of_time_says_so() -> None:
+    kubelet = FakeKubelet(play=lambda pod: Ran("Failed", "half an answer", reason="DeadlineExceeded"))
+    (outcome,) = await run_once(kubelet.api(), [POD_VALUES])
+    assert outcome.problem == "it was not done after 5 s"
+
+
+async def test_it_is_noted_when_it_was_asked_and_told() -> None:
+    before = time.time()
+    (outcome,) = await run_once(FakeKubelet().api(), [POD_VALUES])
+    assert before <= outcome.asked <= outcome.told <= time.time()
 
 
 async def test_one_failure_does_not_stop_the_others() -> None:

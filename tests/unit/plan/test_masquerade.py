@@ -50,7 +50,8 @@ def test_a_chain_before_ours() -> None:
             target="10.1.0.0/16",
             why="its rule with handle 3 translates",
             certain=True,
-            remedy="nft insert rule inet cni post ip daddr { 10.1.0.0/16, 10.101.0.0/16 } accept",
+            remedy="nft insert rule inet cni post ip daddr 10.1.0.0/16 accept && "
+            "nft insert rule inet cni post ip daddr 10.101.0.0/16 accept",
         ),
     )
 
