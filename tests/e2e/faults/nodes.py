@@ -50,12 +50,14 @@ async def bridge_drop(clusterset: Clusterset) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def small_wan(clusterset: Clusterset) -> AsyncIterator[None]:
-    """The wan's link to east's gateway has an MTU of 1400: it splits what is larger."""
-    await run(clusterset, "wan", "ip link set east-n1 mtu 1400")
+    """The wan's route to east's gateway has an MTU of 1400: its router splits what is larger. The link itself stays
+    as it is, since a veth pair with two MTUs loses large packets."""
+    route = (await run(clusterset, "wan", "ip -4 route show dev east-n1 | head -n 1")).strip()
+    await run(clusterset, "wan", f"ip route change {route} dev east-n1 mtu lock 1400")
     try:
         yield
     finally:
-        await clusterset.node("wan", "ip", "link", "set", "east-n1", "mtu", "1500")
+        await run(clusterset, "wan", f"ip route change {route} dev east-n1")
 
 
 @asynccontextmanager
