@@ -84,7 +84,9 @@ async def without_route_agent(clusterset: Clusterset) -> AsyncIterator[None]:
 
         await eventually(gone, 120, "the route agents are gone")
         yield
-        status, output, errors = await command(clusterset, "mcnet join broker-info.mcnet --context east")
+        status, output, errors = await command(
+            clusterset, "mcnet join broker-info.mcnet --context east --skip-preflight"
+        )
         assert status == 0, output + errors
 
         async def back() -> bool:
@@ -195,7 +197,7 @@ FAULTS: Final = (
         cluster="east",
         about="node east-n2",
         said="the nft table inet mcnet was changed by hand, and no route-agent runs there",
-        remedy="^mcnet join broker-info.mcnet --context east$",
+        remedy="^mcnet join broker-info.mcnet --context east --skip-preflight$",
         make=table_edited,
         patience=180.0,
     ),
@@ -205,7 +207,7 @@ FAULTS: Final = (
         cluster="east",
         about="node east-n2",
         said="the nft table inet mcnet is missing, and no route-agent runs there",
-        remedy="^mcnet join broker-info.mcnet --context east$",
+        remedy="^mcnet join broker-info.mcnet --context east --skip-preflight$",
         make=table_deleted,
         patience=180.0,
     ),
