@@ -183,6 +183,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def full(session: nox.Session) -> None:
+    """As tests, with the variants that take long: more rounds, more kinds of clusters."""
+    os.environ["MCNET_FULL"] = "1"
+    tests.func(session)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Two clusters on this machine, joined, with a tour (root)."""
     session.run("mcnet", "lab", "demo", *session.posargs)

@@ -29,6 +29,7 @@ from tests.apiserver.conftest import install_crds
 from tests.apiserver.controllers import controllers, finalize_namespaces
 from tests.apiserver.server import ApiServer
 from tests.apiserver.test_join import WEST, Heard, info, joined, request_, west
+from tests.full import FULL
 
 __all__ = ["info", "request_", "west"]
 
@@ -173,7 +174,7 @@ async def test_of_two_that_join_under_one_id_at_the_same_moment_one_succeeds(
 ) -> None:
     chance = random.Random(way)
     async with await rival.server.admin() as other:
-        for _ in range(6):
+        for _ in range(60 if FULL else 6):
             token = await accounts.create_token(broker_api, WEST, seconds=3600, info=as_admin.info)
             by_admin = (as_admin, replace(as_admin, kubeconfig=rival.kubeconfig))
             by_token = tuple(replace(one, token=token, broker_context="") for one in by_admin)

@@ -10,12 +10,13 @@ import pytest
 
 from mcnet.lab.demo import show_traffic
 from mcnet.lab.impair import Impairment, LinkName
-from mcnet.lab.spec import Families, IpFamily, LabSpec
+from mcnet.lab.spec import Families, IpFamily, LabSpec, RuleSyntax
 from mcnet.lab.workload import FETCH, Workload, url_of
 from mcnet.model.gateway import Cable, CableState
 from mcnet.model.kernel import Address
 from tests.e2e.clusterset import CLUSTERS, Clusterset, brought_up, eventually
 from tests.e2e.test_connection import SIZES
+from tests.full import FULL
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,6 +30,8 @@ class Variant:
     pods: IpFamily
     underlay: IpFamily
     outer: int
+    kube_proxy: RuleSyntax = RuleSyntax.NFTABLES
+    masquerade: RuleSyntax = RuleSyntax.IPTABLES
 
 
 VARIANTS = {
@@ -37,6 +40,13 @@ VARIANTS = {
     "ipv4-over-ipv6": Variant(IPV4, IPV6, 6),
     "ipv6-over-ipv4": Variant(IPV6, IPV4, 4),
 }
+if FULL:
+    VARIANTS |= {
+        "ipv4, kube-proxy iptables": Variant(IPV4, IPV4, 4, kube_proxy=RuleSyntax.IPTABLES),
+        "dual, kube-proxy iptables": Variant(DUAL, DUAL, 4, kube_proxy=RuleSyntax.IPTABLES),
+        "ipv6, masquerade nftables": Variant(IPV6, IPV6, 6, masquerade=RuleSyntax.NFTABLES),
+        "dual-over-ipv6": Variant(DUAL, IPV6, 6),
+    }
 HOPELESS = """
 import errno, socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -54,7 +64,10 @@ with socket.socket(family, socket.SOCK_STREAM) as client:
 @pytest.mark.parametrize("name", VARIANTS)
 async def test_two_clusters_from_nothing_to_connected_and_back(name: str, tmp_path: Path) -> None:
     variant = VARIANTS[name]
-    spec = LabSpec(name=f"f{os.getpid()}", ip_family=variant.pods, underlay_family=variant.underlay)
+    spec = LabSpec(
+        name=f"f{os.getpid()}", ip_family=variant.pods, underlay_family=variant.underlay,
+        kube_proxy_mode=variant.kube_proxy, masquerade=variant.masquerade,
+    )  # fmt: skip
     async with brought_up(spec, tmp_path) as made:
         await made.mcnet("deploy-broker", "--context", "east")
         for cluster in CLUSTERS:
