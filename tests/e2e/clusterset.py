@@ -177,8 +177,8 @@ async def brought_up(spec: LabSpec, directory: Path) -> AsyncIterator[Clusterset
     made = Clusterset(lab, image_reference(), directory, spec.clusters)
     try:
         await lab.up(spec, print, [archive])
-        made.before = {cluster: await made.pictures(cluster) for cluster in spec.clusters}
         await made.deploy_web()
+        made.before = {cluster: await made.pictures(cluster) for cluster in spec.clusters}
         yield made
     finally:
         for load in made.loads.values():

@@ -2,6 +2,7 @@
 connected and back. The last one joins clusters that differ.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,7 @@ async def test_two_clusters_from_nothing_to_connected_and_back(name: str, tmp_pa
         await _is_connected(made, variant)
         await _pods_and_services_are_reached(made, variant)
         await _nodes_are_seen_with_their_pod_address(made, variant)
+        await _nothing_is_wrong(made)
         await _a_lost_path_is_named_and_rejected(made, variant)
         for cluster in reversed(CLUSTERS):
             await made.mcnet("leave", "--context", cluster, "--broker-context", "east")
@@ -118,6 +120,13 @@ async def _nodes_are_seen_with_their_pod_address(made: Clusterset, variant: Vari
         node = next(node for node in made.lab.topology.nodes if node.name == "west-n2")
         (own,) = (cidr[1] for cidr in node.pod_cidrs if cidr.version == version)
         assert f'"client": "{own}"' in done.output
+
+
+async def _nothing_is_wrong(made: Clusterset) -> None:
+    """diagnose looks at all of it in these families too, and gives no alarm."""
+    diagnoses = json.loads(await made.mcnet("diagnose", "-o", "json"))
+    assert {diagnosis["cluster"] for diagnosis in diagnoses} == set(CLUSTERS)
+    assert [finding for diagnosis in diagnoses for finding in diagnosis["findings"]] == []
 
 
 async def _a_lost_path_is_named_and_rejected(made: Clusterset, variant: Variant) -> None:
