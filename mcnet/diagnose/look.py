@@ -26,7 +26,6 @@ from mcnet.model.ownership import (
     NODE_NFT_TABLE,
     OVERLAY_DEVICE,
     OVERLAY_PORT,
-    VXLAN_CABLE_DEVICE,
     vxlan_cable_port,
 )
 from mcnet.plan import host_drops, masquerade
@@ -85,7 +84,7 @@ class Looking:
         up = {link.name for link in facts.links if link.carrier} if facts else set()
         held = {
             OVERLAY_PORT if device == OVERLAY_DEVICE else vxlan_cable_port(self._order.port_base)
-            for device in (OVERLAY_DEVICE, VXLAN_CABLE_DEVICE)
+            for device in (OVERLAY_DEVICE, *self._order.cable_devices)
             if device in up
         }
         return tuple(port for port in self._order.udp_ports if port not in held)

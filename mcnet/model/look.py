@@ -42,6 +42,8 @@ class Order:
     tcp_ports: tuple[int, ...] = ()
     """To be held by our daemons."""
     gateway: bool = False
+    cable_devices: tuple[str, ...] = ()
+    """Our devices that its cables need."""
     port_base: int = DEFAULT_PORT_BASE
     peer_port_bases: tuple[int, ...] = ()
     """Of the gateways of other clusters."""

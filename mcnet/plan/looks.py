@@ -16,9 +16,12 @@ from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import vxlan_cable_port
 from mcnet.plan import delivery, vxlan_cable
-from mcnet.plan.addresses import TunnelEnd, cable_end, overlay_ends
+from mcnet.plan.addresses import TunnelEnd, overlay_ends
+from mcnet.plan.gateway import cable_address
 from mcnet.plan.remote import accept, families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
+from mcnet.plan.underlay import outer_address, overlay_family
+from mcnet.plan.vxlan_cable import CablePath
 
 
 def orders(
@@ -31,19 +34,24 @@ def orders(
     remote = remotes.endpoints
     own = {endpoint.gateway: endpoint for endpoint in endpoints if endpoint.cluster == member.cluster}
     used = families(member)
+    underlay = overlay_family(nodes)
     made = {}
     for node in nodes:
         if not node.addresses or not used:
             continue
-        paths = [*islice(_overlay_paths(node, nodes, ends, used[0]), MOST_PATHS)]
-        outer = {node.addresses[0].version}
+        paths = [*islice(_overlay_paths(node, nodes, ends, used[0], underlay), MOST_PATHS)]
+        outer = {underlay}
+        devices: tuple[str, ...] = ()
         udp, tcp = [ownership.OVERLAY_PORT], [ownership.ROUTE_AGENT_METRICS_PORT]
         if node.gateway:
             udp.append(vxlan_cable_port(member.port_base))
             tcp.append(ownership.GATEWAY_METRICS_PORT)
             if node.name in own:
-                outer |= {address.version for address in own[node.name].private_addresses[:1]}
-                paths += _cable_paths(own[node.name], remote, used[0])
+                cables = vxlan_cable.paths(own[node.name], remote)
+                carriers = vxlan_cable.outer_families(own[node.name], cables)
+                outer |= set(carriers)
+                devices = tuple(ownership.VXLAN_CABLE_DEVICES[family] for family in carriers)
+                paths += _cable_paths(own[node.name], cables, used)
         made[node.name] = Order(
             node=node.name,
             paths=tuple(paths),
@@ -51,6 +59,7 @@ def orders(
             udp_ports=tuple(udp),
             tcp_ports=tuple(tcp),
             gateway=node.gateway,
+            cable_devices=devices,
             port_base=member.port_base,
             peer_port_bases=tuple(sorted({endpoint.port_base for endpoint in remote})) if node.gateway else (),
             families=used,
@@ -66,11 +75,13 @@ MOST_PATHS: Final = 500
 """Of a gateway to nodes: the nodes of a larger cluster still try the path from their own end."""
 
 
-def _overlay_paths(node: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], family: int) -> Iterable[Path]:
-    outer = node.addresses[0]
+def _overlay_paths(
+    node: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelEnd], family: int, underlay: int
+) -> Iterable[Path]:
+    source = outer_address(node, underlay)
     for other in nodes:
-        target = next((address for address in other.addresses if address.version == outer.version), None)
-        if other.name == node.name or target is None or not (node.gateway or other.gateway):
+        target = outer_address(other, underlay)
+        if other.name == node.name or source is None or target is None or not (node.gateway or other.gateway):
             continue
         yield Path(
             tunnel=Tunnel.OVERLAY,
@@ -78,22 +89,23 @@ def _overlay_paths(node: Node, nodes: Iterable[Node], ends: Mapping[str, TunnelE
             device=ownership.OVERLAY_DEVICE,
             target=ends[other.name].address(family),
             source=ends[node.name].address(family),
-            outer_source=outer,
+            outer_source=source,
             outer_target=target,
             port=ownership.OVERLAY_PORT,
         )
 
 
-def _cable_paths(own: Endpoint, remotes: Iterable[Endpoint], family: int) -> Iterable[Path]:
-    for cable in vxlan_cable.paths(own, remotes):
-        if cable.problem or cable.local is None or cable.remote is None:
+def _cable_paths(own: Endpoint, cables: Iterable[CablePath], used: Iterable[int]) -> Iterable[Path]:
+    for cable in cables:
+        family = next((one for one in used if one in cable.families), None)
+        if cable.problem or cable.local is None or cable.remote is None or family is None:
             continue
         yield Path(
             tunnel=Tunnel.CABLE,
             peer=cable.endpoint.name,
             device=cable.device,
             target=cable.via(family),
-            source=cable_end(own.cluster, own.rail).address(family),
+            source=cable_address(own, cable, family),
             outer_source=cable.local,
             outer_target=cable.remote,
             port=vxlan_cable_port(cable.endpoint.port_base),

@@ -13,7 +13,7 @@ from mcnet.kube import kinds
 from mcnet.kube.kinds import JsonObject
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
 from mcnet.model.look import NodeLook, Order
-from mcnet.model.ownership import GATEWAY_NFT_TABLE, NODE_NFT_TABLE, OVERLAY_DEVICE, VXLAN_CABLE_DEVICE
+from mcnet.model.ownership import GATEWAY_NFT_TABLE, NODE_NFT_TABLE, OVERLAY_DEVICE
 from mcnet.plan.pods import pod_problem
 
 
@@ -32,13 +32,12 @@ class Part:
 
     component: str
     table: str
-    device: str
+    devices: tuple[str, ...]
 
 
-PARTS = (
-    Part("route-agent", NODE_NFT_TABLE, OVERLAY_DEVICE),
-    Part("gateway", GATEWAY_NFT_TABLE, VXLAN_CABLE_DEVICE),
-)
+def _parts(order: Order) -> tuple[Part, ...]:
+    node = Part("route-agent", NODE_NFT_TABLE, (OVERLAY_DEVICE,))
+    return (node, Part("gateway", GATEWAY_NFT_TABLE, order.cable_devices)) if order.gateway else (node,)
 
 
 async def gather(site: Site) -> Evidence:
@@ -51,9 +50,8 @@ def judge(evidence: Evidence) -> Judgement:
     found = [*not_looked_at(evidence.looks)]
     for node, look in sorted(evidence.looks.answers.items()):
         order = evidence.looks.orders.get(node, Order(node))
-        for part in PARTS:
-            if part.component != "gateway" or order.gateway:
-                found += _part(evidence, look, part)
+        for part in _parts(order):
+            found += _part(evidence, look, part)
     return Judgement(f"tables and devices of mcnet on {len(evidence.looks.answers)} nodes", tuple(found))
 
 
@@ -72,10 +70,11 @@ def _part(evidence: Evidence, look: NodeLook, part: Part) -> Iterator[Finding]:
     devices = {device.name: device for device in look.devices}
     if "devices" in look.faults:
         return
-    if part.device not in devices:
-        yield Finding(Verdict.WRONG, about, f"the device {part.device} is missing, and {daemon}", remedy)
-    elif not devices[part.device].carrier:
-        yield Finding(Verdict.WRONG, about, f"the device {part.device} is down, and {daemon}", remedy)
+    for name in part.devices:
+        if name not in devices:
+            yield Finding(Verdict.WRONG, about, f"the device {name} is missing, and {daemon}", remedy)
+        elif not devices[name].carrier:
+            yield Finding(Verdict.WRONG, about, f"the device {name} is down, and {daemon}", remedy)
 
 
 def _daemon(evidence: Evidence, node: str, part: Part) -> tuple[str, str]:

@@ -38,7 +38,7 @@ def tuples(of: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 
 orders = st.builds(
-    Order, names, tuples(paths), tuples(names), tuples(numbers), tuples(numbers), st.booleans(), numbers,
+    Order, names, tuples(paths), tuples(names), tuples(numbers), tuples(numbers), st.booleans(), tuples(names), numbers,
     tuples(numbers), tuples(numbers), tuples(numbers), tuples(networks), tuples(networks), names,
 )  # fmt: skip
 looks = st.builds(
@@ -73,7 +73,7 @@ def test_a_look_comes_back_behind_other_lines(look: NodeLook) -> None:
 
 def test_every_field_is_tried_above() -> None:
     assert {one.name for one in fields(NodeLook)} == set(get_type_hints(NodeLook))
-    assert len(fields(Order)) == 13
+    assert len(fields(Order)) == 14
 
 
 def test_the_order_of_a_gateway_of_500_nodes_fits_an_argument() -> None:

@@ -26,7 +26,9 @@ def pod(component: str, *, ready: bool) -> dict[str, Any]:
 
 
 def told(node: NodeLook, *pods: dict[str, Any], gateway: bool = False) -> list[tuple[Verdict, str, str]]:
-    evidence = Evidence(looks(node, orders=(Order("n1", gateway=gateway),)), pods, "kubectl", JOIN)
+    evidence = Evidence(
+        looks(node, orders=(Order("n1", gateway=gateway, cable_devices=("mcnet-cv",)),)), pods, "kubectl", JOIN
+    )
     return [(one.verdict, one.said, one.remedy) for one in tables.judge(evidence).findings]
 
 
