@@ -38,7 +38,8 @@ def tuples(of: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 
 orders = st.builds(
-    Order, names, tuples(paths), tuples(names), tuples(numbers), tuples(numbers), st.booleans(), tuples(names), numbers,
+    Order, names, tuples(paths), tuples(names), tuples(numbers), tuples(numbers), st.booleans(), tuples(names),
+    numbers,
     tuples(numbers), tuples(numbers), tuples(numbers), tuples(networks), tuples(networks), names,
 )  # fmt: skip
 looks = st.builds(
