@@ -23,7 +23,9 @@ from mcnet.kernel import foreign
 from mcnet.kernel.features import check
 from mcnet.kernel.observe import host_facts
 from mcnet.model.errors import KernelError
+from mcnet.model.ownership import ADVERT_PORT, CABLE_DEVICE_PREFIX, OVERLAY_DEVICE, OVERLAY_PORT
 from mcnet.plan import host_firewall
+from mcnet.probe.ports import is_ours
 
 PROC_VARIABLE: Final = "MCNET_PROC_SYS_NET"
 SYSCTL: Final = "ipv4/conf/all/rp_filter"
@@ -43,8 +45,7 @@ async def look_at_node(
             (problems if missing.required else notes).append(text)
     except KernelError as error:
         problems.append(f"the kernel can't be tried: {error.message}")
-    problems += [why for port in udp_ports if (why := port_problem(socket.SOCK_DGRAM, port))]
-    problems += [why for port in tcp_ports if (why := port_problem(socket.SOCK_STREAM, port))]
+    problems += await ports_problems(udp_ports, tcp_ports)
     sysctl = Path(os.environ.get(PROC_VARIABLE, "/proc/sys/net")) / SYSCTL
     if not os.access(sysctl, os.W_OK):
         problems.append(f"{sysctl} can't be written from a pod")
@@ -69,6 +70,28 @@ async def host_firewalls(port_base: int) -> list[str]:
             "`iptables-legacy-save` that they don't drop what `mcnet show ports` lists"
         )
     return notes
+
+
+async def ports_problems(udp_ports: Sequence[int], tcp_ports: Sequence[int]) -> list[str]:
+    """Why ports can't be used; those that mcnet itself holds (an earlier join's devices and daemons) are fine."""
+    devices = [name for _, name in socket.if_nameindex()]
+    problems = []
+    for port in udp_ports:
+        why = port_problem(socket.SOCK_DGRAM, port)
+        if why and not _is_own_tunnel(port, devices):
+            problems.append(why)
+    for port in tcp_ports:
+        why = port_problem(socket.SOCK_STREAM, port)
+        if why and not await is_ours(port):
+            problems.append(why)
+    return problems
+
+
+def _is_own_tunnel(port: int, devices: Sequence[str]) -> bool:
+    """Whether the UDP port is one that our devices, or the route agent beside them, hold."""
+    if port in (OVERLAY_PORT, ADVERT_PORT):
+        return OVERLAY_DEVICE in devices
+    return any(name.startswith(CABLE_DEVICE_PREFIX) for name in devices)
 
 
 def port_problem(kind: int, port: int) -> str:

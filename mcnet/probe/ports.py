@@ -24,7 +24,7 @@ async def taken(
     listening = set(_listening(proc))
     found = [f"UDP {port}" for port in udp if port in held]
     for port in tcp:
-        if port in listening and not await _is_ours(port):
+        if port in listening and not await is_ours(port):
             found.append(f"TCP {port}")
     return tuple(found)
 
@@ -46,7 +46,7 @@ def _port(fields: list[str]) -> int:
     return int(fields[1].rpartition(":")[2], 16)
 
 
-async def _is_ours(port: int) -> bool:
+async def is_ours(port: int) -> bool:
     """Whether what listens there serves health as our daemons do."""
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT):

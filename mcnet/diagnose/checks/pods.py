@@ -32,8 +32,7 @@ async def gather(site: Site) -> Evidence:
     by_name = {str(obj["metadata"]["name"]): obj for obj in found}
     pods = await site.listed(kinds.POD)
     ours = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") == "mcnet"]
-    # Its probe of the node would find the ports held: by our own devices, which stay when a daemon goes.
-    join = f"mcnet join broker-info.mcnet{site.option} --skip-preflight"
+    join = f"mcnet join broker-info.mcnet{site.option}"
     return Evidence(site.kubectl, join, {one.name: by_name.get(one.name) for one in WORKLOADS}, tuple(ours))
 
 

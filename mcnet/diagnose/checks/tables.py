@@ -41,8 +41,7 @@ def _parts(order: Order) -> tuple[Part, ...]:
 
 
 async def gather(site: Site) -> Evidence:
-    # Its probe of the node would find the ports held: by our own devices, which stay when a daemon goes.
-    join = f"mcnet join broker-info.mcnet{site.option} --skip-preflight"
+    join = f"mcnet join broker-info.mcnet{site.option}"
     return Evidence(await site.looks(), tuple(await site.listed(kinds.POD)), site.kubectl, join)
 
 

@@ -41,7 +41,7 @@ FAULTS: Final = (
         cluster="east",
         about="DaemonSet mcnet-gateway",
         said="it is not there",
-        remedy="^mcnet join broker-info.mcnet --context east --skip-preflight$",
+        remedy="^mcnet join broker-info.mcnet --context east$",
         make=daemon_set_deleted,
     ),
     Fault(
@@ -50,7 +50,7 @@ FAULTS: Final = (
         cluster="west",
         about="pod mcnet-route-agent-",
         said="ErrImagePull|ImagePullBackOff",
-        remedy="^mcnet join broker-info.mcnet --context west --skip-preflight$",
+        remedy="^mcnet join broker-info.mcnet --context west$",
         make=no_image,
     ),
     Fault(
@@ -59,7 +59,7 @@ FAULTS: Final = (
         cluster="west",
         about="Deployment mcnet-discovery",
         said="no pod is wanted",
-        remedy="^mcnet join broker-info.mcnet --context west --skip-preflight$",
+        remedy="^mcnet join broker-info.mcnet --context west$",
         make=discovery_scaled_down,
     ),
 )

@@ -84,9 +84,7 @@ async def without_route_agent(clusterset: Clusterset) -> AsyncIterator[None]:
 
         await eventually(gone, 120, "the route agents are gone")
         yield
-        status, output, errors = await command(
-            clusterset, "mcnet join broker-info.mcnet --context east --skip-preflight"
-        )
+        status, output, errors = await command(clusterset, "mcnet join broker-info.mcnet --context east")
         assert status == 0, output + errors
 
         async def back() -> bool:
@@ -197,7 +195,7 @@ FAULTS: Final = (
         cluster="east",
         about="node east-n2",
         said="the nft table inet mcnet was changed by hand, and no route-agent runs there",
-        remedy="^mcnet join broker-info.mcnet --context east --skip-preflight$",
+        remedy="^mcnet join broker-info.mcnet --context east$",
         make=table_edited,
         patience=180.0,
     ),
@@ -207,7 +205,7 @@ FAULTS: Final = (
         cluster="east",
         about="node east-n2",
         said="the nft table inet mcnet is missing, and no route-agent runs there",
-        remedy="^mcnet join broker-info.mcnet --context east --skip-preflight$",
+        remedy="^mcnet join broker-info.mcnet --context east$",
         make=table_deleted,
         patience=180.0,
     ),

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mcnet.install import preflight_probe
-from mcnet.install.preflight_probe import look_at_node, main, port_problem, reach_broker
+from mcnet.install.preflight_probe import look_at_node, main, port_problem, ports_problems, reach_broker
 from mcnet.kernel.features import MissingFeature
 from mcnet.model.errors import KernelError
 
@@ -93,6 +93,20 @@ def test_ports(kind: int, name: str) -> None:
         port = sock.getsockname()[1]
         assert port_problem(kind, port) == f"{name} port {port} is in use on the node"
     assert port_problem(kind, port) == ""
+
+
+async def test_ports_that_mcnet_holds_itself_are_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {4520, 4800, 4801, 4581, 4582}
+    monkeypatch.setattr(preflight_probe, "port_problem", lambda kind, port: f"{port}" if port in taken else "")
+
+    async def ours(port: int) -> bool:
+        return port == 4582
+
+    monkeypatch.setattr(preflight_probe, "is_ours", ours)
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "mcnet-vx")])
+    assert await ports_problems([4520, 4800, 4801], [4581, 4582]) == ["4520", "4581"]
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "mcnet-cv6")])
+    assert await ports_problems([4520, 4800, 4801], [4582]) == ["4800", "4801"]
 
 
 async def test_a_good_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
