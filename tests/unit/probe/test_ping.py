@@ -59,7 +59,7 @@ async def test_rounds_that_were_late_themselves_judge_nothing() -> None:
 
 async def test_a_new_pace_holds_from_the_next_round_on() -> None:
     prober = Prober(interval=30.0, multiplier=100)
-    prober.set_pace(interval=0.02, multiplier=2)
+    prober.set_pace(interval=0.1, multiplier=2)
     prober.set_targets(frozenset({TARGET}))
     running = asyncio.create_task(prober.run())
     await until(prober, "a", "down")
