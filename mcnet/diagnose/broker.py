@@ -22,6 +22,7 @@ from mcnet.kube.connect import with_token
 from mcnet.kube.kinds import JsonObject
 from mcnet.model.errors import ForbiddenError, McnetError
 from mcnet.model.member import BROKER_SECRET, SYSTEM_NAMESPACE
+from mcnet.plan.gateway_choice import is_ready
 
 INSIDE_MODULE: Final = "mcnet.diagnose.inside"
 API_NAME: Final = "kubernetes.default.svc"
@@ -82,7 +83,8 @@ async def read_broker(site: Site) -> Broker:
 
 
 async def look_inside(site: Site) -> Inside:
-    """What a pod of the pod network sees of DNS and of the broker. Raises McnetError if there was none."""
+    """What a pod where discovery is (in the pod network, as a rule) sees of DNS and of the broker. Raises McnetError
+    if there was none."""
     return await site.once("inside", lambda: _inside(site))
 
 
@@ -141,13 +143,22 @@ async def _inside(site: Site) -> Inside:
     url, ca = (credential.server, base64.b64encode(credential.ca).decode()) if credential else ("", "")
     host = urlsplit(url).hostname or ""
     names = (API_NAME, *((host,) if host and not is_address(host) else ()))
-    (outcome,) = await run_once(site.api, [await site.pod(INSIDE_MODULE, url, ca, *names)])
+    pod = await site.pod(INSIDE_MODULE, url, ca, *names, node=await _place(site))
+    (outcome,) = await run_once(site.api, [pod])
     if outcome.problem:
         raise McnetError(
-            f"the pod {outcome.values.name} in the pod network failed: {outcome.problem}",
+            f"the pod {outcome.values.name} failed: {outcome.problem}",
             f"{site.kubectl} get events",
         )
     return decode(outcome.output)
+
+
+async def _place(site: Site) -> str:
+    """The node in whose network discovery looks for the broker; "" where it is in the pod network."""
+    if not site.member.discovery_on_nodes:
+        return ""
+    nodes = await site.listed(kinds.NODE)
+    return next((str(node["metadata"]["name"]) for node in nodes if is_ready(node)), "")
 
 
 def is_address(host: str) -> bool:

@@ -49,6 +49,8 @@ async def reached(udp: int) -> bool:
 @pytest.mark.parametrize("name", ["firewalld", "RHEL"])
 def test_packets_are_let_in_where_they_were_not(namespace: Namespace, peer: Namespace, name: str) -> None:
     connect(namespace, peer, name="eth0", addresses=(f"{NODE}/24", f"{PEER}/24"))
+    # Else the kernel says "closed" once a second only.
+    namespace.run(shell("sysctl -qw net.ipv4.icmp_ratelimit=0"))
     assert peer.run(reached(4800))
     namespace.run(shell(SCRIPTS[name]))
     assert not peer.run(reached(4800))

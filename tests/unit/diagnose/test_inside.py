@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,8 +83,21 @@ async def test_one_pod_for_all_checks_in_the_pod_network() -> None:
     assert made.all(kinds.POD) == []
 
 
+async def test_where_discovery_is_in_the_nodes_network_the_pod_is_there_too() -> None:
+    made = kubelet(Ran(output=json.dumps({"names": {}, "broker": ""})))
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    for name, status in (("n1", {}), ("n2", ready)):
+        made.add({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": status})
+    one = site(made)
+    one.member = replace(one.member, discovery_on_nodes=2)
+    await look_inside(one)
+    (pod,) = made.pods
+    assert (pod["spec"]["hostNetwork"], pod["spec"]["nodeName"]) == (True, "n2")
+    assert pod["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"
+
+
 async def test_a_pod_that_fails_is_an_error_with_its_reason() -> None:
-    with pytest.raises(McnetError, match="in the pod network failed: OSError: no"):
+    with pytest.raises(McnetError, match="failed: OSError: no"):
         await look_inside(site(kubelet(Ran("Failed", "OSError: no\n"))))
 
 
