@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mcnet.kube.kinds import ENDPOINT, GATEWAY, LEASE, NODE, NODE_STATE
+from mcnet.kube.kinds import CLUSTER, ENDPOINT, GATEWAY, LEASE, MEMBER, NODE, NODE_STATE
 from mcnet.lab import machines
 from mcnet.lab.workload import WebPod, Workload
 from mcnet.model.errors import McnetError
 from mcnet.model.gateway import CableState
+from mcnet.model.member import BROKER_NAMESPACE, MEMBER_NAME, SYSTEM_NAMESPACE
 from mcnet.model.node import GATEWAY_LABEL
 from tests.e2e.clusterset import CLUSTERS, Clusterset, Pings, eventually
 from tests.netns.firewalls import FIREWALLD
@@ -130,23 +131,26 @@ async def test_another_gateway_takes_over_when_the_node_is_deleted(clusterset: C
 
 async def test_a_node_that_is_renamed(clusterset: Clusterset) -> None:
     lab = clusterset.lab
-    async with whole_range(clusterset, "east"), added(clusterset, "east") as old:
-        async with flowing(clusterset, "west-n1", "east-n2") as pings:
-            await lab.rename_node(old, "east-renamed")
+    async with (
+        whole_range(clusterset, "east"),
+        added(clusterset, "east") as old,
+        flowing(clusterset, "west-n1", "east-n2") as pings,
+    ):
+        await lab.rename_node(old, "east-renamed")
+        try:
+            await delete_node(clusterset, "east", old)
+            await eventually(lambda: forgotten(clusterset, "east", old), 60, "the old name is forgotten")
+            await eventually(lambda: ready(clusterset, "east", "east-renamed"), 60, "the new name reports")
+            load = await Workload.deploy(lab, "east", clusterset.image)
             try:
-                await delete_node(clusterset, "east", old)
-                await eventually(lambda: forgotten(clusterset, "east", old), 60, "the old name is forgotten")
-                await eventually(lambda: ready(clusterset, "east", "east-renamed"), 60, "the new name reports")
-                load = await Workload.deploy(lab, "east", clusterset.image)
-                try:
-                    pod, west = load.on("east-renamed"), clusterset.pod("west-n2")
-                    await eventually(lambda: fetched(load, pod, west.url), 30, "its pods reach west")
-                    await eventually(lambda: fetched(clusterset.loads["west"], west, pod.url), 30, "and are reached")
-                finally:
-                    await load.close()
+                pod, west = load.on("east-renamed"), clusterset.pod("west-n2")
+                await eventually(lambda: fetched(load, pod, west.url), 30, "its pods reach west")
+                await eventually(lambda: fetched(clusterset.loads["west"], west, pod.url), 30, "and are reached")
             finally:
-                await delete_node(clusterset, "east", "east-renamed")
-            await eventually(lambda: forgotten(clusterset, "east", "east-renamed"), 60, "so is the new name")
+                await load.close()
+        finally:
+            await delete_node(clusterset, "east", "east-renamed")
+        await eventually(lambda: forgotten(clusterset, "east", "east-renamed"), 60, "so is the new name")
     assert pings.lost == 0, f"{pings.lost} of {max(pings.answers)} lost"
 
 
@@ -216,7 +220,16 @@ async def whole_range(clusterset: Clusterset, cluster: str) -> AsyncIterator[Non
 async def allow(clusterset: Clusterset, cluster: str, pods: str) -> None:
     """The cluster asks for these pod prefixes, the broker's admin approves."""
     await clusterset.mcnet("config", "set", "pod-cidr", pods, "--context", cluster)
-    await clusterset.mcnet("member", "approve", cluster, "--context", "east")
+
+    async def approved() -> bool:
+        # What is asked for takes a moment to come to the broker.
+        await clusterset.mcnet("member", "approve", cluster, "--context", "east")
+        async with await clusterset.api(cluster) as api, await clusterset.api("east") as broker:
+            member = await api.get(MEMBER, MEMBER_NAME, SYSTEM_NAMESPACE)
+            record = await broker.get(CLUSTER, cluster, BROKER_NAMESPACE)
+        return bool(member["spec"]["podPrefixes"] == record["spec"]["podPrefixes"])
+
+    await eventually(approved, 30, f"{cluster} has its pod prefixes")
 
 
 async def carried(clusterset: Clusterset, source: str, target: str) -> None:
