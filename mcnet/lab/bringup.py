@@ -130,7 +130,9 @@ class Startup:
         await self._wait(f"node {name} is not Ready", "wait", "--for=condition=Ready", f"node/{name}", limit)
 
     async def forget(self, name: str) -> None:
-        """Drains a node and deletes it from the API server."""
+        """Drains a node and deletes it from the API server; nothing to do where it is deleted already."""
+        if not await self._kubectl("get", "node", name, "--ignore-not-found", "--output=name"):
+            return
         drain = ("--ignore-daemonsets", "--force", "--delete-emptydir-data", "--grace-period=1", "--timeout=60s")
         await self._kubectl("drain", name, *drain)
         await self._kubectl("delete", "node", name)

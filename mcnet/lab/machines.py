@@ -56,12 +56,14 @@ async def boot(store: Store, machine: Machine, files: Mapping[Path, str]) -> Non
         *("sh", "-c", settings + _BOOT),
     ]
     log = store.log(machine.name, INIT)
+    # A machine of this name may have been there before, and its log stays: only what this one says counts.
+    before = log.stat().st_size if log.exists() else 0
     record = ProcessRecord(machine.name, INIT, tuple(argv))
     store.record(record)
     parent = processes.spawn(argv, mark=store.mark, log=log)
     pid = await processes.child_of(parent)
-    if not pid or not await _said_ready(log, pid):
-        said = log.read_text(errors="replace").strip()[-400:] or "nothing"
+    if not pid or not await _said_ready(log, before, pid):
+        said = _said(log, before).strip()[-400:] or "nothing"
         raise McnetError(f"machine {machine.name} did not start; it said: {said}", f"see {log}")
     store.record(ProcessRecord(machine.name, INIT, tuple(argv), pid, processes.start_time(pid)))
 
@@ -133,10 +135,15 @@ def _enter(pid: int) -> list[str]:
     return ["nsenter", "--target", str(pid), "--net", "--mount", "--pid", "--"]
 
 
-async def _said_ready(log: Path, pid: int) -> bool:
+async def _said_ready(log: Path, before: int, pid: int) -> bool:
     async with asyncio.timeout(_BOOT_SECONDS):
         while processes.is_running(pid):
-            if log.exists() and "ready\n" in log.read_text(errors="replace"):
+            if "ready\n" in _said(log, before):
                 return True
             await asyncio.sleep(0.02)
     return False
+
+
+def _said(log: Path, before: int) -> str:
+    """What a log has got beyond its first `before` bytes."""
+    return log.read_bytes()[before:].decode(errors="replace") if log.exists() else ""
