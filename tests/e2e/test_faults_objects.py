@@ -75,8 +75,8 @@ async def _create(api: Api, objects: list[tuple[Kind, Obj]]) -> None:
 
 async def _delete(clusterset: Clusterset, objects: list[tuple[Kind, Obj]]) -> None:
     async with await clusterset.api("east") as api:
-        for kind, namespace in sorted({(kind, obj["metadata"]["namespace"]) for kind, obj in objects}, key=repr):
-            await api.delete_all(kind, namespace, labels=JUNK)
+        places = {(kind, obj["metadata"]["namespace"]) for kind, obj in objects}
+        await asyncio.gather(*(api.delete_all(kind, namespace, labels=JUNK) for kind, namespace in places))
 
 
 @pytest.mark.timeout(420)
