@@ -118,7 +118,8 @@ def plan(world: World) -> Plan:
         _own_endpoints(world),
     )
     writes = tuple(write for part in parts for write in part.writes)
-    return Plan(tuple(sorted(writes, key=lambda write: _ORDER.index(write.verb))), tuple(problem for part in parts for problem in part.problems))
+    ordered = sorted(writes, key=lambda write: _ORDER.index(write.verb))
+    return Plan(tuple(ordered), tuple(problem for part in parts for problem in part.problems))
 
 
 def _clustersets(world: World) -> Plan:
