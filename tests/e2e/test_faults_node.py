@@ -91,7 +91,9 @@ async def test_a_gateway_node_reboots(clusterset: Clusterset) -> None:
         await whole_again(clusterset, 90)
         await eventually(lambda: _pods_run(clusterset, since), 60, "all its pods run")
         await answered_for([bystander], 1)
-    assert bystander.longest_gap < 10, "others' traffic takes the other gateway"
+    (back,) = [cable.since for cable in await clusterset.cables_of("east") if cable.gateway == first]
+    # Three lost probes tell it: four seconds, more where the machine is too busy to judge.
+    assert bystander.resumed < datetime.fromisoformat(back).timestamp(), "others take the other gateway meanwhile"
     assert _without_hardware(await stable_picture(clusterset, place)) == _without_hardware(before)
     for load in clusterset.loads.values():
         await load.close()
