@@ -160,6 +160,7 @@ async def test_objects_of_a_newer_version(clusterset: Clusterset) -> None:
             try:
                 await _protocol(api, 2)
                 await _create(api, north)
+                await eventually(lambda: _kept(api, north), 30, "east's API server has begun to keep the new fields")
                 await eventually(lambda: _says(clusterset, "protocol version 2"), 30, "gateways name the version")
                 await eventually(
                     lambda: _event(clusterset, since, "NewerVersion"), 30, "west tells of the ClusterSet"
@@ -207,6 +208,16 @@ async def _newer_crds(clusterset: Clusterset, cluster: str) -> AsyncIterator[Non
         finally:
             for name, versions in old.items():
                 await api.merge_patch(CRD, name, {"spec": {"versions": versions}})
+
+
+async def _kept(api: Api, objects: list[tuple[Kind, Obj]]) -> bool:
+    """Whether all fields are there; what a changed CRD's old schema dropped is written again."""
+    whole = True
+    for kind, obj in objects:
+        name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+        await api.merge_patch(kind, name, {"spec": obj["spec"]}, namespace)
+        whole &= (await api.get(kind, name, namespace))["spec"] == obj["spec"]
+    return whole
 
 
 async def _protocol(api: Api, version: int) -> None:
