@@ -18,6 +18,10 @@ from mcnet_discovery.metrics import DiscoveryMetrics
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds until an object that was refused once, twice, … is tried again."""
 
+AT_ONCE = 100
+"""Writes that are tried at one place in one round; then all is looked at again, so that what changes in an object in
+use waits for no thousands of others."""
+
 DROPPED = "its API server does not keep all that was written: its CRDs are older; upgrade mcnet there"
 
 log = Log("mirror")
@@ -51,11 +55,16 @@ class Writer:
 
     async def _at(self, api: Api, writes: list[Write], may_write: Callable[[], bool]) -> bool:
         changed = False
+        tried = 0
         for write in writes:
             if not may_write():
                 return changed
             if self._waiting(write):
                 continue
+            if tried == AT_ONCE:
+                self._retry_in(0.0)
+                return changed
+            tried += 1
             try:
                 if not await _do(api, write):
                     raise McnetError(DROPPED)

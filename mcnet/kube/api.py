@@ -15,12 +15,14 @@ from typing import Any, Self, TypeAlias
 from mcnet.kube import kinds, wait
 from mcnet.kube.errors import GONE, status_error
 from mcnet.kube.kinds import JsonObject, Kind, kind_of
-from mcnet.kube.transport import Request, Transport, as_json
+from mcnet.kube.transport import REQUEST_TIMEOUT, Request, Transport, as_json
 from mcnet.model.errors import ApiError, NotFoundError
 from mcnet.model.member import FIELD_MANAGER
 
 PAGE = 500
 """Objects per request of a list."""
+COLLECTION_TIMEOUT = 60.0
+"""Seconds to delete many objects in one request: as long as API servers work on it."""
 WATCH_SECONDS = 300
 """How long a watch lasts before the server ends it, less up to a third: so they don't all end together."""
 WATCH_SLACK = 15
@@ -186,7 +188,8 @@ class Api:
     async def delete_all(self, kind: Kind, namespace: str, *, labels: str) -> None:
         """Delete all objects with these labels in one request."""
         target = _Target(kind, "", namespace)
-        await self._send("DELETE", target, "delete", query=_selectors(labels, ""))
+        query = _selectors(labels, "")
+        await self._send("DELETE", target, "delete", query=query, timeout=COLLECTION_TIMEOUT)
 
     async def watch(
         self,
@@ -297,8 +300,9 @@ class Api:
         query: dict[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
+        timeout: float = REQUEST_TIMEOUT,
     ) -> JsonObject:
-        request = Request(method, target.path, target.attempt(verb), query, body, content_type)
+        request = Request(method, target.path, target.attempt(verb), query, body, content_type, timeout)
         return as_json(await self._transport.send(request))
 
 

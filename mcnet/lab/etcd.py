@@ -18,7 +18,11 @@ _AGENTS = ("kubelet", "kube-proxy")
 
 
 async def save(store: Store, cluster: Cluster) -> Path:
-    """Copies the cluster's etcd while it is stopped for a moment; returns the copy, which goes with the lab."""
+    """Copies the cluster's etcd while it is stopped for a moment; returns the copy, which goes with the lab.
+
+    The API server is killed: asked to stop, it takes its address out of the Service `kubernetes`, in the copy too,
+    and no pod reaches it until every kube-proxy has heard that it is back.
+    """
     copy = store.directory / "snapshots" / cluster.name
     plane = cluster.control_plane
     await _stop(store, plane, (_SERVER, "etcd"))
@@ -54,7 +58,7 @@ def _data(store: Store, cluster: Cluster) -> Path:
 
 async def _stop(store: Store, machine: Machine, programs: tuple[str, ...]) -> None:
     for program in programs:
-        await machines.stop(store, machine.name, program)
+        await machines.stop(store, machine.name, program, kill=program == _SERVER)
 
 
 async def _start(store: Store, machine: Machine, programs: tuple[str, ...]) -> None:

@@ -1,11 +1,11 @@
 """A machine that loses power and comes back: its processes and its network namespace go, its disk stays.
 
-What a reboot takes from a real node goes here too: devices, rules, routes, nft tables, sysctls, /run. The network
-that comes back is the lab's own, with the same addresses; everything else has to be brought back by whoever it
-belongs to (kubelet, kube-proxy, the CNI, mcnet).
+What a reboot takes from a real node goes here too: devices, rules, routes, nft tables, sysctls, control groups,
+/run. The network that comes back is the lab's own, with the same addresses; everything else has to be brought back
+by whoever it belongs to (kubelet, kube-proxy, the CNI, mcnet).
 """
 
-from mcnet.lab import machines, network, processes
+from mcnet.lab import cgroups, machines, network, processes
 from mcnet.lab.bringup import runtime_ready
 from mcnet.lab.store import ProcessRecord, Store
 from mcnet.lab.topology import Machine, Topology
@@ -37,6 +37,7 @@ async def power_off(store: Store, topology: Topology, machine: Machine) -> None:
             f"machine {machine.name} of lab {store.name!r} does not end", f"mcnet lab down --name {store.name}"
         )
     await network.remove_machine(topology, machine, store.mark)
+    await cgroups.remove([store.machine(machine.name)])
 
 
 async def power_on(store: Store, topology: Topology, machine: Machine) -> None:

@@ -33,6 +33,10 @@ class Verb(Enum):
     DELETE = "delete"
 
 
+_ORDER = (Verb.REPLACE, Verb.REPLACE_STATUS, Verb.CREATE, Verb.DELETE)
+"""What is in use changes before anything new comes, of which there may be thousands; what goes, goes last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Objects:
     """What one place holds of the three kinds that are mirrored, as JSON."""
@@ -114,8 +118,8 @@ def plan(world: World) -> Plan:
         _own_endpoints(world),
     )
     writes = tuple(write for part in parts for write in part.writes)
-    deletes_last = sorted(writes, key=lambda write: write.verb is Verb.DELETE)
-    return Plan(tuple(deletes_last), tuple(problem for part in parts for problem in part.problems))
+    ordered = sorted(writes, key=lambda write: _ORDER.index(write.verb))
+    return Plan(tuple(ordered), tuple(problem for part in parts for problem in part.problems))
 
 
 def _clustersets(world: World) -> Plan:

@@ -208,6 +208,11 @@ class Pings:
         times = sorted(self.answers.values())
         return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
+    @property
+    def resumed(self) -> float:
+        """When the answer after the longest gap came, in seconds since the epoch."""
+        return max(pairwise(sorted(self.answers.values())), key=lambda pair: pair[1] - pair[0])[1]
+
     async def answered_since(self, moment: float) -> bool:
         return any(time > moment for time in self.answers.values())
 

@@ -1,5 +1,6 @@
 """A node's own programs stop, its disks fill up, or all of it reboots: traffic does not hang on any of that."""
 
+import re
 import time
 from datetime import datetime
 
@@ -29,6 +30,11 @@ for place in /run /var/log; do
   mount -o remount,size=50% $place
 done
 """
+
+HARDWARE = re.compile(
+    r"link/ether \S+|33:33:ff:\S+|fe80::[0-9a-f]+:\S+|@if\d+|link-netnsid \d+|^([0-9a-f]{2}:){5}[0-9a-f]{2}"
+)
+"""What the machine's own links and the CNI's bridge get anew with each boot."""
 
 
 @pytest.mark.parametrize("program", ["kubelet", "containerd"])
@@ -85,12 +91,19 @@ async def test_a_gateway_node_reboots(clusterset: Clusterset) -> None:
         await whole_again(clusterset, 90)
         await eventually(lambda: _pods_run(clusterset, since), 60, "all its pods run")
         await answered_for([bystander], 1)
-    assert bystander.longest_gap < 10, "others' traffic takes the other gateway"
-    assert await stable_picture(clusterset, place) == before
+    (back,) = [cable.since for cable in await clusterset.cables_of("east") if cable.gateway == first]
+    # Three lost probes tell it: four seconds, more where the machine is too busy to judge.
+    assert bystander.resumed < datetime.fromisoformat(back).timestamp(), "others take the other gateway meanwhile"
+    assert _without_hardware(await stable_picture(clusterset, place)) == _without_hardware(before)
     for load in clusterset.loads.values():
         await load.close()
     await clusterset.deploy_web()  # its pod has another address now
     await show_traffic(clusterset.lab, CLUSTERS, clusterset.image, print)
+
+
+def _without_hardware(picture: list[str]) -> list[str]:
+    """mcnet's own devices are to have the addresses that they had."""
+    return sorted(line if "mcnet" in line else HARDWARE.sub("*", line) for line in picture)
 
 
 async def _heard_of(clusterset: Clusterset, since: float) -> bool:

@@ -30,6 +30,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
 
     async def stop(_: Store, machine: str, program: str, *, kill: bool = False) -> None:
+        assert kill == (program == "kube-apiserver"), "it would take its address out of its Service"
         found.append(f"-{machine}/{program}")
 
     async def start(_: Store, machine: str, program: str, argv: list[str]) -> None:

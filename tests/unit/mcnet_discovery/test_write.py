@@ -94,3 +94,14 @@ async def test_what_the_server_drops_is_refused_and_not_written_for_ever() -> No
         assert not await bench.writer.perform([write], {Place.LOCAL: bench.server.api()}, lambda: True)
     assert bench.writer.refusals == {"Endpoint east.a (local)": DROPPED}
     assert sum(request.method == "PUT" for request in bench.server.requests) == 1
+
+
+async def test_thousands_are_written_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_module, "AT_ONCE", 2)
+    bench = Bench()
+    bench.fail("east.a", ForbiddenError("no", status=403), times=100)
+    assert await bench.perform("a", "b", "c", "d")
+    assert (bench.names(), bench.pauses) == (["east.b"], [1.0, 0.0])
+    await bench.perform("a", "c", "d")
+    assert bench.names() == ["east.b", "east.c", "east.d"], "what was refused takes nobody's place"
+    assert bench.pauses == [1.0, 0.0], "nothing is left to do"

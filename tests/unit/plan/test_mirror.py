@@ -268,3 +268,10 @@ def test_deletes_come_last() -> None:
     broker = [clusterset("broker"), endpoint("broker", EAST, "node-2"), endpoint("broker", WEST, "node-9")]
     verbs = [write.verb for write in plan(Places(local, broker).world()).writes]
     assert verbs == [Verb.CREATE, Verb.CREATE, Verb.DELETE, Verb.DELETE, Verb.DELETE]
+
+
+def test_what_is_in_use_changes_before_anything_new_comes() -> None:
+    local = [unlabelled(endpoint("local", EAST, "node-9"))]
+    broker = [clusterset("broker"), endpoint("broker", EAST, "node-1"), endpoint("broker", EAST, "node-9")]
+    verbs = [write.verb for write in plan(Places(local, broker).world()).writes]
+    assert verbs == [Verb.REPLACE, Verb.CREATE, Verb.CREATE]
