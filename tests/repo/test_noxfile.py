@@ -81,3 +81,65 @@ def test_how_a_level_counts(
 ) -> None:
     result = noxfile.run_level(Session(tmp_path, attributes, fails=fails), "unit")
     assert (result.collected, result.passed, result.failed) == expected
+
+
+NAMES = ("one", "two", "a name [of 1/2]")
+
+
+class TwoRuns(Session):
+    """The first run fails as it says; the second fails the tests that are in `left`."""
+
+    def __init__(self, folder: Path, first: list[str], left: list[str]) -> None:
+        super().__init__(folder, "", fails=True)
+        self.runs = [first, left]
+        self.asked: list[list[str]] = []
+
+    def run(self, *command: str) -> None:
+        words = [word for word in command if word.startswith("tests/")]
+        self.asked.append(words)
+        report = next(word for word in command if word.startswith("--junitxml=")).partition("=")[2]
+        failing = self.runs[len(self.asked) - 1]
+        names = NAMES if len(self.asked) == 1 else [word.partition("::")[2] for word in words]
+        outcome = {name: "<failure/>" if name in failing else "" for name in names}
+        cases = [f'<testcase classname="tests.e2e.test_x" name="{one}">{outcome[one]}</testcase>' for one in names]
+        suite = f'<testsuite tests="{len(names)}" failures="{len(failing)}">{"".join(cases)}</testsuite>'
+        Path(report).write_text(f"<testsuites>{suite}</testsuites>")
+        if failing:
+            raise CommandFailed(None)
+
+
+@pytest.mark.parametrize(
+    ("level", "first", "left", "expected"),
+    [
+        pytest.param("e2e", [], [], (0, 1), id="nothing-failed"),
+        pytest.param("e2e", ["a name [of 1/2]"], [], (0, 2), id="passed-then"),
+        pytest.param("e2e", ["one", "two"], ["two"], (1, 2), id="failed-again"),
+        pytest.param("unit", ["one"], [], (1, 1), id="what-needs-nothing-has-one-chance"),
+    ],
+)
+def test_what_failed_on_real_clusters_is_run_once_more(
+    noxfile: ModuleType, tmp_path: Path, *, level: str, first: list[str], left: list[str], expected: tuple[int, int]
+) -> None:
+    session = TwoRuns(tmp_path, first, left)
+    result = noxfile.run_level(session, level)
+    failed, runs = expected
+    assert (result.failed, len(session.asked)) == expected
+    assert result.passed == 3 - failed
+    assert session.asked[1:] == [[f"tests/e2e/test_x.py::{name}" for name in first]][: runs - 1]
+
+
+def test_both_outcomes_are_said(noxfile: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noxfile.run_level(TwoRuns(tmp_path, ["one", "two"], ["two"]), "e2e")
+    said = capsys.readouterr().out
+    assert "e2e: failed at first, passed then: tests/e2e/test_x.py::one" in said
+    assert "e2e: failed at first, again: tests/e2e/test_x.py::two" in said
+
+
+def test_many_failures_are_no_accident(noxfile: ModuleType, tmp_path: Path) -> None:
+    noxfile.MOST_AGAIN, most = 1, noxfile.MOST_AGAIN
+    try:
+        session = TwoRuns(tmp_path, ["one", "two"], [])
+        assert noxfile.run_level(session, "e2e").failed == 2
+        assert len(session.asked) == 1
+    finally:
+        noxfile.MOST_AGAIN = most
