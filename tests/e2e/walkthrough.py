@@ -64,6 +64,7 @@ def differs(expected: Iterable[str], printed: str) -> str:
 
 def neutral(line: str) -> str:
     """A line without what differs from run to run: numbers, names with random parts, widths of columns and bars."""
+    line = re.sub(r"\bmcnet:[\w.-]+", "mcnet:TAG", line)
     line = re.sub(r"\b(mcnet-[a-z-]+?)-[0-9a-z]{5,10}(-[0-9a-z]{5})?\b", r"\1-N", line)
     line = re.sub(r"\d+(?:[.:]\d+)*", "N", line)
     line = re.sub(r"\bN ?(?:µs|ms|s|m|h|d)\b(?: ?N ?(?:µs|ms|s|m|h|d)\b)*", "T", line)

@@ -64,6 +64,7 @@ def test_screens_agree_but_for_numbers(expected: list[str], printed: str, same: 
         ("10.66.146.2  3m", "10.99.1.200 12s"),
         ("pod mcnet-discovery-6f7c9d8b5-x2x4z is", "pod mcnet-discovery-7d9f8c6b4d-abcde is"),
         ("p50 ▇▇▇█ 1.2 ms", "p50 ▁ 900 µs"),
+        ("image localhost/mcnet:0.1.0-6a8f76764643  default", "image  localhost/mcnet:0.2.0-00ff  default"),
     ],
 )
 def test_what_differs_by_run_is_neutral(one: str, other: str) -> None:
