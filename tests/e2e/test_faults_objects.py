@@ -207,7 +207,7 @@ async def _newer_crds(clusterset: Clusterset, cluster: str) -> AsyncIterator[Non
             # A watch that began before goes on to drop the new fields, for up to five minutes.
             await clusterset.lab.stop(f"{cluster}-cp", "kube-apiserver", kill=True)
             await clusterset.lab.start(f"{cluster}-cp", "kube-apiserver")
-            await eventually(lambda: api.list(CRD), 60, "the API server is back")
+            await eventually(lambda: api.get(CLUSTERSET, "mcnet", "mcnet-broker"), 60, "the broker is back")
             yield
         finally:
             for name, versions in old.items():
