@@ -114,13 +114,17 @@ async def child_of(pid: int, *, seconds: float = 10) -> int:
 
 
 def start_time(pid: int) -> int:
-    """When a process started, in clock ticks since boot; 0 when it has ended (also when not yet reaped)."""
+    """When a process started, in clock ticks since boot; 0 when it has ended (also when not yet reaped).
+
+    One whose first thread has ended before others has not: they may hold its sockets still.
+    """
     try:
         # The name of the program stands in brackets and may contain anything.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return 0 if fields[0] in "ZX" else int(fields[19])
+    threads, started = int(fields[17]), int(fields[19])
+    return 0 if fields[0] in "ZX" and threads <= 1 else started
 
 
 def is_running(pid: int, started: int = 0) -> bool:

@@ -1,6 +1,7 @@
 """Processes of a lab are found by their mark and by nothing less."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,30 @@ async def test_a_spawned_process_is_found_killed_and_reaped(mark: str, tmp_path:
     assert await processes.wait_until(gone, seconds=5)
     assert not processes.is_running(pid)
     processes.kill([pid])
+
+
+FIRST_THREAD_ENDS = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+async def test_a_process_runs_as_long_as_any_of_its_threads(mark: str, tmp_path: Path) -> None:
+    pid = processes.spawn([sys.executable, "-c", FIRST_THREAD_ENDS], mark=mark, log=tmp_path / "log")
+
+    async def first_ended() -> bool:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+    assert await processes.wait_until(first_ended, seconds=20)
+    assert processes.is_running(pid)
+    processes.kill([pid])
+
+    async def gone() -> bool:
+        processes.reap([pid])
+        return not processes.is_running(pid)
+
+    assert await processes.wait_until(gone, seconds=5)
 
 
 async def test_a_program_without_children_has_none(mark: str, tmp_path: Path) -> None:
