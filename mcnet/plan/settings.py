@@ -224,7 +224,8 @@ def find(key: str) -> Setting:
     """The setting `key`; UsageError that names the nearest known one."""
     if key in BY_KEY:
         return BY_KEY[key]
-    near = get_close_matches(key.lower().replace("_", "-"), BY_KEY, n=1, cutoff=0.5)
+    word = key.lower().replace("_", "-")
+    near = get_close_matches(word, BY_KEY, n=1, cutoff=0.5) or [known for known in BY_KEY if word and word in known]
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(BY_KEY)}"
     raise UsageError(f"{key!r} is not a setting", hint)
 

@@ -106,6 +106,7 @@ def test_whatever_is_given_is_a_value_or_a_usage_error(setting: Setting, words: 
         ("underlay-mt", "did you mean underlay-mtu?"),
         ("port_base", "did you mean port-base?"),
         ("POD-CIDR", "did you mean pod-cidr?"),
+        ("mtu", "did you mean underlay-mtu?"),
         ("colour", "there are: image, "),
     ],
 )
