@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from mcnet.codec import cluster as cluster_codec
@@ -38,6 +38,8 @@ from mcnet.render.values import NodePodValues
 
 LOOK_SECONDS: Final = 90
 """How long looking at a node may take, the image's pull included."""
+ONCE: Final = "app.kubernetes.io/name=mcnet-once"
+"""The label of throw-away pods (templates/node/pod.yaml)."""
 LOOK_MODULE: Final = "mcnet.diagnose.look"
 
 Value = TypeVar("Value")
@@ -169,7 +171,17 @@ class Site:
         after = datetime.now(UTC)
         return None if told is None else (told, before + (after - before) / 2)
 
+    async def _sweep(self) -> None:
+        """Takes away the pods that a killed run has left: those that have ended and are older than any may become,
+        so that none of another run goes that has not been read yet."""
+        oldest = (datetime.now(UTC) - timedelta(seconds=2 * LOOK_SECONDS)).isoformat()
+        for pod in await self.api.list(kinds.POD, SYSTEM_NAMESPACE, labels=ONCE):
+            ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+            if ended and str(pod["metadata"].get("creationTimestamp", "")) < oldest:
+                await self.api.delete(kinds.POD, str(pod["metadata"]["name"]), SYSTEM_NAMESPACE)
+
     async def _look(self) -> Looks:
+        await self._sweep()
         orders = looks.orders(self.member, await self.nodes(), await self.clusters(), await self.endpoints())
         ready = {str(node["metadata"]["name"]) for node in await self.listed(kinds.NODE) if is_ready(node)}
         failures = dict.fromkeys(orders.keys() - ready, "the node is not Ready")

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -115,6 +116,20 @@ async def test_closing_ends_readings_and_their_pods() -> None:
     assert kubelet.all(kinds.POD) == []
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_what_a_killed_run_has_left_goes_once_it_has_ended() -> None:
+    server = FakeServer()
+    server.add(namespace(image=IMAGE))
+    now, old = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "2026-01-01T00:00:00Z"
+    for name, phase, made in (
+        ("ended", "Failed", old), ("done", "Succeeded", old), ("of-now", "Succeeded", now), ("runs", "Running", old),
+    ):  # fmt: skip
+        labels = {"app.kubernetes.io/name": "mcnet-once"}
+        metadata = {"name": name, "namespace": "mcnet-system", "labels": labels, "creationTimestamp": made}
+        server.add({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": phase}})
+    await site(server).looks()
+    assert [pod["metadata"]["name"] for pod in server.all(kinds.POD)] == ["of-now", "runs"]
 
 
 async def test_a_pod_has_the_members_image_and_pull_secrets() -> None:
