@@ -14,6 +14,12 @@ IDLE, BUSY, STEP = (float(os.environ.get("MCNET_BENCH_" + name, default)) for na
     ("IDLE", "60"), ("BUSY", "600"), ("STEP", "10"),
 ))  # fmt: skip
 """Seconds."""
+SIZE = 8_000_000
+"""Bytes of one fetch."""
+DOWNLOAD = """
+import sys, urllib.request
+assert len(urllib.request.urlopen(sys.argv[1], timeout=60).read()) == int(sys.argv[2])
+"""
 MEMORY_BOUND, CPU_BOUND = 100.0, 1.0
 """MB resident, per cent of a core."""
 
@@ -59,10 +65,10 @@ async def run() -> str:
             raise RuntimeError(f"found only these daemons: {processes}")
         await asyncio.sleep(STEP)  # what joining has set off is done
         idle = await _watched(processes, IDLE)
-        traffic = asyncio.create_task(_traffic(made))
-        busy = await _watched(processes, BUSY)
-        traffic.cancel()
-        await asyncio.gather(traffic, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:  # traffic that fails ends the measurement: it would be idle
+            traffic = group.create_task(_traffic(made))
+            busy = await _watched(processes, BUSY)
+            traffic.cancel()
     return _table(processes, idle, busy)
 
 
@@ -78,13 +84,19 @@ async def _watched(processes: dict[int, str], seconds: float) -> dict[int, list[
 
 
 async def _traffic(made: Bed) -> None:
-    """Every pod fetches from every pod of the other cluster, one request after the other per cluster."""
+    """Every pod fetches from every pod of the other cluster, one request after the other per cluster.
+
+    Raises RuntimeError if a fetch fails.
+    """
 
     async def from_cluster(here: str, there: str) -> None:
         while True:
             for client in made.loads[here].pods:
                 for server in made.loads[there].pods:
-                    await made.loads[here].fetch(client, f"{server.url}bytes/8000000", timeout=60)
+                    url = f"{server.url}bytes/{SIZE}"
+                    done = await made.loads[here].run(client, "python3", "-c", DOWNLOAD, url, str(SIZE))
+                    if done.status:
+                        raise RuntimeError(f"{client.name} in {here} can't fetch {url}: {done.errors}")
 
     async with asyncio.TaskGroup() as group:
         for here, there in (CLUSTERS, CLUSTERS[::-1]):
