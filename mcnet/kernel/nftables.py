@@ -82,6 +82,7 @@ async def run(*arguments: str, script: str = "") -> tuple[int, str, str]:
     except asyncio.CancelledError:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+        # Not wait(): that waits for its pipes to close too, which those full of unread output never do.
+        await process.communicate()
         raise
     return process.returncode or 0, output.decode(), errors.decode().partition("\n")[0]

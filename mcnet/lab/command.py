@@ -71,7 +71,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except ProcessLookupError:
         return
     try:
-        await asyncio.wait_for(process.wait(), 5)
+        # Not wait(): that waits for its pipes to close too, which those full of unread output never do.
+        await asyncio.wait_for(process.communicate(), 5)
     except TimeoutError:
         os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await process.communicate()

@@ -6,6 +6,7 @@ decided by machines.py and its callers.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -56,8 +57,10 @@ async def _call(argv: Sequence[str], mark: str, stdin: int, text: bytes | None) 
     try:
         output, errors = await process.communicate(text)
     except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            process.kill()
+        # Not wait(): that waits for its pipes to close too, which those full of unread output never do.
+        await process.communicate()
         raise
     return Completed(process.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace"))
 

@@ -51,3 +51,14 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+async def test_a_cancelled_program_ends_though_nobody_reads_its_output(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    task = asyncio.create_task(command.run(["sh", "-c", f"touch {started}; exec yes"]))
+    async with asyncio.timeout(5):
+        while not started.exists():  # noqa: ASYNC110  # another program's doing
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert await asyncio.wait({task}, timeout=5) == ({task}, set())
+    assert task.cancelled()

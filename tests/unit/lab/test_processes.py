@@ -98,6 +98,20 @@ async def test_a_cancelled_program_is_killed(mark: str) -> None:
     assert not await started()
 
 
+async def test_a_cancelled_program_is_killed_though_nobody_reads_its_output(mark: str) -> None:
+    """Its pipe is full, so its end is not seen before what it wrote has been read."""
+    task = asyncio.create_task(processes.call(["yes"], mark=mark))
+
+    async def started() -> bool:
+        return bool(processes.find(mark=mark, namespaces=[]))
+
+    assert await processes.wait_until(started, seconds=5)
+    task.cancel()
+    assert await asyncio.wait({task}, timeout=5) == ({task}, set())
+    assert task.cancelled()
+    assert not await started()
+
+
 async def test_waiting_ends_with_its_time() -> None:
     async def never() -> bool:
         return False
