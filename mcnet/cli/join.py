@@ -83,7 +83,9 @@ def join(
     skip_preflight: Annotated[
         bool, typer.Option("--skip-preflight", help="Don't run the probe pod on a gateway node.")
     ] = False,
-    timeout: Annotated[int, typer.Option(metavar="SECONDS", min=1, help="For daemons and first connection.")] = 180,
+    timeout: Annotated[
+        int, typer.Option(metavar="SECONDS", min=1, help="For the daemons, and for the first connection.")
+    ] = 180,
 ) -> None:
     """Join a cluster to the clusterset.
 
@@ -167,7 +169,6 @@ async def _with_cables(api: "Api", request: "JoinRequest") -> "JoinRequest":
 def _close(joined: "Joined", steps: Steps) -> None:
     """The last screen: what is connected."""
     from mcnet.install.apply import changed
-    from mcnet.model.gateway import CableState
 
     if not changed(joined.changes):
         steps.done("Nothing had to be changed")
@@ -175,11 +176,11 @@ def _close(joined: "Joined", steps: Steps) -> None:
     if not joined.plan.others:
         steps.done(f"{cluster} is the first member of the clusterset; join another one to connect it")
         return
-    for gateway in joined.gateways:
-        for cable in gateway.cables:
-            if cable.state is CableState.CONNECTED:
-                trip = f", {cable.round_trip.last * 1000:.1f} ms" if cable.round_trip else ""
-                steps.done(f"{cluster} ({gateway.node}) is connected to {cable.cluster} ({cable.gateway}{trip})")
+    for gateway, cable in joined.reach.connected:
+        trip = f", {cable.round_trip.last * 1000:.1f} ms" if cable.round_trip else ""
+        steps.done(f"{cluster} ({gateway.node}) is connected to {cable.cluster} ({cable.gateway}{trip})")
+    for sentence in joined.reach.missing:
+        steps.warn(f"{cluster}: {sentence}; mcnet show connections tells more")
 
 
 def _read_info(path: Path) -> "BrokerInfo":

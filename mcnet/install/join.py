@@ -5,7 +5,7 @@
 3. at the broker: the Cluster; in the cluster: gateway labels and daemons
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mcnet.codec import identity as identity_codec
 from mcnet.install import broker_access, identity
@@ -19,27 +19,27 @@ from mcnet.install.progress import Progress
 from mcnet.install.pull_secrets import copies
 from mcnet.install.registration import TakenError, register
 from mcnet.install.removal import remove, utc_now
-from mcnet.install.rollout import await_connection, await_rollout
+from mcnet.install.rollout import await_connections, await_rollout
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
-from mcnet.model.gateway import Gateway
 from mcnet.model.member import BROKER_SECRET, IDENTITY_SECRET, SYSTEM_NAMESPACE
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.plan import gateway_choice
 from mcnet.plan.member_view import described
+from mcnet.plan.reach import Reach
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The outcome: what changed, and the gateways' reports (empty for the first member)."""
+    """The outcome: what changed, and what the gateways are connected to (nothing for the first member)."""
 
     plan: JoinPlan
     changes: tuple[Applied, ...]
-    gateways: tuple[Gateway, ...] = ()
+    reach: Reach = field(default_factory=Reach)
 
 
 async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Joined:
-    """Makes the changes, waits for the daemons and, unless it is the first member, for the first connection.
+    """Makes the changes, waits for the daemons and, unless it is the first member, for the connections.
 
     Raises TakenError if another cluster was faster to take the ID; then nothing of this join is left.
     """
@@ -59,11 +59,11 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
         changes += await apply_all(api, rest, told=lambda name: progress.doing(f"Applying {name}"))
         progress.done(f"Objects: {summary(changes)}")
         await await_rollout(api, gateways=len(plan.gateways), timeout=plan.request.timeout, progress=progress)
-        gateways = await _connect(api, account, plan, progress)
+        reached = await _connect(api, account, plan, progress)
     finally:
         if account is not access:
             await account.reader.close()
-    return Joined(plan, tuple(changes), gateways)
+    return Joined(plan, tuple(changes), reached)
 
 
 async def _make_room(access: Access, plan: JoinPlan, progress: Progress) -> Access:
@@ -138,16 +138,18 @@ async def _label_gateways(api: Api, plan: JoinPlan) -> list[Applied]:
     return applied
 
 
-async def _connect(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> tuple[Gateway, ...]:
-    """Waits for the first connection if any other member has a gateway."""
+async def _connect(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Reach:
+    """Waits for the connections to all other members that have a gateway."""
     endpoints = await access.reader.list(kinds.ENDPOINT, access.info.namespace)
     others = {str(found["spec"].get("cluster")) for found in endpoints} - {plan.cluster}
     silent = {one.id for one in plan.others} - others
     if silent:
         progress.warn(f"{', '.join(sorted(silent))} has no gateway at the moment")
     if not others:
-        return ()
-    return await await_connection(api, timeout=plan.request.timeout, progress=progress, others=tuple(sorted(others)))
+        return Reach()
+    return await await_connections(
+        api, nodes=plan.gateways, timeout=plan.request.timeout, progress=progress, others=tuple(sorted(others))
+    )
 
 
 def _account_text(access: Access) -> str:

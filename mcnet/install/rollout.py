@@ -1,7 +1,7 @@
-"""Waits until the daemons run and the first cable carries traffic, telling how far it is. Applying is `join`'s."""
+"""Waits until the daemons run and the cables carry traffic, telling how far it is. Applying is `join`'s."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +12,14 @@ from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import JsonObject, Kind
 from mcnet.model.errors import McnetError
-from mcnet.model.gateway import CableState, Gateway
 from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.plan.pods import is_rolled_out, is_running, pod_problem, progress_of
+from mcnet.plan.reach import Reach, reach
 
 CONNECTION_INTERVAL = 0.5
-"""Seconds between two looks at the gateways' reports while the first connection is awaited."""
+"""Seconds between two looks at the gateways' reports while connections are awaited."""
+SETTLING = 10.0
+"""Seconds that all other cables may take once the first is connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +58,31 @@ async def await_rollout(api: Api, *, gateways: int, timeout: float, progress: Pr
     progress.done("Daemons run: " + ", ".join(f"{name.removeprefix('mcnet-')} {at}" for name, at in states.items()))
 
 
-async def await_connection(
-    api: Api, *, timeout: float, progress: Progress, others: tuple[str, ...]
-) -> tuple[Gateway, ...]:
-    """Returns the gateways' reports once one cable to one of `others` is connected. Raises McnetError with the
-    reason that the gateways give."""
-    gateways: tuple[Gateway, ...] = ()
-    try:
-        async with asyncio.timeout(timeout):
-            while True:
-                gateways = decode_all(gateway_codec.decode, await api.list(kinds.GATEWAY, SYSTEM_NAMESPACE), [])
-                cables = [cable for gateway in gateways for cable in gateway.cables]
-                if any(cable.state is CableState.CONNECTED and cable.cluster in others for cable in cables):
-                    return gateways
-                progress.doing(f"Waiting for the first connection to {', '.join(others)}: {_state(gateways)}")
-                await asyncio.sleep(CONNECTION_INTERVAL)
-    except TimeoutError as error:
-        raise McnetError(
-            f"no cable to {', '.join(others)} was connected within {timeout:g} s: {_state(gateways)}",
-            f"mcnet show connections --context {api.context}" if api.context else "mcnet show connections",
-        ) from error
+async def await_connections(
+    api: Api, *, nodes: Collection[str], timeout: float, progress: Progress, others: tuple[str, ...]
+) -> Reach:
+    """Returns what the gateways `nodes` are connected to once that is every gateway of `others`.
+
+    One cable is enough to go on: the rest may take `SETTLING` seconds more, since a gateway elsewhere that is down
+    must not hold up this cluster's join. Raises McnetError with the reason that the gateways give where not even one
+    was connected within `timeout` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    deadline, first = loop.time() + timeout, False
+    while True:
+        reports = decode_all(gateway_codec.decode, await api.list(kinds.GATEWAY, SYSTEM_NAMESPACE), [])
+        found = reach(reports, nodes, others)
+        if found.connected and not first:
+            first, deadline = True, loop.time() + SETTLING
+        if not found.missing or (first and loop.time() >= deadline):
+            return found
+        if loop.time() >= deadline:
+            raise McnetError(
+                f"no cable to {', '.join(others)} was connected within {timeout:g} s: {found.missing[0]}",
+                f"mcnet show connections --context {api.context}" if api.context else "mcnet show connections",
+            )
+        progress.doing(f"Waiting for the connections to {', '.join(others)}: {found.missing[0]}")
+        await asyncio.sleep(CONNECTION_INTERVAL)
 
 
 async def _await_one(api: Api, workload: Workload, timeout: float, tell: Callable[[str, str], None]) -> None:
@@ -113,15 +120,3 @@ async def _reported(api: Api, pod: JsonObject) -> list[str]:
     kind = REPORTS.get(component)
     report = await api.find(kind, pod["spec"]["nodeName"], SYSTEM_NAMESPACE) if kind else None
     return [str(problem) for problem in ((report or {}).get("status") or {}).get("problems") or []]
-
-
-def _state(gateways: tuple[Gateway, ...]) -> str:
-    cables = [cable for gateway in gateways for cable in gateway.cables]
-    if not gateways:
-        return "no gateway has reported yet"
-    if not cables:
-        problems = [problem for gateway in gateways for problem in gateway.problems]
-        return problems[0] if problems else "the gateways know no cable yet"
-    worst = cables[0]
-    why = f" ({worst.reason})" if worst.reason else ""
-    return f"{worst.gateway} of {worst.cluster} is {worst.state.value}{why}"

@@ -16,6 +16,7 @@ from mcnet.lab import configs, machines, processes
 from mcnet.lab.certificates import Authority, context, kubeconfig, service_account_keys, write_secret
 from mcnet.lab.imagestore import clone
 from mcnet.lab.manifests import initial_objects, node_object
+from mcnet.lab.resolve import dns_answers
 from mcnet.lab.store import LabState, ProcessRecord, Store
 from mcnet.lab.topology import Cluster, Machine, Topology
 from mcnet.model.errors import KernelError, McnetError, UnreachableError
@@ -47,7 +48,7 @@ def write_credentials(store: Store, topology: Topology) -> None:
 async def start_cluster(
     store: Store, state: LabState, cluster: Cluster, supplies: Supplies, progress: Progress
 ) -> None:
-    """From booted namespaces to all nodes Ready and DNS rolled out."""
+    """From booted namespaces to all nodes Ready and DNS that answers on each."""
     started = Startup(store, state, cluster, supplies, progress)
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(started.watch())
@@ -144,6 +145,7 @@ class Startup:
         self._say(f"{len(self._cluster.nodes)} nodes Ready")
         rollout = ("-n", "kube-system", "rollout", "status", "deployment/coredns", limit)
         await self._wait("its DNS is not ready", *rollout)
+        await dns_answers(self._cluster, self._store.mark)
         self._say("DNS answers")
 
     async def _start(self, machine: Machine, argv: list[str]) -> None:

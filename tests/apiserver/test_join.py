@@ -112,7 +112,7 @@ async def test_joins_with_a_token(broker_api: Api, west: Api, request_: JoinRequ
     assert (member.cluster, member.pod_prefixes) == (WEST, record.pod_prefixes)
     labels = (await west.get(kinds.NODE, "n1"))["metadata"]["labels"]
     assert labels["mcnet.dev/gateway"] == "true"
-    assert [cable.cluster for gateway in result.gateways for cable in gateway.cables] == ["east"]
+    assert [cable.cluster for _, cable in result.reach.connected] == ["east"]
     assert await broker_api.find(kinds.SERVICE_ACCOUNT, "join-west", BROKER_NAMESPACE) is None
 
 

@@ -40,6 +40,10 @@ grep . ipv4/ip_forward ipv4/fib_multipath_hash_* ipv6/fib_multipath_hash_policy 
 grep . ipv4/conf/*/rp_filter | grep -v veth
 """
 """Tables nat, filter, mangle and raw are iptables-nft's: kube-proxy's and the CNI's."""
+HARDWARE = re.compile(
+    r"link/ether \S+|33:33:ff:\S+|fe80::[0-9a-f]+:\S+|@if\d+|link-netnsid \d+|^([0-9a-f]{2}:){5}[0-9a-f]{2}"
+)
+"""What the machine's own links and the CNI's bridge get anew with each boot."""
 
 
 @dataclass
@@ -83,10 +87,14 @@ class Clusterset:
         return await ensure_image(print)
 
     async def pictures(self, cluster: str) -> list[str]:
-        """What the nodes' kernels hold, without what belongs to pods, the CNI and kube-proxy, as lines."""
+        """What the nodes' kernels hold, without what belongs to pods, the CNI and kube-proxy, as lines.
+
+        Equal before and after a reboot too, if nothing but the hardware's addresses has changed.
+        """
         places = [place_of(node) for node in self.lab.topology.nodes if node.cluster == cluster]
         texts = [(await self.node(place, "bash", "-c", PICTURE)).output for place in places]
-        return [f"{place}: {line}" for place, text in zip(places, texts, strict=True) for line in text.splitlines()]
+        pairs = zip(places, texts, strict=True)
+        return [f"{place}: {line}" for place, text in pairs for line in without_hardware(text.splitlines())]
 
     async def api(self, cluster: str) -> Api:
         return await from_kubeconfig(context=cluster, kubeconfig=self.lab.kubeconfig)
@@ -215,6 +223,11 @@ class Pings:
 
     async def answered_since(self, moment: float) -> bool:
         return any(time > moment for time in self.answers.values())
+
+
+def without_hardware(picture: list[str]) -> list[str]:
+    """The lines sorted; mcnet's own devices are to have the addresses that they had."""
+    return sorted(line if "mcnet" in line else HARDWARE.sub("*", line) for line in picture)
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

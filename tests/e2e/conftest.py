@@ -5,7 +5,7 @@ MCNET_E2E_LAB to the name of a lab that is up (`mcnet lab up --with-image --name
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 import pytest_asyncio
@@ -14,6 +14,9 @@ from mcnet.lab.image import ensure_image, image_reference
 from mcnet.lab.lab import Lab
 from mcnet.lab.spec import LabSpec
 from tests.e2e.clusterset import CLUSTERS, Clusterset
+
+FAILED = pytest.StashKey[bool]()
+"""Whether the test itself failed."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -40,8 +43,27 @@ async def bare(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluste
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def clusterset(bare: Clusterset) -> Clusterset:
+async def joined(bare: Clusterset) -> Clusterset:
     """The lab joined: east has one gateway and the broker, west two gateways."""
     await bare.mcnet("deploy-broker", "--context", "east")
     await bare.join()
     return bare
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def clusterset(joined: Clusterset, request: pytest.FixtureRequest) -> AsyncIterator[Clusterset]:
+    """The joined lab. What a test that fails has left undone is done, so that the next ones tell of themselves."""
+    yield joined
+    if request.node.stash.get(FAILED, False):
+        await joined.mcnet("deploy-broker", "--context", "east")
+        await joined.join()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report

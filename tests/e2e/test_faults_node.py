@@ -1,6 +1,5 @@
 """A node's own programs stop, its disks fill up, or all of it reboots: traffic does not hang on any of that."""
 
-import re
 import time
 from datetime import datetime
 
@@ -9,7 +8,7 @@ import pytest
 from mcnet.kube.kinds import LEASE, NODE, POD
 from mcnet.lab.demo import show_traffic
 from tests.e2e.aftermath import answered_for, daemons, picture, pings, run, stable_picture, whole_again
-from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready
+from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready, without_hardware
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -30,11 +29,6 @@ for place in /run /var/log; do
   mount -o remount,size=50% $place
 done
 """
-
-HARDWARE = re.compile(
-    r"link/ether \S+|33:33:ff:\S+|fe80::[0-9a-f]+:\S+|@if\d+|link-netnsid \d+|^([0-9a-f]{2}:){5}[0-9a-f]{2}"
-)
-"""What the machine's own links and the CNI's bridge get anew with each boot."""
 
 
 @pytest.mark.parametrize("program", ["kubelet", "containerd"])
@@ -96,16 +90,11 @@ async def test_a_gateway_node_reboots(clusterset: Clusterset) -> None:
     # whole seconds, rounded down, so the gateway came back up to one second after what its cable says.
     returned = datetime.fromisoformat(back).timestamp() + 1
     assert bystander.resumed < returned, "others take the other gateway meanwhile"
-    assert _without_hardware(await stable_picture(clusterset, place)) == _without_hardware(before)
+    assert without_hardware(await stable_picture(clusterset, place)) == without_hardware(before)
     for load in clusterset.loads.values():
         await load.close()
     await clusterset.deploy_web()  # its pod has another address now
     await show_traffic(clusterset.lab, CLUSTERS, clusterset.image, print)
-
-
-def _without_hardware(picture: list[str]) -> list[str]:
-    """mcnet's own devices are to have the addresses that they had."""
-    return sorted(line if "mcnet" in line else HARDWARE.sub("*", line) for line in picture)
 
 
 async def _heard_of(clusterset: Clusterset, since: float) -> bool:

@@ -5,17 +5,19 @@ import os
 import random
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import pytest
 
-from mcnet.lab import network
+from mcnet.lab import network, resolve
 from mcnet.lab.addresses import BLOCKS, Block
 from mcnet.lab.hostnet import blocks_in_use
 from mcnet.lab.processes import Completed, call
+from mcnet.lab.resolve import dns_answers
 from mcnet.lab.spec import IpFamily, LabSpec, NatKind
-from mcnet.lab.topology import Topology, plan
+from mcnet.lab.topology import Cluster, Topology, plan
+from mcnet.model.errors import McnetError
 
 MARK = f"MCNET_LAB=test-{os.getpid()}"
 # Sends one datagram from a fixed port to each address and says that it is done.
@@ -39,6 +41,20 @@ except TimeoutError:
     print("-")
 """
 
+# A DNS server that says nothing to the first question, SERVFAIL to the second, and answers the third.
+SLOW_DNS = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((sys.argv[1], 53))
+print("bound", flush=True)
+server.settimeout(20)
+for code in (None, 2, 0):
+    query, client = server.recvfrom(512)
+    if code is not None:
+        server.sendto(query[:2] + bytes([0x81, 0x80 | code]) + query[4:], client)
+print("asked thrice", flush=True)
+"""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -54,9 +70,15 @@ class Network:
         return (await self.run(place, "ping", "-c1", "-W1", str(address))).status == 0
 
     async def port_seen(self, receiver: str) -> tuple["asyncio.subprocess.Process", asyncio.StreamReader]:
-        name = self.topology.namespaces[receiver]
+        return await self.serve(receiver, RECEIVE)
+
+    async def serve(
+        self, place: str, script: str, *argv: str
+    ) -> tuple["asyncio.subprocess.Process", asyncio.StreamReader]:
+        name = self.topology.namespaces[place]
         process = await asyncio.create_subprocess_exec(
-            *("nsenter", f"--net=/run/netns/{name}", sys.executable, "-c", RECEIVE), stdout=asyncio.subprocess.PIPE
+            *("nsenter", f"--net=/run/netns/{name}", sys.executable, "-c", script, *argv),
+            stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
         assert await process.stdout.readline() == b"bound\n"
@@ -133,3 +155,29 @@ async def test_nodes_choose_paths_by_seeds_of_their_own(built: Network) -> None:
         *(str(n.hash_seed) for n in built.topology.clusters[0].nodes),
         "0",
     ]
+
+
+async def test_dns_that_answers_late_is_waited_for_on_every_node(built: Network) -> None:
+    east = _with_one_dns_address(built)
+    address = str(east.dns_addresses[0])
+    servers = []
+    for node in east.nodes:
+        place = f"east/{node.short_name}"
+        assert (await built.run(place, "ip", "addr", "add", f"{address}/32", "dev", "lo")).status == 0
+        servers.append(await built.serve(place, SLOW_DNS, address))
+    await dns_answers(east, MARK)
+    for process, output in servers:
+        assert await output.readline() == b"asked thrice\n"
+        assert await process.wait() == 0
+
+
+async def test_a_node_without_dns_is_named(built: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve, "_SECONDS", 0.5)
+    east = _with_one_dns_address(built)
+    with pytest.raises(McnetError, match=f"node east-n1 got no answer .* at {east.dns_addresses[0]} in"):
+        await dns_answers(east, MARK)
+
+
+def _with_one_dns_address(built: Network) -> Cluster:
+    east = built.topology.clusters[0]
+    return replace(east, service_cidrs=east.service_cidrs[:1])

@@ -1,4 +1,4 @@
-"""Waiting for daemons and for the first connection: what is told, and why it gives up."""
+"""Waiting for daemons and for connections: what is told, and why it gives up."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ import pytest
 from mcnet.codec import gateway as gateway_codec
 from mcnet.install import rollout
 from mcnet.install.progress import Silent
-from mcnet.install.rollout import WORKLOADS, await_connection, await_rollout
+from mcnet.install.rollout import WORKLOADS, await_connections, await_rollout
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError
 from mcnet.model.gateway import Cable, CableState, Gateway
+from mcnet.plan.reach import Reach
 from tests.fakes.api import FakeServer
 
 NAMESPACE = "mcnet-system"
@@ -84,29 +85,66 @@ async def test_a_daemon_that_is_not_ready_is_quoted() -> None:
     assert caught.value.hint == "kubectl --context west -n mcnet-system logs mcnet-gateway-x --tail 20"
 
 
-def reports(state: CableState, reason: str = "") -> FakeServer:
+def report(node: str, state: CableState, reason: str = "") -> dict[str, Any]:
     cable = Cable(ClusterId("east"), "e1", 0, state, "vxlan", reason=reason)
+    return gateway_codec.encode(Gateway(node, ClusterId("west"), 0, (cable,)), namespace=NAMESPACE)
+
+
+def reports(state: CableState, reason: str = "") -> FakeServer:
     made = FakeServer(context="west")
-    made.add(gateway_codec.encode(Gateway("n1", ClusterId("west"), 0, (cable,)), namespace=NAMESPACE))
+    made.add(report("n1", state, reason))
     return made
 
 
-async def connection(made: FakeServer, others: tuple[str, ...] = ("east",)) -> tuple[Gateway, ...]:
-    return await await_connection(made.api(), timeout=0.05, progress=Silent(), others=others)
+async def connection(
+    made: FakeServer,
+    others: tuple[str, ...] = ("east",),
+    nodes: tuple[str, ...] = ("n1",),
+    progress: Silent | None = None,
+) -> Reach:
+    return await await_connections(
+        made.api(), nodes=nodes, timeout=0.05, progress=progress or Silent(), others=others
+    )
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollout, "CONNECTION_INTERVAL", 0.01)
+    monkeypatch.setattr(rollout, "SETTLING", 0.2)
 
 
 async def test_a_connection() -> None:
-    (gateway,) = await connection(reports(CableState.CONNECTED))
-    assert gateway.node == "n1"
+    found = await connection(reports(CableState.CONNECTED))
+    assert [(gateway.node, cable.gateway) for gateway, cable in found.connected] == [("n1", "e1")]
+    assert not found.missing
+
+
+async def test_the_other_gateway_may_take_longer_than_the_first() -> None:
+    made = reports(CableState.CONNECTED)
+    made.add(report("n2", CableState.CONNECTING))
+
+    class ConnectsLater(Told):
+        def doing(self, text: str) -> None:
+            super().doing(text)
+            if len(self.live) == 8:  # past the timeout of 0.05 s, which is the first connection's
+                made.add(report("n2", CableState.CONNECTED))
+
+    told = ConnectsLater()
+    found = await connection(made, nodes=("n1", "n2"), progress=told)
+    assert [gateway.node for gateway, _ in found.connected] == ["n1", "n2"]
+    assert told.live[0] == "Waiting for the connections to east: n2 is not connected to east (e1): connecting"
+
+
+async def test_a_gateway_elsewhere_that_is_down_does_not_fail_the_join() -> None:
+    made = reports(CableState.CONNECTED)
+    made.add(report("n2", CableState.ERROR, "3 probes lost"))
+    found = await connection(made, nodes=("n1", "n2"))
+    assert [gateway.node for gateway, _ in found.connected] == ["n1"]
+    assert found.missing == ("n2 is not connected to east (e1): 3 probes lost",)
 
 
 async def test_no_connection_says_what_the_gateway_says() -> None:
-    with pytest.raises(McnetError, match=r"e1 of east is error \(3 probes lost\)") as caught:
+    with pytest.raises(McnetError, match=r"n1 is not connected to east \(e1\): 3 probes lost") as caught:
         await connection(reports(CableState.ERROR, "3 probes lost"))
     assert caught.value.hint == "mcnet show connections --context west"
 
@@ -117,5 +155,5 @@ async def test_a_cable_to_a_member_that_has_left_is_none() -> None:
 
 
 async def test_no_gateway_at_all() -> None:
-    with pytest.raises(McnetError, match="no gateway has reported yet"):
+    with pytest.raises(McnetError, match="n1 has not reported yet"):
         await connection(FakeServer())
