@@ -73,8 +73,7 @@ def describe(item: KernelObject) -> str:  # noqa: PLR0911 - one line for each ki
         case Route():
             return f"route {item.prefix} in table {item.table} {_way(item)}"
         case Rule():
-            source = f"from {item.iif} " if item.iif else ""
-            return f"IPv{item.family} rule {item.priority} {source}to table {item.table}"
+            return f"IPv{item.family} rule {item.priority}{_condition(item)}{_action(item)}"
         case NftTable() | NftFingerprint():
             return f"nft table inet {item.name}"
         case Sysctl():
@@ -83,6 +82,16 @@ def describe(item: KernelObject) -> str:  # noqa: PLR0911 - one line for each ki
             return f"rule {item.mark} in nft chain {item.family} {item.table} {item.chain}"
         case _:
             assert_never(item)
+
+
+def _condition(rule: Rule) -> str:
+    return (f" from {rule.iif}" if rule.iif else "") + (f" to {rule.to}" if rule.to else "")
+
+
+def _action(rule: Rule) -> str:
+    if rule.table:
+        return f" into table {rule.table}"
+    return f" on to rule {rule.goto}" if rule.goto else ""
 
 
 def _kind(link: Link) -> str:

@@ -127,16 +127,21 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A policy rule: packets (that came in by device `iif`, if given) look up `table`. `family` is 4 or 6."""
+    """A policy rule: packets (by device `iif`, to `to`, if given) look up `table`. `family` is 4 or 6.
+
+    With table 0 they go on at the rule of priority `goto` (FR_ACT_GOTO), with neither at the next one (FR_ACT_NOP).
+    """
 
     family: int
     priority: int
     table: int
     iif: str | None = None
+    to: Network | None = None
+    goto: int = 0
 
     @property
-    def key(self) -> tuple[int, int, str | None]:
-        return self.family, self.priority, self.iif
+    def key(self) -> tuple[int, int, str | None, Network | None]:
+        return self.family, self.priority, self.iif, self.to
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,17 @@ REJECT_TABLE: Final = 0x6D04
 """Route agent: remote prefix -> unreachable. The end of every look-up; its routes depend on no device."""
 
 RULE_PRIORITIES: Final = range(300, 320)
-RULE_OVERLAY_TO_CABLES: Final = 300
-RULE_OVERLAY_REJECT: Final = 301
-RULE_CABLE_DELIVERY: Final = 302
-RULE_CABLE_REJECT: Final = 303
-RULE_LOCAL_TO_CABLES: Final = 304
-RULE_LOCAL_TO_OVERLAY: Final = 305
-RULE_LOCAL_REJECT: Final = 306
+RULE_OWN_PODS: Final = 300
+"""What goes to this node's own pods matches none of the rules that follow: it skips them, to RULE_END."""
+RULE_CABLE_DELIVERY: Final = 301
+RULE_CABLE_REJECT: Final = 302
+RULE_TO_CABLES: Final = 303
+RULE_OVERLAY_REJECT: Final = 304
+RULE_TO_OVERLAY: Final = 305
+RULE_REJECT: Final = 306
 """Routes go with their device (mcnet-vx set down or made anew): this one keeps traffic off the default route."""
+RULE_END: Final = 307
+"""Does nothing."""
 
 NODE_NFT_TABLE: Final = "mcnet"
 GATEWAY_NFT_TABLE: Final = "mcnet_gateway"

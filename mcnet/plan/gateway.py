@@ -111,7 +111,7 @@ def decide(world: World) -> Decision:
         tables=frozenset(
             {
                 gateway_firewall.table(
-                    own=world.own, member=world.member, remotes=remotes, cables=cables, families=used
+                    own=world.own, member=world.member, remotes=remotes, cables=cables, throws=throws
                 )
             }
         ),

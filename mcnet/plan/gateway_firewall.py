@@ -4,16 +4,18 @@ Nothing from a cable goes anywhere but to this cluster's pods and services and, 
 itself: a remote cluster can neither use the gateway as a router nor reach what listens on the node.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 
 from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
-from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
+from mcnet.model.kernel import Network, NftChain, NftSet, NftTable
 from mcnet.model.member import Member
 from mcnet.plan import ports, vxlan_cable
-from mcnet.plan.addresses import cable_end
-from mcnet.plan.node_firewall import CABLES, IP, address_set, element, prefix_set
+from mcnet.plan.addresses import cable_end, cable_number
+from mcnet.plan.node_firewall import CABLES, IP, address_set, prefix_set
 from mcnet.plan.remote import Remotes
+from mcnet.plan.throw import subtract
 from mcnet.plan.vxlan_cable import CablePath
 
 ICMP = {4: "icmp", 6: "icmpv6"}
@@ -21,62 +23,89 @@ ICMP = {4: "icmp", 6: "icmpv6"}
 
 
 def table(
-    *, own: Endpoint, member: Member, remotes: Remotes, cables: Iterable[CablePath], families: tuple[int, ...]
+    *, own: Endpoint, member: Member, remotes: Remotes, cables: Iterable[CablePath], throws: Iterable[Network] = ()
 ) -> NftTable:
-    """The whole table, the same text for the same inputs."""
+    """The whole table, the same text for the same inputs. `throws` are hosts in remote prefixes that are no pods:
+    gateways and this cluster's own nodes (mcnet.plan.throw)."""
     cables = tuple(cables)
     outer = [cable.remote for cable in cables if cable.remote is not None]
     ends = [cable_end(own.cluster, own.rail, one) for one in vxlan_cable.outer_families(own, cables)]
-    devices = _any_of(f'"{device}"' for device in ownership.VXLAN_CABLE_DEVICES.values())
     local: list[Network] = [*member.pod_prefixes, *member.service_prefixes]
     port = ports.vxlan_cable(own.port_base).numbers
     sets: list[NftSet] = []
-    rules: list[str] = []
+    to_local: list[str] = []
     for family in (4, 6):
         ip = IP[family]
         mine = _any_of(str(end.address(family)) for end in ends)
-        sets += [
-            address_set(f"peers{family}", family, outer),
-            prefix_set(f"local{family}", family, local),
-            _allowed(family, remotes, cables),
-        ]
-        rules += [
-            f"udp dport {port} fib daddr type local {ip} saddr != @peers{family} drop",
-            *_one_sender_per_mac(port, family, cables),
-            f"iifname {devices} ether saddr . {ip} saddr != @allowed{family} drop",
-            f"iifname {CABLES} {ip} daddr != @local{family} {ip} daddr != {mine} drop",
+        sets += [address_set(f"peers{family}", family, outer), prefix_set(f"local{family}", family, local)]
+        to_local += [
+            f"{ip} daddr @local{family} accept",
+            f"{ip} daddr != {mine} drop",
             # The cable's address is there to answer probes; the node's own services listen on it too.
-            f"iifname {CABLES} {ip} daddr {mine} meta l4proto != {ICMP[family]} drop",
+            f"{ip} daddr {mine} meta l4proto != {ICMP[family]} drop",
         ]
+    senders = {_chain_of(cable): cable for cable in cables if cable.remote is not None}
+    for name, cable in sorted(senders.items()):
+        sets += [_sources(name, family, cable, remotes, tuple(throws)) for family in (4, 6)]
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
         sets=tuple(sets),
         chains=(
-            # Before the route agent's raw chain: what may not come in is not to be looked at any further.
-            NftChain("cable_prerouting", "type filter hook prerouting priority raw - 10", tuple(rules)),
+            NftChain("to_local", "", tuple(to_local)),
+            *(NftChain(name, "", _only_its_sources(name)) for name in sorted(senders)),
+            NftChain("from_cable", "", _by_sender(senders)),
+            NftChain("cable_port", "", _from_peers(senders.values())),
+            # Before the route agent's raw chain: what may not come in is not to be looked at any further. As few
+            # expressions as possible for all other packets of the node (mcnet.plan.node_firewall).
+            NftChain(
+                "cable_prerouting",
+                "type filter hook prerouting priority raw - 10",
+                (f"iifname {CABLES} goto from_cable", f"udp dport {port} goto cable_port"),
+            ),
             # A pod's packets leave with this gateway's address once masqueraded: peers would take them for a cable's.
+            NftChain(
+                "cable_port_of_others", "", tuple(f"{IP[family]} daddr @peers{family} drop" for family in (4, 6))
+            ),
             NftChain(
                 "cable_forward",
                 "type filter hook forward priority filter",
-                tuple(f"udp dport {port} {IP[family]} daddr @peers{family} drop" for family in (4, 6)),
+                (f"udp dport {port} jump cable_port_of_others",),
             ),
         ),
     )
 
 
-def _one_sender_per_mac(port: str, family: int, cables: Iterable[CablePath]) -> list[str]:
-    """Per peer: the sender inside the VXLAN packet is the peer itself, else one cluster could speak for another.
+def _chain_of(cable: CablePath) -> str:
+    """Of the checks of what comes by one cable."""
+    return f"cable_{cable_number(cable.endpoint.cluster, cable.endpoint.rail):06x}"
+
+
+def _from_peers(cables: Iterable[CablePath]) -> tuple[str, ...]:
+    """The sender inside a peer's VXLAN packet is the peer itself, else one cluster could speak for another; from all
+    others nothing comes in. One look-up, however many peers there are.
 
     The inner source MAC lies behind the headers of UDP (8 bytes), VXLAN (8, RFC 7348) and the inner target MAC (6).
     """
-    macs: dict[Address, list[str]] = {}
+    pairs: dict[int, set[str]] = {4: set(), 6: set()}
     for cable in cables:
-        if cable.remote is not None and cable.remote.version == family:
-            macs.setdefault(cable.remote, []).append("0x" + cable.end.mac.replace(":", ""))
-    return [
-        f"udp dport {port} {IP[family]} saddr {outer} @th,176,48 != {{ {', '.join(sorted(found))} }} drop"
-        for outer, found in sorted(macs.items(), key=lambda item: int(item[0]))
-    ]
+        if cable.remote is not None:
+            pairs[cable.remote.version].add(f"{cable.remote} . 0x{cable.end.mac.replace(':', '')}")
+    known = tuple(
+        f"{IP[family]} saddr . @th,176,48 {{ {', '.join(sorted(found))} }} accept"
+        for family, found in pairs.items()
+        if found
+    )
+    return (*known, "fib daddr type local drop")
+
+
+def _by_sender(senders: Mapping[str, CablePath]) -> tuple[str, ...]:
+    """On to the checks of the cable that a packet came by, which its sender inside tells."""
+    ways = sorted(f"{cable.end.mac} : goto {name}" for name, cable in senders.items())
+    return (*((f"ether saddr vmap {{ {', '.join(ways)} }}",) if ways else ()), "drop")
+
+
+def _only_its_sources(name: str) -> tuple[str, ...]:
+    return (*(f"{IP[family]} saddr != @{name}_{family} drop" for family in (4, 6)), "goto to_local")
 
 
 def _any_of(texts: Iterable[str]) -> str:
@@ -85,17 +114,10 @@ def _any_of(texts: Iterable[str]) -> str:
     return found[0] if len(found) == 1 else f"{{ {', '.join(found)} }}"
 
 
-def _allowed(family: int, remotes: Remotes, cables: Iterable[CablePath]) -> NftSet:
-    elements: set[str] = set()
-    prefixes = {remote.cluster: remote.prefixes_of(family) for remote in remotes.clusters}
-    for cable in cables:
-        if family in cable.families:
-            end = cable.end
-            elements.add(f"{end.mac} . {end.address(family)}")
-            elements |= {f"{end.mac} . {element(prefix)}" for prefix in prefixes[cable.endpoint.cluster]}
-    return NftSet(
-        name=f"allowed{family}",
-        type=f"ether_addr . ipv{family}_addr",
-        flags=("interval",),
-        elements=frozenset(elements),
-    )
+def _sources(name: str, family: int, cable: CablePath, remotes: Remotes, throws: tuple[Network, ...]) -> NftSet:
+    """What may come by a cable: its cluster's prefixes, and probes from its end. Never with the address of a node."""
+    mine = next(remote for remote in remotes.clusters if remote.cluster == cable.endpoint.cluster)
+    allowed: list[Network] = []
+    if family in cable.families:
+        allowed = [ip_network(cable.end.address(family)), *subtract(mine.prefixes_of(family), throws)]
+    return prefix_set(f"{name}_{family}", family, allowed)

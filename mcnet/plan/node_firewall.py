@@ -1,6 +1,8 @@
 """The route agent's nft table `inet mcnet`: who may use the overlay, sources kept, MSS, no tracking on transit.
 
 Why these statements and in this place: docs/datapath.md. The gateway's own table is mcnet.plan.gateway_firewall.
+Every packet of the node passes the base chains, so these sort out in few and cheap expressions what a rule could be
+about, and go on in chains of their own; a look-up of a route (`fib`) comes last (docs/decisions/firewall-cost.md).
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +22,9 @@ from mcnet.plan import ports
 CABLES = f'"{CABLE_DEVICE_PREFIX}*"'
 OVERLAY = f'"{OVERLAY_DEVICE}"'
 IP = {4: "ip", 6: "ip6"}
+OWN_PORTS = f"{ports.OVERLAY.numbers}-{ports.ADVERTS.numbers}"
+"""Overlay and adverts have ports side by side: one comparison for both."""
+SYN = "tcp flags & (syn | rst) == syn"
 ERRORS = {
     4: "icmp type { destination-unreachable, time-exceeded, parameter-problem }",
     6: "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }",
@@ -62,13 +67,20 @@ def table(inputs: NodeFirewall) -> NftTable:
             address_set(f"nodes{family}", family, inputs.node_addresses),
         ]
     chains = [
+        NftChain("from_overlay", "", _from_overlay(inputs)),
+        NftChain("from_cable", "", _from_cable(inputs)),
+        NftChain("own_ports", "", _own_ports()),
         NftChain("raw_prerouting", "type filter hook prerouting priority raw", _raw_prerouting(inputs)),
         NftChain("nat_postrouting", "type nat hook postrouting priority srcnat - 10", _nat_postrouting(inputs)),
-        NftChain("mangle_forward", "type filter hook forward priority mangle", _mangle_forward()),
+        NftChain("clamp_mss", "", _clamp_mss()),
+        NftChain("mangle_forward", "type filter hook forward priority mangle", (f"{SYN} jump clamp_mss",)),
+        NftChain("own_ports_of_others", "", _own_ports_of_others()),
         NftChain("filter_forward", "type filter hook forward priority filter", _filter_forward(inputs)),
         NftChain("filter_output", "type filter hook output priority filter", _filter_output(inputs)),
     ]
-    return NftTable(name=NODE_NFT_TABLE, sets=tuple(sets), chains=tuple(chains), notes=inputs.notes)
+    # An empty chain at a hook costs every packet, too.
+    used = tuple(chain for chain in chains if chain.rules)
+    return NftTable(name=NODE_NFT_TABLE, sets=tuple(sets), chains=used, notes=inputs.notes)
 
 
 def prefix_set(name: str, family: int, prefixes: Iterable[Network]) -> NftSet:
@@ -97,21 +109,39 @@ def element(prefix: Network) -> str:
 
 
 def _raw_prerouting(inputs: NodeFirewall) -> tuple[str, ...]:
-    rules = []
-    for family in (4, 6):
-        ip = IP[family]
-        rules.append(f"udp dport {ports.OVERLAY.numbers} fib daddr type local {ip} saddr != @nodes{family} drop")
-        if inputs.overlay_delivery:
-            rules.append(f'{ip} saddr @remote{family} iifname != {OVERLAY} iifname != {CABLES} iifname != "lo" drop')
-    rules.append(f'udp dport {ports.ADVERTS.numbers} fib daddr type local iifname != {OVERLAY} iifname != "lo" drop')
-    if inputs.gateway:
-        for family in inputs.families:
-            ip = IP[family]
-            rules += [
-                f"iifname {OVERLAY} {ip} daddr @remote{family} notrack",
-                f"iifname {CABLES} {ip} daddr @other_nodes_pods{family} notrack",
-            ]
-    return tuple(rules)
+    remote = [f'{IP[family]} saddr @remote{family} iifname != "lo" drop' for family in (4, 6)]
+    return (
+        f"iifname {OVERLAY} goto from_overlay",
+        f"iifname {CABLES} goto from_cable",
+        *(remote if inputs.overlay_delivery else ()),
+        f"udp dport {OWN_PORTS} goto own_ports",
+    )
+
+
+def _from_overlay(inputs: NodeFirewall) -> tuple[str, ...]:
+    """Nobody speaks VXLAN to a node inside the overlay."""
+    return (
+        f"udp dport {ports.OVERLAY.numbers} fib daddr type local drop",
+        *(f"{IP[family]} daddr @remote{family} notrack" for family in inputs.families if inputs.gateway),
+    )
+
+
+def _from_cable(inputs: NodeFirewall) -> tuple[str, ...]:
+    return (
+        f"udp dport {OWN_PORTS} fib daddr type local drop",
+        *(f"{IP[family]} daddr @other_nodes_pods{family} notrack" for family in inputs.families if inputs.gateway),
+    )
+
+
+def _own_ports() -> tuple[str, ...]:
+    """What comes neither by overlay nor by cable to the ports of overlay and adverts."""
+    return (
+        *(
+            f"udp dport {ports.OVERLAY.numbers} {IP[family]} saddr != @nodes{family} fib daddr type local drop"
+            for family in (4, 6)
+        ),
+        f'udp dport {ports.ADVERTS.numbers} iifname != "lo" fib daddr type local drop',
+    )
 
 
 def _nat_postrouting(inputs: NodeFirewall) -> tuple[str, ...]:
@@ -136,11 +166,8 @@ def _nat_postrouting(inputs: NodeFirewall) -> tuple[str, ...]:
     return tuple(rules)
 
 
-def _mangle_forward() -> tuple[str, ...]:
-    return tuple(
-        f"oifname {device} tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
-        for device in (OVERLAY, CABLES)
-    )
+def _clamp_mss() -> tuple[str, ...]:
+    return tuple(f"oifname {device} {SYN} tcp option maxseg size set rt mtu" for device in (OVERLAY, CABLES))
 
 
 def _filter_forward(inputs: NodeFirewall) -> tuple[str, ...]:
@@ -151,15 +178,22 @@ def _filter_forward(inputs: NodeFirewall) -> tuple[str, ...]:
     a router into other clusters, where a host beside it would pass for the node: from outside only what a Service
     (NodePort, load balancer) has translated goes on.
     """
-    rules = [f"udp dport {ports.OVERLAY.numbers} {IP[family]} daddr @nodes{family} drop" for family in (4, 6)]
+    return (
+        f"udp dport {OWN_PORTS} jump own_ports_of_others",
+        *(
+            f"ct state new iifname != {OVERLAY} {IP[family]} saddr != @local_pods{family} "
+            f"{IP[family]} daddr @remote{family} ct status & dnat == 0 drop"
+            for family in inputs.families
+        ),
+    )
+
+
+def _own_ports_of_others() -> tuple[str, ...]:
     ranges = {4: OVERLAY_RANGE4, 6: OVERLAY_RANGE6}
-    rules += [f"udp dport {ports.ADVERTS.numbers} {IP[family]} daddr {ranges[family]} drop" for family in (4, 6)]
-    rules += [
-        f"iifname != {OVERLAY} {IP[family]} saddr != @local_pods{family} {IP[family]} daddr @remote{family} "
-        "ct state new ct status & dnat == 0 drop"
-        for family in inputs.families
-    ]
-    return tuple(rules)
+    return (
+        *(f"udp dport {ports.OVERLAY.numbers} {IP[family]} daddr @nodes{family} drop" for family in (4, 6)),
+        *(f"udp dport {ports.ADVERTS.numbers} {IP[family]} daddr {ranges[family]} drop" for family in (4, 6)),
+    )
 
 
 def _filter_output(inputs: NodeFirewall) -> tuple[str, ...]:

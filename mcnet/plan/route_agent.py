@@ -42,6 +42,9 @@ from mcnet.plan.throw import exceptions, subtract, throw_routes
 from mcnet.plan.underlay import outer_address, overlay_family
 from mcnet.plan.vxlan_cable import outer_family
 
+MOST_OWN_PREFIXES = 8
+"""Own pod prefixes for which a node has a rule each."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -135,13 +138,14 @@ def decide(world: World) -> Decision:
                 *(_delivery(me, world.nodes, ends, used) if me.gateway and handover.by_overlay else ()),
             }
         ),
-        rules=frozenset(_rules(used)),
+        rules=frozenset(_rules(me, used)),
         tables=frozenset({firewall}),
         sysctls=sysctls.wanted(
             node_uid=me.uid,
             families=used,
             devices={link.name for link in world.host.links},
             originals=dict(originals),
+            everywhere=world.host.sysctls.get(sysctls.RP_FILTER_EVERYWHERE, ""),
         )
         | handover.sysctls,
         host_rules=foreign.rules,
@@ -291,17 +295,23 @@ def _pods_elsewhere(me: Node, nodes: Iterable[Node]) -> dict[Network, str]:
     return {prefix: name for prefix, name in found.items() if prefix not in me.pod_prefixes}
 
 
-def _rules(used: Iterable[int]) -> Iterable[Rule]:
+def _rules(me: Node, used: Iterable[int]) -> Iterable[Rule]:
     overlay = ownership.OVERLAY_DEVICE
+    # Where pods have many prefixes of their own on a node, going through all of them costs more than it saves.
+    own = me.pod_prefixes if len(me.pod_prefixes) <= MOST_OWN_PREFIXES else ()
     for family in used:
-        yield Rule(family, ownership.RULE_OVERLAY_TO_CABLES, ownership.CABLES_TABLE, overlay)
-        yield Rule(family, ownership.RULE_OVERLAY_REJECT, ownership.REJECT_TABLE, overlay)
+        for prefix in own:
+            if prefix.version == family:
+                yield Rule(family, ownership.RULE_OWN_PODS, 0, to=prefix, goto=ownership.RULE_END)
         for cables in ownership.VXLAN_CABLE_DEVICES.values():
             yield Rule(family, ownership.RULE_CABLE_DELIVERY, ownership.DELIVERY_TABLE, cables)
             yield Rule(family, ownership.RULE_CABLE_REJECT, ownership.REJECT_TABLE, cables)
-        yield Rule(family, ownership.RULE_LOCAL_TO_CABLES, ownership.CABLES_TABLE)
-        yield Rule(family, ownership.RULE_LOCAL_TO_OVERLAY, ownership.OVERLAY_TABLE)
-        yield Rule(family, ownership.RULE_LOCAL_REJECT, ownership.REJECT_TABLE)
+        # Early: each rule before it costs every packet to another cluster.
+        yield Rule(family, ownership.RULE_TO_CABLES, ownership.CABLES_TABLE)
+        yield Rule(family, ownership.RULE_OVERLAY_REJECT, ownership.REJECT_TABLE, overlay)
+        yield Rule(family, ownership.RULE_TO_OVERLAY, ownership.OVERLAY_TABLE)
+        yield Rule(family, ownership.RULE_REJECT, ownership.REJECT_TABLE)
+        yield Rule(family, ownership.RULE_END, 0)
 
 
 def notes(actual: KernelState) -> dict[str, str]:

@@ -19,8 +19,13 @@ HASH_SEED = "ipv4/fib_multipath_hash_seed"
 
 GLOBAL_PATHS = frozenset({FORWARD4, FORWARD6, HASH_POLICY4, HASH_POLICY6, HASH_SEED})
 """All node-wide sysctls that mcnet may write; each is put back by leave."""
-_OWN_DEVICES = (OVERLAY_DEVICE, *VXLAN_CABLE_DEVICES.values())
-DEVICE_PATHS = frozenset(f"ipv4/conf/{device}/rp_filter" for device in _OWN_DEVICES)
+RP_FILTER_EVERYWHERE = "ipv4/conf/all/rp_filter"
+"""Read only: the kernel takes the larger of it and the device's own value."""
+_CABLES = tuple(VXLAN_CABLE_DEVICES.values())
+DEVICE_PATHS = frozenset(
+    {f"ipv4/conf/{device}/rp_filter" for device in (OVERLAY_DEVICE, *_CABLES)}
+    | {f"ipv4/conf/{device}/accept_local" for device in _CABLES}
+)
 """Sysctls of our own devices: they come and go with the device, so there is nothing to restore."""
 
 
@@ -44,20 +49,39 @@ def originals(
 
 
 def wanted(
-    *, node_uid: str, families: Collection[int], devices: Collection[str], originals: Mapping[str, str]
+    *,
+    node_uid: str,
+    families: Collection[int],
+    devices: Collection[str],
+    originals: Mapping[str, str],
+    everywhere: str = "",
 ) -> frozenset[Sysctl]:
     """Values to hold. Only paths with a known original (so: that exist) are written; `devices` that exist get
-    loose reverse-path checks, because what comes from a cable or the overlay has its way back elsewhere."""
+    loose reverse-path checks, because what comes from a cable or the overlay has its way back elsewhere.
+    `everywhere` is what stands under RP_FILTER_EVERYWHERE, "" if that is not known."""
     values = {FORWARD4: "1", HASH_POLICY4: "1"}
     if 6 in families:
         values |= {FORWARD6: "1", HASH_POLICY6: "1"}
     if originals.get(HASH_SEED) == "0":
         values[HASH_SEED] = str(_seed(node_uid))
     result = {Sysctl(path, value) for path, value in values.items() if path in originals}
-    for device in _OWN_DEVICES:
+    if OVERLAY_DEVICE in devices:
+        result.add(Sysctl(f"ipv4/conf/{OVERLAY_DEVICE}/rp_filter", "2"))
+    for device in _CABLES:
         if device in devices:
-            result.add(Sysctl(f"ipv4/conf/{device}/rp_filter", "2"))
+            result |= _of_cable(device, unchecked=everywhere == "0")
     return frozenset(result)
+
+
+def _of_cable(device: str, *, unchecked: bool) -> set[Sysctl]:
+    """Where the node checks no reverse paths of its own accord, a cable does without the look-up for it: our table
+    lets each cable bring its cluster's sources only (mcnet.plan.gateway_firewall), the node's own not among them.
+    With policy rules the kernel looks up even where rp_filter is 0, unless local sources are accepted
+    (fib_validate_source); it is one of two look-ups per packet."""
+    return {
+        Sysctl(f"ipv4/conf/{device}/rp_filter", "0" if unchecked else "2"),
+        Sysctl(f"ipv4/conf/{device}/accept_local", "1" if unchecked else "0"),
+    }
 
 
 def _seed(node_uid: str) -> int:

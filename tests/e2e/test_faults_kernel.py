@@ -13,9 +13,9 @@ PROMISE = 5.0
 """Seconds."""
 
 UNDER_ITS_COMMENT = r"""
-line=$(nft -a list chain inet mcnet raw_prerouting | grep notrack | head -1)
+line=$(nft -a list chain inet mcnet from_overlay | grep notrack | head -1)
 comment=$(sed 's/.*comment "\([^"]*\)".*/\1/' <<< $line)
-nft replace rule inet mcnet raw_prerouting handle ${line##* } drop comment "\"$comment\""
+nft replace rule inet mcnet from_overlay handle ${line##* } drop comment "\"$comment\""
 """
 
 ROUTES = "ip route show table {table} | grep nhid | while read to x; do ip route delete $to table {table}; done"
@@ -32,7 +32,7 @@ ON_A_NODE = {
         "in table 27906 by next-hop group",
     ),
     "route added": ("ip route add 10.99.0.0/16 dev eth0 proto 109 table 27906", "10.99.0.0/16"),
-    "rule deleted": ("ip rule delete priority 305", "IPv4 rule 305 to table 27906 was missing"),
+    "rule deleted": ("ip rule delete priority 305", "IPv4 rule 305 into table 27906 was missing"),
     "next hops deleted": (
         "for id in $(ip nexthop | sed -n 's/^id \\([0-9]*\\) group.*/\\1/p'); do ip nexthop delete id $id; done",
         "next-hop group",

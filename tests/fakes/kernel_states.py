@@ -32,7 +32,8 @@ from mcnet.model.ownership import (
     DELIVERY_TABLE,
     OVERLAY_TABLE,
     REJECT_TABLE,
-    RULE_OVERLAY_TO_CABLES,
+    RULE_END,
+    RULE_OWN_PODS,
     NextHopKind,
     Partition,
     nexthop_id,
@@ -261,13 +262,11 @@ def _remotes(found: Link) -> tuple[Address, ...]:
 
 
 def _rules() -> st.SearchStrategy[Rule]:
-    priorities = st.sampled_from((RULE_OVERLAY_TO_CABLES, RULE_OVERLAY_TO_CABLES + 1))
-    return st.builds(
-        Rule,
-        st.sampled_from((4, 6)),
-        priorities,
-        st.sampled_from(TABLES),
-        st.sampled_from((None, "mcnet-vx", "eth9")),
+    priorities = st.sampled_from((RULE_OWN_PODS, RULE_OWN_PODS + 1))
+    families, devices = st.sampled_from((4, 6)), st.sampled_from((None, "mcnet-vx", "eth9"))
+    onward = st.sampled_from((0, RULE_END, RULE_END + 1))
+    return st.builds(Rule, families, priorities, st.sampled_from(TABLES), devices) | st.builds(
+        Rule, families, priorities, st.just(0), devices, st.none(), onward
     )
 
 

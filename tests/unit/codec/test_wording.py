@@ -32,7 +32,9 @@ def test_the_lines_name_what_matters() -> None:
     lines = {describe(item) for item in ITEMS}
     assert "device mcnet-cv (VXLAN 7168770 on UDP 4520 from 192.168.1.1, MTU 1450)" in lines
     assert "route 10.20.0.0/16 in table 27908 unreachable" in lines
-    assert "IPv4 rule 300 from mcnet-vx to table 27905" in lines
+    assert "IPv4 rule 300 to 10.10.0.0/24 on to rule 307" in lines
+    assert "IPv4 rule 304 from mcnet-vx into table 27908" in lines
+    assert "IPv4 rule 307" in lines
     hop = NextHop(7, "mcnet-c0", None, 4)
     assert describe_change(Add(hop)) == "add next hop 7"
     assert describe_change(Replace(hop, hop)) == "change next hop 7"

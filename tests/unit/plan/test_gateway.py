@@ -1,7 +1,8 @@
 """What a gateway wants: routes only over living cables, each cable only its cluster's sources."""
 
+import re
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import given
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import CableState
-from mcnet.model.kernel import NftTable, RouteType
+from mcnet.model.kernel import NftChain, NftTable, RouteType
 from mcnet.plan import gateway_report
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.choice import Health
@@ -71,27 +72,76 @@ def test_no_cluster_can_speak_for_another() -> None:
         "0x" + cable_end(ClusterId(cluster), rail).mac.replace(":", "")
         for cluster, rail in (("west", 0), ("west", 1), ("north", 0))
     )
-    assert [rule for rule in table.chains[0].rules if "@th" in rule] == [
-        f"udp dport 4520 ip saddr 192.168.2.1 @th,176,48 != {{ {west} }} drop",
-        f"udp dport 4520 ip saddr 192.168.3.1 @th,176,48 != {{ {', '.join(sorted((other, north)))} }} drop",
-    ]
+    pairs = sorted((f"192.168.2.1 . {west}", f"192.168.3.1 . {other}", f"192.168.3.1 . {north}"))
+    assert chain(table, "cable_port").rules == (
+        f"ip saddr . @th,176,48 {{ {', '.join(pairs)} }} accept",
+        "fib daddr type local drop",
+    )
+
+
+def chain(table: NftTable, name: str) -> NftChain:
+    return next(one for one in table.chains if one.name == name)
+
+
+def senders(table: NftTable) -> dict[str, str]:
+    """By the sender inside of a cable: the chain that checks what it sends. All others are dropped."""
+    way, last = chain(table, "from_cable").rules
+    assert last == "drop"
+    found = re.fullmatch(r"ether saddr vmap \{ (.*) \}", way)
+    assert found
+    return dict(pair.split(" : goto ") for pair in found[1].split(", "))
+
+
+def sources(table: NftTable, mac: str, family: int) -> frozenset[str]:
+    return {one.name: one.elements for one in table.sets}[f"{senders(table)[mac]}_{family}"]
+
+
+def test_no_cable_brings_packets_of_the_nodes_themselves() -> None:
+    """On a flat network the other cluster's prefix holds nodes of this one: pods take those for their own node."""
+    (table,) = decided("node, flat network").state.tables
+    assert isinstance(table, NftTable)
+    elements = [ip_network(text) for text in sources(table, cable_end(WEST, 0).mac, 4)]
+    for host in ("192.168.1.1", "192.168.2.1"):
+        assert not any(ip_address(host) in prefix for prefix in elements)
+    assert any(ip_address("192.168.2.77") in prefix for prefix in elements)
+
+
+def test_without_a_peer_nothing_comes_in() -> None:
+    (table,) = decide(replace(SITUATIONS["gateway, connected"], endpoints=()).for_gateway()).state.tables
+    assert isinstance(table, NftTable)
+    assert chain(table, "from_cable").rules == ("drop",)
+    assert chain(table, "cable_port").rules == ("fib daddr type local drop",)
+
+
+def test_what_comes_by_a_cable_or_to_its_port_is_looked_at_before_all_else() -> None:
+    (table,) = decided("gateway, connected").state.tables
+    assert isinstance(table, NftTable)
+    first = chain(table, "cable_prerouting")
+    assert first.hook == "type filter hook prerouting priority raw - 10"
+    assert first.rules == ('iifname "mcnet-c*" goto from_cable', "udp dport 4520 goto cable_port")
 
 
 def test_the_cables_own_address_answers_probes_and_nothing_else() -> None:
     (table,) = decided("gateway, connected").state.tables
     assert isinstance(table, NftTable)
     end = cable_end(ClusterId("east"), 0)
-    rules = table.chains[0].rules
-    assert f'iifname "mcnet-c*" ip daddr {end.address4} meta l4proto != icmp drop' in rules
-    assert f'iifname "mcnet-c*" ip6 daddr {end.address6} meta l4proto != icmpv6 drop' in rules
+    assert chain(table, "to_local").rules == (
+        "ip daddr @local4 accept",
+        f"ip daddr != {end.address4} drop",
+        f"ip daddr {end.address4} meta l4proto != icmp drop",
+        "ip6 daddr @local6 accept",
+        f"ip6 daddr != {end.address6} drop",
+        f"ip6 daddr {end.address6} meta l4proto != icmpv6 drop",
+    )
 
 
 def test_a_pod_can_not_speak_to_a_peers_cable_port() -> None:
     (table,) = decided("gateway, connected").state.tables
     assert isinstance(table, NftTable)
-    forward = next(chain for chain in table.chains if chain.name == "cable_forward")
+    forward = chain(table, "cable_forward")
     assert forward.hook == "type filter hook forward priority filter"
-    assert forward.rules == ("udp dport 4520 ip daddr @peers4 drop", "udp dport 4520 ip6 daddr @peers6 drop")
+    assert forward.rules == ("udp dport 4520 jump cable_port_of_others",)
+    assert chain(table, "cable_port_of_others").rules == ("ip daddr @peers4 drop", "ip6 daddr @peers6 drop")
 
 
 def test_the_firewall_lets_each_cable_bring_only_its_own_sources() -> None:
@@ -99,13 +149,15 @@ def test_the_firewall_lets_each_cable_bring_only_its_own_sources() -> None:
     assert isinstance(table, NftTable)
     sets = {one.name: one.elements for one in table.sets}
     west, north = cable_end(WEST, 0), cable_end(ClusterId("north"), 0)
-    assert sets["allowed4"] == {
-        f"{west.mac} . {west.address4}",
-        f"{west.mac} . 10.20.0.0/16",
-        f"{west.mac} . 10.21.0.0/16",
-        f"{north.mac} . {north.address4}",
-        f"{north.mac} . 10.30.0.0/16",
-    }
+    assert sources(table, west.mac, 4) == {str(west.address4), "10.20.0.0/15"}
+    assert sources(table, north.mac, 4) == {str(north.address4), "10.30.0.0/16"}
+    assert sources(table, west.mac, 6) == {str(west.address6)}
+    for name in senders(table).values():
+        assert chain(table, name).rules == (
+            f"ip saddr != @{name}_4 drop",
+            f"ip6 saddr != @{name}_6 drop",
+            "goto to_local",
+        )
     assert sets["peers4"] == {"192.168.2.1", "192.168.3.1"}
     assert sets["local4"] == {"10.10.0.0/15"}
 
@@ -192,8 +244,9 @@ def test_a_dual_stack_cluster_and_one_with_ipv4_use_what_both_have() -> None:
     (table,) = decision.state.tables
     assert isinstance(table, NftTable)
     sets = {one.name: one.elements for one in table.sets}
-    assert sets["allowed4"]
-    assert not sets["allowed6"]
+    (name,) = senders(table).values()
+    assert sets[f"{name}_4"]
+    assert not sets[f"{name}_6"]
 
 
 def test_the_firewall_of_an_ipv6_cable_has_its_own_ends() -> None:
@@ -208,11 +261,10 @@ def test_the_firewall_of_an_ipv6_cable_has_its_own_ends() -> None:
     (table,) = decision.state.tables
     assert isinstance(table, NftTable)
     end, remote = cable_end(ClusterId("east"), 0, 6), cable_end(WEST, 0, 6)
-    rules = table.chains[0].rules
-    assert f'iifname "mcnet-c*" ip daddr {end.address4} meta l4proto != icmp drop' in rules
+    assert f"ip daddr {end.address4} meta l4proto != icmp drop" in chain(table, "to_local").rules
     mac = "0x" + remote.mac.replace(":", "")
-    assert f"udp dport 4520 ip6 saddr fd02::1 @th,176,48 != {{ {mac} }} drop" in rules
-    assert f"{remote.mac} . {remote.address4}" in {one.name: one.elements for one in table.sets}["allowed4"]
+    assert f"ip6 saddr . @th,176,48 {{ fd02::1 . {mac} }} accept" in chain(table, "cable_port").rules
+    assert str(remote.address4) in sources(table, remote.mac, 4)
 
 
 @pytest.mark.parametrize(

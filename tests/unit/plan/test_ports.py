@@ -73,7 +73,8 @@ def test_echo_has_no_port() -> None:
 
 def rules_ports(table: NftTable) -> set[str]:
     text = "\n".join(rule for chain in table.chains for rule in chain.rules)
-    return set(re.findall(r"udp dport (\S+)", text))
+    found = re.findall(r"udp dport (\d+)(?:-(\d+))?", text)
+    return {str(port) for first, last in found for port in range(int(first), int(last or first) + 1)}
 
 
 def test_the_firewalls_guard_exactly_these_udp_ports() -> None:

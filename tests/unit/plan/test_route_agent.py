@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from mcnet.model import ownership
-from mcnet.model.kernel import KernelState, NftTable, Route, RouteType
+from mcnet.model.kernel import KernelState, NftChain, NftTable, Route, RouteType, Rule
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.route_agent import Decision, decide
 from tests.fakes.worlds import EAST_0, SITUATIONS, Situation, node, situations
@@ -69,16 +69,15 @@ def test_every_look_up_ends_in_the_reject_table() -> None:
     order = [
         (rule.priority, rule.iif, rule.table)
         for rule in sorted(decision.state.rules, key=lambda rule: (rule.priority, rule.iif or ""))
-        if rule.family == 4
+        if rule.family == 4 and rule.table
     ]
     assert order == [
-        (300, "mcnet-vx", ownership.CABLES_TABLE),
-        (301, "mcnet-vx", ownership.REJECT_TABLE),
-        (302, "mcnet-cv", ownership.DELIVERY_TABLE),
-        (302, "mcnet-cv6", ownership.DELIVERY_TABLE),
-        (303, "mcnet-cv", ownership.REJECT_TABLE),
-        (303, "mcnet-cv6", ownership.REJECT_TABLE),
-        (304, None, ownership.CABLES_TABLE),
+        (301, "mcnet-cv", ownership.DELIVERY_TABLE),
+        (301, "mcnet-cv6", ownership.DELIVERY_TABLE),
+        (302, "mcnet-cv", ownership.REJECT_TABLE),
+        (302, "mcnet-cv6", ownership.REJECT_TABLE),
+        (303, None, ownership.CABLES_TABLE),
+        (304, "mcnet-vx", ownership.REJECT_TABLE),
         (305, None, ownership.OVERLAY_TABLE),
         (306, None, ownership.REJECT_TABLE),
     ]
@@ -112,10 +111,15 @@ def test_on_a_flat_network_the_firewall_takes_no_outer_address_for_a_remote_pod(
         assert any(ip_address(pod) in prefix for prefix in remote)
 
 
+def chain(table: NftTable, name: str) -> NftChain:
+    return next(one for one in table.chains if one.name == name)
+
+
 def test_a_pod_can_speak_neither_vxlan_nor_adverts_to_a_node() -> None:
-    forward = next(chain for chain in firewall(decided("alone")).chains if chain.name == "filter_forward")
+    forward = chain(firewall(decided("alone")), "filter_forward")
     assert forward.hook == "type filter hook forward priority filter"
-    assert forward.rules[:4] == (
+    assert forward.rules[0] == "udp dport 4800-4801 jump own_ports_of_others"
+    assert chain(firewall(decided("alone")), "own_ports_of_others").rules == (
         "udp dport 4800 ip daddr @nodes4 drop",
         "udp dport 4800 ip6 daddr @nodes6 drop",
         "udp dport 4801 ip daddr 244.0.0.0/8 drop",
@@ -124,10 +128,65 @@ def test_a_pod_can_speak_neither_vxlan_nor_adverts_to_a_node() -> None:
 
 
 def test_a_node_is_no_router_into_other_clusters() -> None:
-    forward = next(chain for chain in firewall(decided("alone")).chains if chain.name == "filter_forward")
-    assert forward.rules[4:] == (
-        'iifname != "mcnet-vx" ip saddr != @local_pods4 ip daddr @remote4 ct state new ct status & dnat == 0 drop',
+    forward = chain(firewall(decided("alone")), "filter_forward")
+    assert forward.rules[1:] == (
+        'ct state new iifname != "mcnet-vx" ip saddr != @local_pods4 ip daddr @remote4 ct status & dnat == 0 drop',
     )
+
+
+def test_ports_of_overlay_and_adverts_are_taken_from_those_who_use_them() -> None:
+    table = firewall(decided("gateway, connected"))
+    raw = chain(table, "raw_prerouting")
+    assert raw.hook == "type filter hook prerouting priority raw"
+    assert raw.rules == (
+        'iifname "mcnet-vx" goto from_overlay',
+        'iifname "mcnet-c*" goto from_cable',
+        'ip saddr @remote4 iifname != "lo" drop',
+        'ip6 saddr @remote6 iifname != "lo" drop',
+        "udp dport 4800-4801 goto own_ports",
+    )
+    assert chain(table, "from_overlay").rules[0] == "udp dport 4800 fib daddr type local drop"
+    assert chain(table, "from_cable").rules[0] == "udp dport 4800-4801 fib daddr type local drop"
+    assert chain(table, "own_ports").rules == (
+        "udp dport 4800 ip saddr != @nodes4 fib daddr type local drop",
+        "udp dport 4800 ip6 saddr != @nodes6 fib daddr type local drop",
+        'udp dport 4801 iifname != "lo" fib daddr type local drop',
+    )
+
+
+def test_transit_is_not_tracked_on_gateways_only() -> None:
+    tracked = {
+        name: [
+            rule for part in ("from_overlay", "from_cable") for rule in chain(firewall(decided(name)), part).rules[1:]
+        ]
+        for name in ("gateway, connected", "alone")
+    }
+    assert "ip daddr @remote4 notrack" in tracked["gateway, connected"]
+    assert "ip daddr @other_nodes_pods4 notrack" in tracked["gateway, connected"]
+    assert tracked["alone"] == []
+
+
+OWN = ip_network("10.10.0.0/24")
+
+
+def test_what_goes_to_the_nodes_own_pods_skips_all_that_can_not_match_it() -> None:
+    rules = {rule for rule in decided("gateway, connected").state.rules if rule.family == 4}
+    ordered = sorted(rules, key=lambda rule: rule.priority)
+    assert ordered[0] == Rule(4, ownership.RULE_OWN_PODS, 0, to=OWN, goto=ownership.RULE_END)
+    assert ordered[-1] == Rule(4, ownership.RULE_END, 0)
+    assert not any(
+        OWN.overlaps(route.prefix)
+        for route in decided("gateway, connected").state.routes
+        if route.prefix.version == 4
+    )
+
+
+def test_with_many_prefixes_of_its_own_a_node_does_without() -> None:
+    situation = SITUATIONS["alone"]
+    many = tuple(ip_network(f"10.9.{number}.0/24") for number in range(9))
+    me, *others = situation.nodes
+    decision = decide(replace(situation, nodes=(replace(me, pod_prefixes=many), *others)).for_route_agent())
+    assert not [rule for rule in decision.state.rules if rule.priority == ownership.RULE_OWN_PODS]
 
 
 def test_a_service_on_the_host_network_sees_the_gateways_own_address() -> None:
