@@ -108,6 +108,7 @@ class Discovery:
             lambda: self._leadership.held and self._link.current is session,
         )
         left_out = {f"{one.name} ({one.place.value})": one.why for one in plan.problems}
+        self._metrics.show_refused(plan.refused)
         await self._reporter.problems(member_object, left_out | self._writer.refusals)
         await self._reporter.newer(member_object, newer(session))
         return changed

@@ -1,8 +1,12 @@
 """Metrics of the discovery daemon, besides those of every daemon's loop (mcnet.loop.metrics)."""
 
+from collections import Counter as Counts
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from mcnet.loop import metrics as loop_metrics
+from mcnet.plan.trust import Refusal, Refused
 
 NAMES = (
     *loop_metrics.NAMES,
@@ -13,6 +17,7 @@ NAMES = (
     "mcnet_broker_credential_expiry_timestamp_seconds",
     "mcnet_mirror_writes_total",
     "mcnet_mirror_problems",
+    "mcnet_trust_refused",
 )
 
 
@@ -39,3 +44,12 @@ class DiscoveryMetrics:
             registry=registry,
         )  # fmt: skip
         self.problems = Gauge("mcnet_mirror_problems", "Objects that are left alone or refused", registry=registry)
+        self.refused = Gauge(
+            "mcnet_trust_refused", "Objects of the broker that are not believed now", ["reason"], registry=registry
+        )
+
+    def show_refused(self, refused: Iterable[Refused]) -> None:
+        """What of the broker's is not believed, by reason; every reason has its series from the beginning."""
+        counts = Counts(one.refusal for one in refused)
+        for refusal in Refusal:
+            self.refused.labels(refusal.value).set(counts[refusal])

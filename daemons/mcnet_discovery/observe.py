@@ -1,6 +1,7 @@
 """What the discovery daemon sees: the member's own objects, and the broker's through the session. Decides nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import mcnet
 from mcnet.codec import broker as broker_codec
@@ -8,14 +9,17 @@ from mcnet.codec import cluster as cluster_codec
 from mcnet.codec import clusterset as clusterset_codec
 from mcnet.codec import endpoint as endpoint_codec
 from mcnet.codec import member as member_codec
+from mcnet.codec import pins as pins_codec
 from mcnet.codec.broker import BrokerCredential
 from mcnet.codec.errors import DecodeError
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, MEMBER, SECRET, JsonObject, Kind
+from mcnet.kube.kinds import CLUSTER, CLUSTERSET, CONFIG_MAP, ENDPOINT, MEMBER, SECRET, JsonObject, Kind
 from mcnet.kube.store import Store
 from mcnet.model.cluster import PROTOCOL_VERSION
 from mcnet.model.member import BROKER_SECRET, MEMBER_NAME, Member
-from mcnet.plan.mirror import Faults, Objects, Place, World
+from mcnet.model.trust import PINS_NAME
+from mcnet.plan import trust
+from mcnet.plan.mirror import Faults, Objects, Place, World, remote_clusters
 from mcnet_discovery.session import Session
 
 
@@ -26,6 +30,7 @@ class Local:
         self.namespace = namespace
         self._member = self._store(api, MEMBER, trigger, MEMBER_NAME)
         self._secret = self._store(api, SECRET, trigger, BROKER_SECRET)
+        self._pins = self._store(api, CONFIG_MAP, trigger, PINS_NAME)
         self._clustersets, self._clusters, self._endpoints = (
             self._store(api, kind, trigger) for kind in (CLUSTERSET, CLUSTER, ENDPOINT)
         )
@@ -37,7 +42,7 @@ class Local:
 
     @property
     def stores(self) -> tuple[Store, ...]:
-        return self._member, self._secret, self._clustersets, self._clusters, self._endpoints
+        return self._member, self._secret, self._pins, self._clustersets, self._clusters, self._endpoints
 
     @property
     def waiting(self) -> list[str]:
@@ -51,6 +56,10 @@ class Local:
     @property
     def secret_object(self) -> JsonObject | None:
         return self._secret.get(BROKER_SECRET)
+
+    @property
+    def pins_object(self) -> JsonObject | None:
+        return self._pins.get(PINS_NAME)
 
     def member(self) -> tuple[Member | None, str]:
         """The settings, or None and why there are none."""
@@ -77,7 +86,8 @@ class Local:
 
 
 async def world(local: Local, session: Session, member: Member) -> World:
-    """The inputs of the mirror's plan, of a session that knows the broker."""
+    """The inputs of the mirror's plan, of a session that knows the broker. Raises UnreachableError if that is away
+    when it has to be asked for a farewell: nothing is judged without."""
     objects = local.objects()
     broker = _objects(session.clustersets, session.clusters, session.endpoints)
     lost = session.reachable and session.clusters.get(member.cluster) is None
@@ -86,7 +96,7 @@ async def world(local: Local, session: Session, member: Member) -> World:
         requested_pod_prefixes=member.pod_prefixes,
         requested_service_prefixes=member.service_prefixes,
     )
-    return World(
+    found = World(
         cluster=member.cluster,
         local=objects,
         broker=broker,
@@ -95,7 +105,10 @@ async def world(local: Local, session: Session, member: Member) -> World:
         status=status,
         owner=await session.owner() if lost else None,
         faults=faults(objects, broker),
+        pins=local.pins_object,
     )
+    others = trust.changed(remote_clusters(found), pins_codec.decode(found.pins))
+    return replace(found, farewells={cluster: await session.farewells(cluster) for cluster in others})
 
 
 def newer(session: Session) -> dict[str, str]:

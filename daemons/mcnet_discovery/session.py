@@ -11,15 +11,17 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from mcnet.codec import farewell
 from mcnet.codec.broker import BrokerCredential, member_account
 from mcnet.kube import connect, lease
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, SERVICE_ACCOUNT, JsonObject
+from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, LEASE, SERVICE_ACCOUNT, JsonObject
 from mcnet.kube.store import Store
 from mcnet.loop.log import Log
 from mcnet.model.cluster import ClusterId
-from mcnet.model.errors import McnetError
+from mcnet.model.errors import McnetError, UnreachableError
 from mcnet.model.member import CLUSTER_LABEL
+from mcnet.model.trust import Farewell
 from mcnet_discovery.metrics import DiscoveryMetrics
 
 HEARTBEAT = 20.0
@@ -55,6 +57,7 @@ class Session:
         self.target = target
         self._metrics = metrics
         self._owner: JsonObject | None = None
+        self._farewells: dict[ClusterId, tuple[Farewell, ...]] = {}
         self.clustersets, self.clusters, self.endpoints = (
             Store(api, kind, namespace=self.namespace, on_change=on_change)
             for kind in (CLUSTERSET, CLUSTER, ENDPOINT)
@@ -95,6 +98,19 @@ class Session:
             uid = account["metadata"]["uid"]
             self._owner = {"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": uid}
         return self._owner
+
+    async def farewells(self, cluster: ClusterId) -> tuple[Farewell, ...]:
+        """What that cluster has signed when it left, if it ever did, as of when that could be read last. Raises
+        UnreachableError if it never could."""
+        try:
+            self._farewells[cluster] = farewell.decode(await self.api.find(LEASE, cluster, self.namespace) or {})
+        except UnreachableError:
+            if cluster not in self._farewells:
+                raise
+        except McnetError as error:
+            log.warning("farewells not readable", cluster=cluster, reason=error.message)
+            return ()
+        return self._farewells[cluster]
 
     def coroutines(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run for the session to live."""

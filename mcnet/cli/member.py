@@ -261,6 +261,59 @@ def remove(
         steps.clear()
 
 
+@app.command()
+def trust(
+    cluster: ClusterArgument,
+    *,
+    key: Annotated[
+        str, typer.Option(metavar="FINGERPRINT", help="Trust only this signing key; nothing is asked then.")
+    ] = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Trust the new keys of a member that was rebuilt, in one of the other clusters, as that cluster's admin.
+
+    A cluster knows the others by the keys that it saw first. When the broker names others, it uses nothing of that
+    member any more until its own admin says that they are right: compare the fingerprint with whoever runs the
+    member. After `mcnet leave` and a new join nothing has to be done.
+
+    Example: mcnet member trust west --context east
+    """
+    from mcnet.codec.fingerprint import fingerprint
+    from mcnet.install import trust as work_of
+    from mcnet.kube.connect import from_kubeconfig
+    from mcnet.model.errors import McnetError
+    from mcnet.plan.cluster_id import parse_cluster_id
+
+    identifier = parse_cluster_id(cluster)
+    steps = Steps()
+
+    async def work() -> None:
+        async with await from_kubeconfig(context=context, kubeconfig=kubeconfig) as api:
+            offer = await work_of.offer(api, identifier)
+            if offer is None:
+                steps.done(f"Nothing to do: {cluster} has the keys that it is known by")
+                return
+            new = fingerprint(offer.offered.signing_key)
+            print(f"{'known by:':15}{fingerprint(offer.known.signing_key) if offer.known else 'not readable'}")
+            print(f"{'now:':15}{new}")
+            if key and key != new:
+                raise McnetError(
+                    f"the broker names {new} as the signing key of {cluster}, not {key}",
+                    f"ask whoever runs {cluster}; the broker's admin may know: mcnet member show {cluster}",
+                )
+            if dry_run:
+                print("dry run: nothing was changed", file=sys.stderr)
+                return
+            confirm(f"Trust the new key of {cluster}?", yes=yes or bool(key))
+            await work_of.trust(api, offer)
+            steps.done(f"{cluster} is trusted by its new key; its cables come up now: mcnet show connections")
+
+    run(work())
+
+
 def _ago(row: Any, key: str) -> str:
     from mcnet.plan.durations import format_duration
 

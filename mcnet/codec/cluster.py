@@ -15,12 +15,22 @@ def encode(cluster: Cluster, *, namespace: str) -> JsonObject:
         "servicePrefixes": texts(cluster.service_prefixes),
     }
     if cluster.identity:
-        spec["identity"] = {
-            "signingKey": base64_text(cluster.identity.signing_key),
-            "agreementKey": base64_text(cluster.identity.agreement_key),
-        }
+        spec["identity"] = _identity_fields(cluster.identity)
     return own_object("Cluster", name=cluster.id, namespace=namespace, cluster=cluster.id) | {
         "spec": without_empty(spec)
+    }
+
+
+def with_identity(obj: JsonObject, identity: Identity | None) -> JsonObject:
+    """The object with other keys, or none, and all else as it is."""
+    spec = {key: value for key, value in obj["spec"].items() if key != "identity"}
+    return obj | {"spec": spec | ({"identity": _identity_fields(identity)} if identity else {})}
+
+
+def _identity_fields(identity: Identity) -> JsonObject:
+    return {
+        "signingKey": base64_text(identity.signing_key),
+        "agreementKey": base64_text(identity.agreement_key),
     }
 
 

@@ -16,9 +16,18 @@ def encode(endpoint: Endpoint, *, namespace: str) -> JsonObject:
     return own_object("Endpoint", name=endpoint.name, namespace=namespace, cluster=endpoint.cluster) | {"spec": spec}
 
 
-def canonical(endpoint: Endpoint) -> bytes:
-    """What is signed: the spec without signature as JSON, keys sorted, no white space, ASCII."""
-    return json.dumps(_spec(endpoint), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+def canonical(spec: JsonObject) -> bytes:
+    """What is signed: the spec without signature as JSON, keys sorted, no white space, ASCII.
+
+    Of the spec as it travels, fields of newer versions included: who does not know them can check it all the same.
+    """
+    signed = {key: value for key, value in spec.items() if key != "signature"}
+    return json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def signed_form(endpoint: Endpoint) -> bytes:
+    """The canonical form of what `encode` makes of the endpoint."""
+    return canonical(_spec(endpoint))
 
 
 def decode(obj: JsonObject) -> Endpoint:

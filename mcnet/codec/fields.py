@@ -78,6 +78,10 @@ class Fields:
         child = self.child(key)
         return tuple((name, child.text(name)) for name in sorted(child._data))
 
+    def names(self) -> list[str]:
+        """The fields that are here, sorted."""
+        return sorted(map(str, self._data))
+
     def addresses(self, key: str) -> tuple[Address, ...]:
         return tuple(self._each(key, plain_address))
 

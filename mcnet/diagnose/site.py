@@ -110,6 +110,12 @@ class Site:
         place = namespace if kind.namespaced else None
         return await self.once(f"{kind.plural}.{kind.group}/{place}", lambda: self.api.list(kind, place))
 
+    async def found(self, kind: Kind, name: str) -> JsonObject | None:
+        """One object in our namespace, if it is there."""
+        return await self.once(
+            f"{kind.plural}.{kind.group}/{name}", lambda: self.api.find(kind, name, SYSTEM_NAMESPACE)
+        )
+
     async def nodes(self) -> tuple[Node, ...]:
         return decode_all(node_codec.decode, await self.listed(kinds.NODE), [])
 

@@ -1,12 +1,18 @@
-"""Removes a member's records and account at the broker: as the member itself, or as the broker's admin."""
+"""Removes a member's records and account at the broker: as the member itself, or as the broker's admin.
+
+Only its Lease stays there, with a farewell: the member's own word that it gives up its keys, by which the others
+take those of its next join.
+"""
 
 import asyncio
 from typing import Final
 
 from mcnet.codec import cluster as cluster_codec
+from mcnet.codec import farewell
 from mcnet.codec import identity as identity_codec
 from mcnet.codec.broker import join_account, member_account
 from mcnet.codec.errors import DecodeError
+from mcnet.codec.identity import PrivateIdentity
 from mcnet.install import accounts
 from mcnet.install.broker_access import stored_credential
 from mcnet.kube import kinds
@@ -15,6 +21,7 @@ from mcnet.kube.connect import with_token
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ForbiddenError, McnetError, NotFoundError
 from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTER_LABEL, IDENTITY_SECRET, SYSTEM_NAMESPACE
+from mcnet.model.trust import FAREWELL_ANNOTATION
 
 PAUSES: Final = (1.0, 2.0, 4.0)
 """Seconds between tries at an API server that has just started or is overloaded."""
@@ -44,15 +51,16 @@ async def _try(api: Api, cluster: ClusterId, admin: Api | None) -> tuple[str, bo
     try:
         if admin:
             if not await _is_anothers(api, admin, cluster, BROKER_NAMESPACE):
-                await _as_admin(admin, cluster)
+                await _as_admin(api, admin, cluster)
             return "", False
         return await _as_member(api, cluster), False
     except McnetError as error:
         return error.message, getattr(error, "status", 0) in BUSY
 
 
-async def _as_admin(admin: Api, cluster: ClusterId) -> None:
+async def _as_admin(api: Api, admin: Api, cluster: ClusterId) -> None:
     await _remove_records(admin, cluster, BROKER_NAMESPACE)
+    await _say_farewell(api, admin, cluster, BROKER_NAMESPACE)
     await admin.delete(kinds.CLUSTER, cluster, BROKER_NAMESPACE)
     await accounts.delete_join_account(admin, cluster, BROKER_NAMESPACE)
     await accounts.delete_account(admin, cluster, BROKER_NAMESPACE)
@@ -69,6 +77,7 @@ async def _as_member(api: Api, cluster: ClusterId) -> str:
             if await _is_anothers(api, broker, cluster, credential.namespace):
                 return ""
             await _remove_records(broker, cluster, credential.namespace)
+            await _say_farewell(api, broker, cluster, credential.namespace)
             for name in (join_account(cluster), member_account(cluster)):
                 await broker.delete(kinds.SERVICE_ACCOUNT, name, credential.namespace)
         except ForbiddenError as error:
@@ -80,13 +89,13 @@ async def _as_member(api: Api, cluster: ClusterId) -> str:
 
 async def _is_anothers(api: Api, broker: Api, cluster: ClusterId, namespace: str) -> bool:
     """Whether the record has keys that are not this cluster's: another one has replaced it, and stays."""
-    own = await api.find(kinds.SECRET, IDENTITY_SECRET, SYSTEM_NAMESPACE)
+    own = await _private_identity(api)
     record = await broker.find(kinds.CLUSTER, cluster, namespace)
     try:
         theirs = cluster_codec.decode(record).identity if record else None
-        return bool(own and theirs and identity_codec.decode_secret(own).public != theirs)
     except DecodeError:
         return False
+    return bool(own and theirs and own.public != theirs)
 
 
 async def _remove_records(broker: Api, cluster: ClusterId, namespace: str) -> None:
@@ -96,4 +105,31 @@ async def _remove_records(broker: Api, cluster: ClusterId, namespace: str) -> No
         return  # the kind is gone: so are all records
     for endpoint in endpoints:
         await broker.delete(kinds.ENDPOINT, endpoint["metadata"]["name"], namespace)
-    await broker.delete(kinds.LEASE, cluster, namespace)
+
+
+async def _say_farewell(api: Api, broker: Api, cluster: ClusterId, namespace: str) -> None:
+    """Signs away the cluster's keys, in the annotation of its Lease. A cluster that never got keys, or has lost them,
+    has nothing to give up: its Lease goes."""
+    private = await _private_identity(api)
+    if private is None:
+        await broker.delete(kinds.LEASE, cluster, namespace)
+        return
+    lease = await broker.find(kinds.LEASE, cluster, namespace)
+    said, new = farewell.decode(lease or {}), farewell.sign(cluster, private)
+    if new in said:
+        return
+    annotations = {FAREWELL_ANNOTATION: farewell.encode([*said, new])}
+    if lease is not None:
+        await broker.merge_patch(kinds.LEASE, cluster, {"metadata": {"annotations": annotations}}, namespace)
+        return
+    metadata = {"labels": {CLUSTER_LABEL: cluster}, "annotations": annotations}
+    made = {"metadata": metadata | {"name": cluster}, "spec": {"holderIdentity": cluster}}
+    await broker.create(kinds.LEASE, made, namespace)
+
+
+async def _private_identity(api: Api) -> PrivateIdentity | None:
+    secret = await api.find(kinds.SECRET, IDENTITY_SECRET, SYSTEM_NAMESPACE)
+    try:
+        return identity_codec.decode_secret(secret) if secret else None
+    except DecodeError:
+        return None

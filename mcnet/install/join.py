@@ -99,7 +99,7 @@ async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
     missing = set(plan.gateways) - set(gateway_choice.labelled_gateways(plan.facts.nodes))
     field = f"metadata.labels.{GATEWAY_LABEL}"
     applied += [Applied("Node", node, Outcome.CHANGED, (field,)) for node in sorted(missing)]
-    if plan.replaced:
+    if plan.replaced and plan.replaced.identity:
         applied.append(Applied("Cluster", f"{plan.cluster} (at the broker)", Outcome.CHANGED, ("replaced",)))
         return applied
     here = Outcome.UNCHANGED if plan.registered else Outcome.CREATED
@@ -146,6 +146,12 @@ async def _connect(api: Api, access: Access, plan: JoinPlan, progress: Progress)
     if silent:
         progress.warn(f"{', '.join(sorted(silent))} has no gateway at the moment")
     if not others:
+        return Reach()
+    if plan.replaced and plan.replaced.identity:
+        progress.warn(
+            f"the others know {plan.cluster} by its old keys and don't connect until their admins say so, in each: "
+            f"mcnet member trust {plan.cluster} --context CONTEXT"
+        )
         return Reach()
     return await await_connections(
         api, nodes=plan.gateways, timeout=plan.request.timeout, progress=progress, others=tuple(sorted(others))

@@ -137,7 +137,7 @@ async def _deregister(run: _Leaving, cluster: str, broker: Api | None) -> None:
         return
     await run.api.delete(kinds.SECRET, BROKER_SECRET, SYSTEM_NAMESPACE)
     await run.api.delete(kinds.MEMBER, MEMBER_NAME, SYSTEM_NAMESPACE)
-    run.progress.done(f"The broker holds nothing of {cluster} any more")
+    run.progress.done(f"The broker holds nothing of {cluster} any more but its farewell")
 
 
 async def _clean_nodes(run: _Leaving, cleaner: NodePodValues) -> None:

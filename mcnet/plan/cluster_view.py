@@ -12,6 +12,7 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.gateway import Gateway
 from mcnet.model.member import SYSTEM_NAMESPACE, Member
 from mcnet.model.node import Node, NodeState
+from mcnet.model.trust import Pin
 
 Row = dict[str, Any]
 JsonObject = dict[str, Any]
@@ -42,6 +43,8 @@ class ClusterView:
     """Our DaemonSets and Deployments."""
     pods: tuple[JsonObject, ...] = ()
     """Our pods."""
+    pins: Mapping[ClusterId, Pin] = field(default_factory=dict)
+    """By which keys it knows the other members."""
     broker_server: str = ""
     """URL of its broker, "" if this user may not know."""
     unreadable: tuple[str, ...] = ()

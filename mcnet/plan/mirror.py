@@ -6,13 +6,17 @@ object is follows from its name, which nobody can change, never from its label. 
 to the daemon.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeAlias
 
-from mcnet.model.cluster import ClusterId
+from mcnet.codec import cluster as cluster_codec
+from mcnet.codec import pins as pins_codec
+from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.member import CLUSTER_LABEL, CLUSTERSET_NAME, MANAGED_LABEL
+from mcnet.model.trust import Farewell
+from mcnet.plan.trust import Refused, Verdict, judge
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -62,6 +66,10 @@ class World:
     faults: Faults = field(default_factory=dict)
     status: Mapping[str, Any] = field(default_factory=dict)
     """The status that the own Cluster is to have (mcnet.codec.cluster.encode_status)."""
+    pins: JsonObject | None = None
+    """The ConfigMap of the pins, as it is."""
+    farewells: Mapping[ClusterId, Sequence[Farewell]] = field(default_factory=dict)
+    """Of clusters whose keys are not those pinned (mcnet.plan.trust.changed)."""
     owner: Mapping[str, Any] | None = None
     """Owner reference to the member's own ServiceAccount at the broker, which a Cluster there must have."""
 
@@ -99,6 +107,8 @@ class Plan:
 
     writes: tuple[Write, ...] = ()
     problems: tuple[Problem, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    """What of the broker's is not believed; named among the problems too."""
 
 
 def plan(world: World) -> Plan:
@@ -110,16 +120,56 @@ def plan(world: World) -> Plan:
     if not any(_name(obj) == CLUSTERSET_NAME for obj in world.broker.clustersets):
         why = "the broker holds none: nothing is copied from or to it"
         return Plan(problems=(Problem(Place.BROKER, f"ClusterSet {CLUSTERSET_NAME}", why),))
+    verdict = judge(
+        remote_clusters(world), _understood_endpoints(world), pins_codec.decode(world.pins), world.farewells
+    )
+    unbelieved = {(Place.BROKER, "Endpoint", one.name): one.why for one in verdict.refused if one.kind == "Endpoint"}
+    world = replace(world, faults={**world.faults, **unbelieved})
     parts = (
         _clustersets(world),
-        _clusters(world),
+        _clusters(world, verdict),
         _own_cluster(world),
-        _remote_endpoints(world),
+        _remote_endpoints(world, verdict),
         _own_endpoints(world),
     )
     writes = tuple(write for part in parts for write in part.writes)
     ordered = sorted(writes, key=lambda write: _ORDER.index(write.verb))
-    return Plan(tuple(ordered), tuple(problem for part in parts for problem in part.problems))
+    problems = (
+        *(problem for part in parts for problem in part.problems),
+        *(
+            Problem(Place.BROKER, f"{one.kind} {one.name}", one.why)
+            for one in verdict.refused
+            if one.kind == "Cluster" or one.name in verdict.dropped
+        ),
+    )
+    # Pins before all else: what is copied is what they let through.
+    return Plan((*_pins(world, verdict), *ordered), problems, verdict.refused)
+
+
+def remote_clusters(world: World) -> tuple[Cluster, ...]:
+    """The other members' Clusters at the broker, as far as they can be understood."""
+    return tuple(
+        cluster_codec.decode(obj)
+        for obj in world.broker.clusters
+        if _name(obj) != world.cluster and _is_understood(world, obj)
+    )
+
+
+def _understood_endpoints(world: World) -> tuple[JsonObject, ...]:
+    return tuple(obj for obj in world.broker.endpoints if _owner(obj) != world.cluster and _is_understood(world, obj))
+
+
+def _is_understood(world: World, obj: JsonObject) -> bool:
+    return (Place.BROKER, obj["kind"], _name(obj)) not in world.faults
+
+
+def _pins(world: World, verdict: Verdict) -> tuple[Write, ...]:
+    wanted = pins_codec.encode(verdict.pins, namespace=world.namespace)
+    if world.pins is None:
+        return (Write(Place.LOCAL, Verb.CREATE, wanted, "keys seen for the first time"),) if verdict.pins else ()
+    if (world.pins.get("data") or {}) == wanted["data"]:
+        return ()
+    return (Write(Place.LOCAL, Verb.REPLACE, world.pins | {"data": wanted["data"]}, "keys or sequences are newer"),)
 
 
 def _clustersets(world: World) -> Plan:
@@ -127,10 +177,19 @@ def _clustersets(world: World) -> Plan:
     return _mirror(_Copying(world, Place.LOCAL), originals, world.local.clustersets)
 
 
-def _clusters(world: World) -> Plan:
-    """Specs of all Clusters, and the status of the others, from the broker. The own copy is never deleted."""
+def _clusters(world: World, verdict: Verdict) -> Plan:
+    """Specs of all Clusters, and the status of the others, from the broker. The own copy is never deleted.
+
+    A cluster that is stopped has its networks here, so that they are rejected and never go to the default route, and
+    the keys that it is known by.
+    """
+    known = {one.name: verdict.pins[ClusterId(one.name)].identity for one in verdict.refused if one.kind == "Cluster"}
     own = [obj for obj in world.broker.clusters if _name(obj) == world.cluster]
-    others = [obj for obj in world.broker.clusters if _name(obj) != world.cluster]
+    others = [
+        cluster_codec.with_identity(obj, known[_name(obj)]) if _name(obj) in known else obj
+        for obj in world.broker.clusters
+        if _name(obj) != world.cluster
+    ]
     mine = [obj for obj in world.local.clusters if _name(obj) == world.cluster]
     if not own:
         mine = []
@@ -156,8 +215,11 @@ def _own_cluster(world: World) -> Plan:
     return Plan(tuple(writes))
 
 
-def _remote_endpoints(world: World) -> Plan:
-    originals = [obj for obj in world.broker.endpoints if _owner(obj) != world.cluster]
+def _remote_endpoints(world: World, verdict: Verdict) -> Plan:
+    """Those that nobody vouches for count as gone."""
+    originals = [
+        obj for obj in world.broker.endpoints if _owner(obj) != world.cluster and _name(obj) not in verdict.dropped
+    ]
     copies = [obj for obj in world.local.endpoints if _owner(obj) != world.cluster]
     return _mirror(_Copying(world, Place.LOCAL), originals, copies)
 

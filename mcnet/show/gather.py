@@ -16,6 +16,7 @@ from mcnet.codec import gateway as gateway_codec
 from mcnet.codec import member as member_codec
 from mcnet.codec import node as node_codec
 from mcnet.codec import node_state as node_state_codec
+from mcnet.codec import pins as pins_codec
 from mcnet.codec.batch import decode_all
 from mcnet.codec.errors import DecodeError
 from mcnet.kube import kinds
@@ -26,6 +27,7 @@ from mcnet.kube.kinds import JsonObject, Kind
 from mcnet.model.cluster import ClusterId, ClusterSet, Requested
 from mcnet.model.errors import ForbiddenError, McnetError, NotFoundError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTERSET_NAME, MEMBER_NAME, SYSTEM_NAMESPACE
+from mcnet.model.trust import PINS_NAME, Pin
 from mcnet.plan.cluster_view import BrokerView, ClusterView
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.pods import is_running, pod_problem
@@ -132,13 +134,14 @@ async def read_member(api: Api) -> ClusterView | None:
         return None
     member = member_codec.decode(obj)
     (
-        clustersets, clusters, endpoints, gateways, states, daemon_sets, deployments, pods, nodes, server, version,
+        clustersets, clusters, endpoints, gateways, states, daemon_sets, deployments, pods, nodes, pins, server,
+        version,
     ) = await _together(
         *(_list(api, kind) for kind in (
             kinds.CLUSTERSET, kinds.CLUSTER, kinds.ENDPOINT, kinds.GATEWAY, kinds.NODE_STATE,
         )),
         *(api.list(kind, SYSTEM_NAMESPACE, labels=OURS) for kind in (kinds.DAEMON_SET, kinds.DEPLOYMENT, kinds.POD)),
-        api.list(kinds.NODE), _broker_server(api), api.version(),
+        api.list(kinds.NODE), _pins(api), _broker_server(api), api.version(),
     )  # fmt: skip
     problems: list[str] = []
     gateway_nodes = labelled_gateways(nodes)
@@ -160,6 +163,7 @@ async def read_member(api: Api) -> ClusterView | None:
         unready_nodes=_unready(gateway_nodes, gateway_pods),
         workloads=(*daemon_sets, *deployments),
         pods=tuple(pods),
+        pins=pins,
         broker_server=server,
         unreadable=bounded(problems),
     )
@@ -219,6 +223,14 @@ async def _list(api: Api, kind: Kind, namespace: str = SYSTEM_NAMESPACE) -> list
         return await api.list(kind, namespace)
     except NotFoundError:
         return []
+
+
+async def _pins(api: Api) -> dict[ClusterId, Pin]:
+    """By which keys the others are known; none if this user may not read it."""
+    try:
+        return pins_codec.decode(await api.find(kinds.CONFIG_MAP, PINS_NAME, SYSTEM_NAMESPACE))
+    except ForbiddenError:
+        return {}
 
 
 async def _broker_server(api: Api) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mcnet.codec import farewell
 from mcnet.codec import node_state as node_state_codec
 from mcnet.install import leave as leave_module
 from mcnet.install.broker_access import stored_credential
@@ -21,6 +22,7 @@ from mcnet.install.until import until
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.connect import with_token
+from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ForbiddenError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE
 from mcnet.model.node import NodeState
@@ -96,12 +98,18 @@ async def kinds_back(member_api: Api) -> AsyncIterator[None]:
     await install_crds(member_api)
 
 
+async def has_said_farewell(broker_api: Api) -> bool:
+    """Whether the Lease, which alone stays, holds west's word that it gives up its keys."""
+    (said,) = farewell.decode(await broker_api.get(kinds.LEASE, "west", BROKER_NAMESPACE))
+    return farewell.is_valid(said, ClusterId("west"))
+
+
 async def test_nothing_stays(broker_api: Api, member: Api, cleaned: dict[str, Any]) -> None:
     assert await left(member) == []
     assert await traces(member) == []
     assert sorted(pod.node for pod in cleaned["pods"]) == ["n1", "n2"]
-    for kind, name in ((kinds.LEASE, "west"), (kinds.SERVICE_ACCOUNT, "member-west")):
-        assert await broker_api.find(kind, name, BROKER_NAMESPACE) is None
+    assert await broker_api.find(kinds.SERVICE_ACCOUNT, "member-west", BROKER_NAMESPACE) is None
+    assert await has_said_farewell(broker_api)
     # The Cluster goes with the account that owns it, by the garbage collector.
     (owner,) = (await broker_api.get(kinds.CLUSTER, "west", BROKER_NAMESPACE))["metadata"]["ownerReferences"]
     assert owner["name"] == "member-west"
@@ -116,9 +124,10 @@ async def test_the_brokers_admin_removes_everything_at_once(
     broker_api: Api, member: Api, cleaned: dict[str, Any]
 ) -> None:
     assert await left(member, broker=broker_api) == []
-    for kind in (kinds.CLUSTER, kinds.ENDPOINT, kinds.LEASE, kinds.SERVICE_ACCOUNT, kinds.ROLE, kinds.ROLE_BINDING):
+    for kind in (kinds.CLUSTER, kinds.ENDPOINT, kinds.SERVICE_ACCOUNT, kinds.ROLE, kinds.ROLE_BINDING):
         names = [obj["metadata"]["name"] for obj in await broker_api.list(kind, BROKER_NAMESPACE)]
         assert [name for name in names if "west" in name] == []
+    assert await has_said_farewell(broker_api)
 
 
 async def test_original_sysctls_are_handed_to_the_node(member: Api, cleaned: dict[str, Any]) -> None:

@@ -56,6 +56,8 @@ async def clusterset(joined: Clusterset, request: pytest.FixtureRequest) -> Asyn
     yield joined
     if request.node.stash.get(FAILED, False):
         await joined.mcnet("deploy-broker", "--context", "east")
+        for known, by in (("west", "east"), ("east", "west")):  # no matter if there is nothing to trust
+            await joined.run("member", "trust", known, "--context", by, "--yes")
         await joined.join()
 
 

@@ -5,16 +5,20 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
+from mcnet.codec import cluster as cluster_codec
 from mcnet.codec import gateway, node_state
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, CONFIG_MAP, CRD, ENDPOINT, EVENT, GATEWAY, LEASE, NODE_STATE, Kind
+from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.plan.problems import LISTED
 from tests.e2e.aftermath import answered_for, daemons, pings, run, whole_again
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
+from tests.fakes.identities import identity_of, signature_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -57,7 +61,7 @@ def _junk(pods: str) -> Iterator[tuple[Kind, Obj]]:
         yield _obj(NODE_STATE, name, system)
         # What can't be understood passes the schema, not the decoder, and is copied nowhere.
         understood = number < UNDERSTOOD
-        # Of no node; copied to the broker and on to west.
+        # Of no node and not signed; copied to the broker, and refused by west.
         yield _endpoint(system, "east", name, prefixes=["10.250.0.0/16" if understood else BAD])
         # Of no member.
         yield _endpoint(broker, f"nobody-{number}", "x" * 200, rail=7, prefixes=[pods if understood else BAD])
@@ -87,6 +91,7 @@ async def _delete(clusterset: Clusterset, objects: list[tuple[Kind, Obj]]) -> No
 @pytest.mark.timeout(420)
 async def test_five_thousand_junk_objects(clusterset: Clusterset) -> None:
     before = await daemons(clusterset)
+    since = time.time()
     east = next(one for one in clusterset.lab.topology.clusters if one.name == "east")
     objects = list(_junk(str(east.pod_cidrs[0])))
     assert len(objects) == 5000
@@ -94,7 +99,8 @@ async def test_five_thousand_junk_objects(clusterset: Clusterset) -> None:
         try:
             async with await clusterset.api("east") as api:
                 await _create(api, objects)
-            await eventually(lambda: _copied(clusterset, 2 * UNDERSTOOD), 120, "west has the copies")
+            await eventually(lambda: _copied(clusterset), 120, "west has the copies")
+            await eventually(lambda: _event(clusterset, since, "objects more"), 30, "west tells what it refuses")
             await eventually(lambda: _told(clusterset), 60, "every gateway says that there are problems")
             await answered_for(running, 3)
             for place in ("east/n1", "east/n2", "west/n1", "west/n2"):
@@ -116,9 +122,13 @@ async def _connections(clusterset: Clusterset) -> list[dict[str, Any]]:
     return list(rows)
 
 
-async def _copied(clusterset: Clusterset, count: int) -> bool:
+async def _copied(clusterset: Clusterset) -> bool:
+    """Whether west has the Clusters that can be understood, and of the Endpoints only those of members, signed."""
     async with await clusterset.api("west") as api:
-        return len(await api.list(ENDPOINT, "mcnet-system")) >= count
+        clusters = [one["metadata"]["name"] for one in await api.list(CLUSTER, "mcnet-system")]
+        endpoints = [one["spec"]["cluster"] for one in await api.list(ENDPOINT, "mcnet-system")]
+    assert sorted(endpoints) == ["east", "west", "west"]
+    return len([name for name in clusters if name.startswith("junk-")]) == 250
 
 
 async def _told(clusterset: Clusterset) -> bool:
@@ -148,13 +158,17 @@ async def test_objects_of_a_newer_version(clusterset: Clusterset) -> None:
     """East, which holds the broker, is upgraded before west; a third cluster has joined with the new version."""
     before = await daemons(clusterset)
     since = time.time()
+    keys = identity_of("north")
+    record = Cluster(ClusterId("north"), (ip_network("10.251.0.0/16"),), (), keys.public)
+    spec = cluster_codec.encode(record, namespace="")["spec"]
     north = [
-        _obj(CLUSTER, "north", "mcnet-broker", spec={"id": "north", "podPrefixes": ["10.251.0.0/16"], "mood": 1}),
+        _obj(CLUSTER, "north", "mcnet-broker", spec=spec | {"mood": 1}),
         _endpoint(
             "mcnet-broker", "north", "n1", protocolVersion=2, drivers=[{"name": "quantum", "entangled": True}],
             prefixes=["10.251.0.0/16"], teleport={"port": 1},
         ),
     ]  # fmt: skip
+    north[1][1]["spec"]["signature"] = signature_of(north[1][1]["spec"], keys)
     async with pings(clusterset, *BOTH_WAYS) as running, _newer_crds(clusterset, "east"):
         async with await clusterset.api("east") as api:
             try:

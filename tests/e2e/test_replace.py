@@ -2,6 +2,7 @@
 which ends as it began, joined."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -30,13 +31,35 @@ async def test_a_rebuilt_cluster_takes_over_its_old_id(clusterset: Clusterset) -
     said = await clusterset.mcnet(*WEST, "--replace", "--force")
     for text in ("west is replaced", f"signing key: {old}", "gateway: west-n1", "last seen"):
         assert text in said
-    assert await key_of(clusterset, "west") != old
+    new = await key_of(clusterset, "west")
+    assert new != old
+    assert "mcnet member trust west --context CONTEXT" in said
+
+    # East knows west by its old key: nothing of the new one is used until east's admin says that it is right.
+    await eventually(lambda: stopped(clusterset, old, new), 30, "east has stopped its cables and says why")
+    trust = ("member", "trust", "west", "--context", "east")
+    wrong = await clusterset.mcnet(*trust, "--key", old, status=1)
+    assert f"the broker names {new} as the signing key of west, not {old}" in wrong
+    assert "dry run: nothing was changed" in await clusterset.mcnet(
+        "member", "trust", "west", "--context", "east", "--dry-run"
+    )
+    trusted = await clusterset.mcnet("member", "trust", "west", "--context", "east", "--key", new)
+    assert "west is trusted by its new key" in trusted
+    assert "Nothing to do" in await clusterset.mcnet("member", "trust", "west", "--context", "east")
 
     async def connected() -> bool:
         cables = await clusterset.cables()
         return len(cables) == 4 and all(cable.state is CableState.CONNECTED for cable in cables)
 
     await eventually(connected, 60, "all cables are up again, and there are none to what was replaced")
+
+
+async def stopped(clusterset: Clusterset, old: str, new: str) -> bool:
+    shown = json.loads(await clusterset.mcnet("show", "connections", "--context", "east", "-o", "json", status=1))
+    (row,) = [one for one in shown if one["remoteCluster"] == "west"]
+    assert (old in row["why"], new in row["why"]) == (True, True), row
+    assert row["next"].startswith("mcnet member trust west --context east")
+    return bool(row["state"] == "missing" and await clusterset.cables_of("east") == [])
 
 
 async def key_of(clusterset: Clusterset, cluster: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcnet.codec import broker, cluster, clusterset, endpoint, member
+from mcnet.codec import broker, cluster, clusterset, member
 from mcnet.codec.broker import BrokerCredential
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT
@@ -19,6 +19,7 @@ from mcnet.model.member import Member
 from mcnet_discovery.main import Discovery
 from mcnet_discovery.settings import Settings
 from tests.fakes.api import FakeServer
+from tests.fakes.identities import identity_of, signed_object
 
 LOCAL, BROKER = "mcnet-system", "mcnet-broker"
 CREDENTIAL = BrokerCredential(server="https://broker", ca=b"", token="first")
@@ -28,14 +29,17 @@ def prefix(number: int) -> IPv4Network:
     return IPv4Network(f"10.{number}.0.0/16")
 
 
-def cluster_object(name: str, number: int, namespace: str) -> dict[str, Any]:
-    value = Cluster(ClusterId(name), (prefix(number),), (prefix(100 + number),))
+def cluster_object(name: str, number: int, namespace: str, *, generation: int = 1) -> dict[str, Any]:
+    identity = identity_of(name, generation).public
+    value = Cluster(ClusterId(name), (prefix(number),), (prefix(100 + number),), identity)
     return cluster.encode(value, namespace=namespace)
 
 
-def endpoint_object(name: str, gateway: str, namespace: str, *, mtu: int = 1500) -> dict[str, Any]:
-    value = Endpoint(ClusterId(name), gateway, 0, (IPv4Address("192.0.2.1"),), mtu=mtu)
-    return endpoint.encode(value, namespace=namespace)
+def endpoint_object(
+    name: str, gateway: str, namespace: str, *, mtu: int = 1500, sequence: int = 0, generation: int = 1
+) -> dict[str, Any]:
+    value = Endpoint(ClusterId(name), gateway, 0, (IPv4Address("192.0.2.1"),), mtu=mtu, sequence=sequence)
+    return signed_object(value, namespace, generation)
 
 
 class Scene:

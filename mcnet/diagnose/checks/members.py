@@ -1,18 +1,22 @@
 """Whether all members of the clusterset are alive, have gateways, and are known here as the broker has them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from mcnet.codec import pins as pins_codec
 from mcnet.diagnose.broker import Broker, Holding, read_broker
 from mcnet.diagnose.check import Check
 from mcnet.diagnose.site import Site
 from mcnet.kube import kinds
 from mcnet.kube.kinds import JsonObject
+from mcnet.model.cluster import ClusterId
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
 from mcnet.model.gateway import CableState
 from mcnet.model.node import GATEWAY_LABEL
+from mcnet.model.trust import PINS_NAME, Pin
+from mcnet.plan.trust import is_stopped, keys_differ
 
 GRACE: Final = 30.0
 """Seconds beyond a Lease's own duration until a member counts as stale: a renewal may just be on its way."""
@@ -27,6 +31,10 @@ class Evidence:
     broker: Broker
     clusters: tuple[JsonObject, ...] = ()
     connected: frozenset[str] = frozenset()
+    pins: Mapping[ClusterId, Pin] = field(default_factory=dict)
+    """By which keys the others are known here."""
+    option: str = ""
+    """The option that leads to this cluster."""
     contexts: Mapping[str, str]
     """The option that leads to another member, by cluster."""
 
@@ -39,6 +47,8 @@ async def gather(site: Site) -> Evidence:
         broker=await read_broker(site),
         clusters=tuple(await site.listed(kinds.CLUSTER)),
         connected=frozenset(cable.cluster for cable in cables if cable.state is CableState.CONNECTED),
+        pins=pins_codec.decode(await site.found(kinds.CONFIG_MAP, PINS_NAME)),
+        option=site.option,
         contexts={one.member.cluster: one.option for one in (site, *site.others)},
     )
 
@@ -53,6 +63,7 @@ def judge(evidence: Evidence) -> Judgement:
     findings = [
         *(one for cluster in ids for one in _alive(evidence, held, cluster)),
         *(one for cluster in ids for one in _gateways(evidence, held, cluster)),
+        *_trusted(evidence),
         *_mirrored(evidence, held),
     ]
     noun = "member" if len(ids) == 1 else "members"
@@ -110,12 +121,22 @@ def _gateways(evidence: Evidence, held: Holding, cluster: str) -> Iterable[Findi
     yield Finding(verdict, f"member {cluster}", "it has published no gateway: no other cluster reaches it", remedy)
 
 
+def _trusted(evidence: Evidence) -> Iterable[Finding]:
+    for cluster, pin in sorted(evidence.pins.items()):
+        if is_stopped(pin):
+            said = f"its keys have changed ({keys_differ(pin)}): nothing of it is used here, its cables are stopped"
+            yield Finding(
+                Verdict.WRONG, f"member {cluster}", said, f"mcnet member trust {cluster}{evidence.option} --yes"
+            )
+
+
 def _mirrored(evidence: Evidence, held: Holding) -> Iterable[Finding]:
     """Clusters that differ between here and the broker, which discovery is there to prevent."""
     here = {_name(obj): obj for obj in evidence.clusters}
     there = {_name(obj): obj for obj in held.clusters}
     remedy = f"{evidence.kubectl} rollout restart deployment/mcnet-discovery"
-    for cluster in sorted(here.keys() | there.keys()):
+    stopped = {cluster for cluster, pin in evidence.pins.items() if is_stopped(pin)}
+    for cluster in sorted((here.keys() | there.keys()) - stopped):
         if cluster not in here:
             said = f"the broker has it, but it is not known in {evidence.cluster}"
         elif cluster not in there:

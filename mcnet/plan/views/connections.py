@@ -8,6 +8,7 @@ from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.node import PRIVATE_ADDRESS_ANNOTATION
 from mcnet.plan import ports
 from mcnet.plan.cluster_view import ClusterView, Picture, Row, describe_pods, logs
+from mcnet.plan.trust import is_stopped, keys_differ
 from mcnet.plan.vxlan_cable import outer_family
 
 CONNECTED: Final = CableState.CONNECTED.value
@@ -112,7 +113,11 @@ def _families(view: ClusterView, other: ClusterId) -> Row:
 
 def _missing_row(view: ClusterView, other: ClusterId) -> Row:
     endpoints = [endpoint for endpoint in view.endpoints if endpoint.cluster == other]
-    if not view.gateways:
+    pin = view.pins.get(other)
+    if pin is not None and is_stopped(pin):
+        why = f"the keys of {other} have changed ({keys_differ(pin)})"
+        following = f"mcnet member trust {other} --context {view.context}, if it was rebuilt"
+    elif not view.gateways:
         why, following = f"{view.cluster} has no gateway", f"mcnet show gateways --context {view.context}"
     elif endpoints:
         why = f"the gateways of {view.cluster} have not taken up {other}'s endpoints"

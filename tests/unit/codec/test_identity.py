@@ -5,11 +5,12 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from mcnet.codec.endpoint import canonical
+from mcnet.codec.endpoint import encode, signed_form
 from mcnet.codec.identity import PrivateIdentity, sign, verify
 from mcnet.install.identity import generate
 from mcnet.model.cluster import ClusterId
 from mcnet.model.endpoint import DriverOffer, Endpoint
+from tests.fakes.identities import signature_of
 
 # RFC 8032 7.1 test 1; RFC 7748 6.1 (Alice)
 SIGNING = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
@@ -26,7 +27,7 @@ def test_public_keys() -> None:
 
 def test_the_canonical_form() -> None:
     """Frozen: another form would make every signature of a running clusterset invalid."""
-    assert canonical(VALUE) == (
+    assert signed_form(VALUE) == (
         b'{"cluster":"west","drivers":[{"keyEpoch":0,"name":"vxlan"}],"gateway":"node-1","mtu":1500,"portBase":4500,'
         b'"privateAddresses":["192.0.2.1"],"protocolVersion":1,"rail":0,"sequence":3}'
     )
@@ -35,17 +36,27 @@ def test_the_canonical_form() -> None:
 def test_changes_break_a_signature() -> None:
     identity = PrivateIdentity(SIGNING, AGREEMENT)
     signed = sign(VALUE, identity)
-    assert verify(signed, identity.public)
-    assert not verify(replace(signed, mtu=1400), identity.public)
-    assert not verify(replace(signed, signature=""), identity.public)
-    assert not verify(replace(signed, signature="no base64!"), identity.public)
-    assert not verify(signed, generate().public)
+    assert verify(encode(signed, namespace="n"), identity.public)
+    assert not verify(encode(replace(signed, mtu=1400), namespace="n"), identity.public)
+    assert not verify(encode(replace(signed, signature=""), namespace="n"), identity.public)
+    assert not verify(encode(replace(signed, signature="no base64!"), namespace="n"), identity.public)
+    assert not verify(encode(signed, namespace="n"), generate().public)
+
+
+def test_fields_of_a_newer_version_are_signed_too() -> None:
+    identity = PrivateIdentity(SIGNING, AGREEMENT)
+    obj = encode(VALUE, namespace="n")
+    obj["spec"]["relay"] = {"name": "north"}
+    obj["spec"]["signature"] = signature_of(obj["spec"], identity)
+    assert verify(obj, identity.public)
+    obj["spec"]["relay"] = {"name": "south"}
+    assert not verify(obj, identity.public)
 
 
 def test_generated_identities_differ() -> None:
     first, second = generate(), generate()
     assert len({first.signing, first.agreement, second.signing, second.agreement}) == 4
-    assert verify(sign(VALUE, first), first.public)
+    assert verify(encode(sign(VALUE, first), namespace="n"), first.public)
 
 
 def test_keys_of_another_length_are_refused() -> None:

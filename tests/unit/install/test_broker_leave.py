@@ -3,7 +3,7 @@
 import pytest
 
 from mcnet.codec import cluster as cluster_codec
-from mcnet.codec import identity
+from mcnet.codec import farewell, identity
 from mcnet.codec.identity import PrivateIdentity
 from mcnet.install import broker_leave
 from mcnet.install.broker_leave import deregister
@@ -11,6 +11,7 @@ from mcnet.kube.kinds import CLUSTER, ENDPOINT, KINDS, LEASE, SERVICE_ACCOUNT
 from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.errors import ApiError, UnreachableError
 from tests.fakes.api import FakeServer
+from tests.fakes.identities import identity_of
 
 WEST = ClusterId("west")
 NAMESPACE = "mcnet-broker"
@@ -52,6 +53,32 @@ async def test_the_record_of_the_one_that_has_replaced_it_stays(broker: FakeServ
         before = left(broker)
         assert await deregister(cluster.api(), WEST, broker.api()) == ""
         assert (left(broker) != before) == removed
+
+
+async def test_only_the_lease_stays_with_a_farewell_to_the_keys(broker: FakeServer) -> None:
+    for generation in (1, 2):
+        cluster, mine = FakeServer(), identity_of("west", generation)
+        cluster.add(identity.encode_secret(mine))
+        broker.add(cluster_codec.encode(Cluster(WEST, (), (), mine.public), namespace=NAMESPACE))
+        for _ in range(2):  # a second run says nothing twice
+            assert await deregister(cluster.api(), WEST, broker.api()) == ""
+            assert left(broker) == ["Cluster east", "Endpoint east.n1", "Lease west"]
+            (lease,) = broker.all(LEASE)
+            said = farewell.decode(lease)
+            assert [one.signing_key for one in said] == [
+                identity_of("west", number).public.signing_key for number in range(1, generation + 1)
+            ]
+            assert all(farewell.is_valid(one, WEST) for one in said)
+
+
+async def test_a_lease_that_is_not_there_is_made_for_the_farewell(broker: FakeServer) -> None:
+    broker.remove(LEASE, "west", NAMESPACE)
+    cluster = FakeServer()
+    cluster.add(identity.encode_secret(identity_of("west")))
+    assert await deregister(cluster.api(), WEST, broker.api()) == ""
+    (lease,) = broker.all(LEASE)
+    assert lease["metadata"]["labels"] == {"mcnet.dev/cluster": "west"}, "what the admission policy asks for"
+    assert len(farewell.decode(lease)) == 1
 
 
 @pytest.mark.parametrize("status", [403, 429, 503])

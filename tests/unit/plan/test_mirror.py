@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from mcnet.codec import cluster as cluster_codec
 from mcnet.codec import clusterset as clusterset_codec
-from mcnet.codec import endpoint as endpoint_codec
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint, endpoint_name
 from mcnet.model.kernel import IPv4Address, IPv4Network
 from mcnet.model.member import CLUSTER_LABEL
+from mcnet.model.trust import PINS_NAME
 from mcnet.plan.mirror import Objects, Place, Verb, World, Write, plan
 from mcnet_discovery.observe import faults
+from tests.fakes.identities import identity_of, signed_object
 
 WEST, EAST, NORTH = ClusterId("west"), ClusterId("east"), ClusterId("north")
 OWNER = {"apiVersion": "v1", "kind": "ServiceAccount", "name": "member-west", "uid": "u"}
@@ -30,13 +31,13 @@ def clusterset(namespace: str, driver: str = "vxlan") -> Json:
 
 
 def cluster(namespace: str, name: ClusterId, number: int = 1, status: Json | None = None) -> Json:
-    value = Cluster(name, (IPv4Network(f"10.{number}.0.0/16"),), (IPv4Network(f"10.{100 + number}.0.0/16"),))
+    pods, services = (IPv4Network(f"10.{number}.0.0/16"),), (IPv4Network(f"10.{100 + number}.0.0/16"),)
+    value = Cluster(name, pods, services, identity_of(name).public)
     return cluster_codec.encode(value, namespace=namespace) | ({"status": status} if status else {})
 
 
 def endpoint(namespace: str, name: ClusterId, gateway: str, rail: int = 0) -> Json:
-    value = Endpoint(name, gateway, rail, (IPv4Address("192.0.2.1"),))
-    return endpoint_codec.encode(value, namespace=namespace)
+    return signed_object(Endpoint(name, gateway, rail, (IPv4Address("192.0.2.1"),)), namespace)
 
 
 class Places:
@@ -53,12 +54,14 @@ class Places:
             faults=faults(self._objects(Place.LOCAL), self._objects(Place.BROKER)),
             cluster=WEST, local=self._objects(Place.LOCAL), broker=self._objects(Place.BROKER),
             namespace="local", broker_namespace="broker", status=STATUS, owner=OWNER,
+            pins=self.contents[Place.LOCAL].get(("ConfigMap", PINS_NAME)),
         )  # fmt: skip
 
     def _objects(self, place: Place) -> Objects:
         kinds: dict[str, list[Json]] = {"ClusterSet": [], "Cluster": [], "Endpoint": []}
         for (kind, _), obj in sorted(self.contents[place].items()):
-            kinds[kind].append(obj)
+            if kind in kinds:
+                kinds[kind].append(obj)
         return Objects(*(tuple(objects) for objects in kinds.values()))
 
     def perform(self, write: Write) -> None:
@@ -86,7 +89,11 @@ class Places:
         raise AssertionError(f"does not settle: {writes}")
 
     def picture(self) -> dict[Place, list[Json]]:
-        return {place: [there[key] for key in sorted(there)] for place, there in self.contents.items()}
+        """Without the pins: these remember more than a fresh start can know."""
+        return {
+            place: [there[key] for key in sorted(there) if key[0] != "ConfigMap"]
+            for place, there in self.contents.items()
+        }
 
 
 def unlabelled(obj: Json) -> Json:
@@ -201,7 +208,7 @@ def test_a_bad_object_stops_no_other_and_its_copy_stays() -> None:
     bad["spec"]["mtu"] = "wide"
     good = endpoint("broker", NORTH, "node-1")
     older = endpoint("local", EAST, "node-1")
-    places = Places([older], [clusterset("broker"), bad, good])
+    places = Places([older], [clusterset("broker"), cluster("broker", NORTH), bad, good])
     decision = plan(places.world())
     assert [(one.name, one.why) for one in decision.problems] == [
         ("Endpoint east.node-1", "spec.mtu: 'wide' is not of type int")
@@ -243,7 +250,11 @@ def test_copies_keep_what_others_put_on_them() -> None:
     there["metadata"]["labels"]["team"] = "net"
     (write,) = (
         one
-        for one in plan(Places([there], [clusterset("broker"), endpoint("broker", EAST, "node-1")]).world()).writes
+        for one in plan(
+            Places(
+                [there], [clusterset("broker"), cluster("broker", EAST), endpoint("broker", EAST, "node-1")]
+            ).world()
+        ).writes
         if one.kind == "Endpoint"
     )
     assert (write.verb, write.obj["metadata"]["resourceVersion"]) == (Verb.REPLACE, "7")
@@ -257,21 +268,41 @@ def test_the_labels_of_copies_are_restored(place: Place) -> None:
     name = EAST if place is Place.LOCAL else WEST
     objects = {"local": [endpoint("local", name, "node-1")], "broker": [endpoint("broker", name, "node-1")]}
     objects[place.value] = [unlabelled(objects[place.value][0])]
-    places = Places(objects["local"], [clusterset("broker"), *objects["broker"]])
+    places = Places(objects["local"], [clusterset("broker"), cluster("broker", EAST), *objects["broker"]])
     places.settle()
     copy_there = places.contents[place]["Endpoint", f"{name}.node-1"]
     assert copy_there["metadata"]["labels"] == {CLUSTER_LABEL: name, "app.kubernetes.io/managed-by": "mcnet"}
 
 
 def test_deletes_come_last() -> None:
-    local = [endpoint("local", EAST, "node-1"), cluster("local", NORTH)]
-    broker = [clusterset("broker"), endpoint("broker", EAST, "node-2"), endpoint("broker", WEST, "node-9")]
-    verbs = [write.verb for write in plan(Places(local, broker).world()).writes]
-    assert verbs == [Verb.CREATE, Verb.CREATE, Verb.DELETE, Verb.DELETE, Verb.DELETE]
+    local = [endpoint("local", EAST, "node-1"), cluster("local", NORTH), cluster("local", EAST)]
+    broker = [clusterset("broker"), cluster("broker", EAST)]
+    broker += [endpoint("broker", EAST, "node-2"), endpoint("broker", WEST, "node-9")]
+    writes = plan(Places(local, broker).world()).writes
+    assert writes[0].name == PINS_NAME, "what is copied is what the pins let through"
+    assert [write.verb for write in writes[1:]] == [Verb.REPLACE, Verb.CREATE, Verb.CREATE, *[Verb.DELETE] * 3]
 
 
 def test_what_is_in_use_changes_before_anything_new_comes() -> None:
     local = [unlabelled(endpoint("local", EAST, "node-9"))]
-    broker = [clusterset("broker"), endpoint("broker", EAST, "node-1"), endpoint("broker", EAST, "node-9")]
-    verbs = [write.verb for write in plan(Places(local, broker).world()).writes]
-    assert verbs == [Verb.REPLACE, Verb.CREATE, Verb.CREATE]
+    broker = [clusterset("broker"), cluster("broker", EAST)]
+    broker += [endpoint("broker", EAST, "node-1"), endpoint("broker", EAST, "node-9")]
+    verbs = [write.verb for write in plan(Places(local, broker).world()).writes if write.name != PINS_NAME]
+    assert verbs == [Verb.REPLACE, Verb.CREATE, Verb.CREATE, Verb.CREATE]
+
+
+def test_a_cluster_with_other_keys_has_its_networks_here_and_the_keys_that_it_is_known_by() -> None:
+    """Also where it was away in between: else what is sent to it would go to the default route."""
+    places = Places([], [clusterset("broker"), cluster("broker", EAST), endpoint("broker", EAST, "node-1")])
+    places.settle()
+    before = places.contents[Place.LOCAL]["Cluster", "east"]
+    other = cluster_codec.with_identity(cluster("broker", EAST, 3), identity_of("east", 2).public)
+    for there in ([], [other, endpoint("broker", EAST, "node-1")]):
+        places.contents[Place.BROKER] = Places([], [clusterset("broker"), *there]).contents[Place.BROKER]
+        places.settle()
+    copy_there = places.contents[Place.LOCAL]["Cluster", "east"]
+    assert copy_there["spec"]["identity"] == before["spec"]["identity"]
+    assert copy_there["spec"]["podPrefixes"] == ["10.3.0.0/16"]
+    assert ("Endpoint", "east.node-1") not in places.contents[Place.LOCAL]
+    (problem,) = plan(places.world()).problems
+    assert (problem.name, "mcnet member trust east" in problem.why) == ("Cluster east", True)

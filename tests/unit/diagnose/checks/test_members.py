@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from mcnet.diagnose.broker import Broker
 from mcnet.diagnose.checks.members import GRACE, Evidence, judge
+from mcnet.model.cluster import ClusterId
 from mcnet.model.diagnosis import Verdict
+from mcnet.model.trust import Pin
+from tests.fakes.identities import identity_of
 from tests.unit.diagnose.world import CREDENTIAL, NOW, broker, cluster, endpoint, lease
 
 CLUSTERS = (cluster("east"), cluster("west", 2))
@@ -108,3 +111,15 @@ def test_no_lease_is_too_odd(renewed: object, duration: object) -> None:
     odd["spec"] = {"renewTime": renewed, "leaseDurationSeconds": duration}
     judge(holding(leases=(odd,)))
     judge(holding(leases=({**odd, "spec": None},)))
+
+
+def test_changed_keys_are_named_with_what_trusts_them() -> None:
+    pin = Pin(identity_of("east").public, offered=identity_of("east", 2).public)
+    changed = {**CLUSTERS[0], "spec": CLUSTERS[0]["spec"] | {"identity": {"signingKey": "x"}}}
+    evidence = replace(WELL, clusters=(changed, CLUSTERS[1]), pins={ClusterId("east"): pin}, option=" --context w")
+    (finding,) = judge(evidence).findings
+    assert (finding.verdict, finding.about) == (Verdict.WRONG, "member east")
+    assert finding.said.startswith("its keys have changed (known here by the key SHA256:")
+    assert finding.remedy == "mcnet member trust east --context w --yes"
+    pinned = replace(pin, offered=None)
+    assert judge(replace(WELL, pins={ClusterId("east"): pinned})).findings == ()

@@ -10,10 +10,12 @@ from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import Member
+from mcnet.model.trust import Pin
 from mcnet.plan.cluster_view import ClusterView
 from mcnet.plan.views.connections import connection_rows
 from mcnet.plan.views.endpoints import endpoint_rows
 from mcnet.plan.views.gateways import gateway_rows
+from tests.fakes.identities import identity_of
 
 EAST, WEST = ClusterId("east"), ClusterId("west")
 CABLE = Cable(
@@ -87,6 +89,15 @@ def test_a_member_without_cable_is_a_row_too(change: dict[str, Any], why: str) -
     row = only(connection_rows(replace(VIEW, **change)))
     assert (row["remoteCluster"], row["state"], row["why"]) == ("west", "missing", why)
     assert row["next"]
+
+
+def test_a_member_whose_keys_have_changed_says_what_to_do() -> None:
+    west = ClusterId("west")
+    pin = Pin(identity_of("west").public, offered=identity_of("west", 2).public)
+    row = only(connection_rows(replace(VIEW, gateways=(Gateway("e1", EAST, 0),), endpoints=(), pins={west: pin})))
+    assert row["state"] == "missing"
+    assert row["why"].startswith("the keys of west have changed (known here by the key SHA256:")
+    assert row["next"] == f"mcnet member trust west --context {VIEW.context}, if it was rebuilt"
 
 
 def test_a_dead_daemon_makes_the_state_unknown() -> None:
