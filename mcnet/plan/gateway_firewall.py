@@ -23,7 +23,7 @@ ICMP = {4: "icmp", 6: "icmpv6"}
 
 
 def table(
-    *, own: Endpoint, member: Member, remotes: Remotes, cables: Iterable[CablePath], throws: Iterable[Network] = ()
+    *, own: Endpoint, member: Member, remotes: Remotes, cables: Iterable[CablePath], throws: tuple[Network, ...] = ()
 ) -> NftTable:
     """The whole table, the same text for the same inputs. `throws` are hosts in remote prefixes that are no pods:
     gateways and this cluster's own nodes (mcnet.plan.throw)."""
@@ -46,7 +46,7 @@ def table(
         ]
     senders = {_chain_of(cable): cable for cable in cables if cable.remote is not None}
     for name, cable in sorted(senders.items()):
-        sets += [_sources(name, family, cable, remotes, tuple(throws)) for family in (4, 6)]
+        sets += [_sources(name, family, cable, remotes, throws) for family in (4, 6)]
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
         sets=tuple(sets),
