@@ -116,7 +116,7 @@ async def test_changes_follow_and_what_was_edited_comes_back(joined: Joined) -> 
     async with joined.daemon():
         await joined.here("east.e1")
         await joined.there("west.w1")
-        await joined.broker.merge_patch(ENDPOINT, "east.e1", {"spec": {"mtu": 1400}}, joined.broker_namespace)
+        await joined.broker.apply(endpoint_object("east", "e1", joined.broker_namespace, mtu=1400, sequence=1))
         await joined.here("east.e1", mtu=1400)
         await joined.local.merge_patch(ENDPOINT, "east.e1", {"spec": {"mtu": 9000}}, joined.namespace)
         await joined.here("east.e1", mtu=1400)
@@ -147,7 +147,7 @@ async def test_the_broker_goes_and_comes_back(joined: Joined, broker_server: Api
             assert daemon._loop.fault == ""
             await broker_server.start()
             await joined.there("west.w1", mtu=1450)
-            await joined.broker.merge_patch(ENDPOINT, "east.e1", {"spec": {"mtu": 1400}}, joined.broker_namespace)
+            await joined.broker.apply(endpoint_object("east", "e1", joined.broker_namespace, mtu=1400, sequence=1))
             await joined.here("east.e1", mtu=1400)
     finally:
         await broker_server.start()

@@ -45,7 +45,13 @@ MAY_WRITE: dict[str, dict[Kind, set[str]]] = {
     "mcnet-gateway": {kinds.ENDPOINT: ALL, kinds.GATEWAY: ALL, kinds.LEASE: ALL},
     # A node that stopped being a gateway has nobody else to take its Endpoint and its report back.
     "mcnet-route-agent": {kinds.NODE_STATE: ALL, kinds.ENDPOINT: {"delete"}, kinds.GATEWAY: {"delete"}},
-    "mcnet-discovery": {kinds.CLUSTER: ALL, kinds.CLUSTERSET: ALL, kinds.ENDPOINT: ALL},
+    # Of ConfigMaps it changes the one that it makes (see test_pins).
+    "mcnet-discovery": {
+        kinds.CLUSTER: ALL,
+        kinds.CLUSTERSET: ALL,
+        kinds.ENDPOINT: ALL,
+        kinds.CONFIG_MAP: {"create"},
+    },
 }
 OWN = (kinds.CLUSTER, kinds.CLUSTERSET, kinds.ENDPOINT, kinds.GATEWAY, kinds.NODE_STATE, kinds.MEMBER)
 
@@ -74,6 +80,16 @@ async def test_secrets(accounts: dict[str, tuple[Api, str]], name: str) -> None:
     assert broker == (name == "mcnet-discovery")
     assert not await api.can_i("get", kinds.SECRET, namespace, name="mcnet-identity")
     assert not await api.can_i("create", kinds.SECRET, namespace)
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+async def test_pins(accounts: dict[str, tuple[Api, str]], name: str) -> None:
+    api, namespace = accounts[name]
+    for verb in ("get", "list", "watch", "update", "patch"):
+        may = await api.can_i(verb, kinds.CONFIG_MAP, namespace, name="mcnet-pins")
+        assert may == (name == "mcnet-discovery"), verb
+    assert not await api.can_i("update", kinds.CONFIG_MAP, namespace, name="another")
+    assert not await api.can_i("delete", kinds.CONFIG_MAP, namespace, name="mcnet-pins")
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)

@@ -45,7 +45,7 @@ async def test_from_nothing_to_a_connected_cable(scene: Scene) -> None:
     (lease,) = scene.server.all(LEASE)
     assert (lease["metadata"]["name"], lease["spec"]["holderIdentity"]) == ("rail-0", "n1")
     published = endpoint.decode(scene.own_endpoint() or {})
-    assert identity.verify(published, KEYS.public)
+    assert identity.verify(scene.own_endpoint() or {}, KEYS.public)
     assert published.sequence > 1_700_000_000
     assert {target.key for target in scene.prober.targets} == {"west.n1"}
     assert advert.decode(scene.sender.datagram).reach == {cluster_number(WEST)}

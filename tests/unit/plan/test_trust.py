@@ -196,12 +196,13 @@ def test_only_what_the_pinned_keys_signed_is_ever_used(
         known = verdict.pins
         if before and before.identity != known[EAST].identity:
             assert before.identity in [identity_of("east", generation).public for generation in left]
+            highest = {}
         refused = {one.name for one in verdict.refused} | verdict.dropped
         if objects and "east.e1" not in refused:
             assert known[EAST].identity == identity_of("east", signs).public
             key = known[EAST].identity
             assert sequence >= highest.get(key, 0)
-            highest = {key: sequence}
+            highest[key] = sequence
         again = judge([member(generation=names)], objects, known, farewells)
         assert again.pins == known
 
