@@ -141,7 +141,10 @@ def _fault(obj: JsonObject, member: Cluster | None, pin: Pin | None, gateway: st
         return Refusal.FORGED, f"it is not signed by {fingerprint(pin.identity.signing_key)}, the key of its cluster"
     sequence, known = int(obj["spec"].get("sequence") or 0), dict(pin.sequences).get(gateway, 0)
     if sequence < known:
-        return Refusal.REPLAYED, f"its sequence {sequence} is older than {known}, which was here already"
+        return Refusal.REPLAYED, (
+            f"its sequence {sequence} is older than {known}, which was here already; if its cluster was restored "
+            "from a backup: delete the Endpoint there, and its gateway publishes it anew"
+        )
     return None
 
 
