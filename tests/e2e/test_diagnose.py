@@ -27,7 +27,7 @@ async def test_two_healthy_clusters_give_no_alarm(clusterset: Clusterset) -> Non
 
 async def test_the_screen_of_healthy_clusters_and_the_list(clusterset: Clusterset) -> None:
     status, screen, _ = await command(clusterset, "mcnet diagnose")
-    assert status == 0
+    assert status == 0, screen
     assert all(screen.count(check.title) == len(CLUSTERS) for check in CHECKS)
     assert "✗" not in screen
     status, listed, _ = await command(clusterset, "mcnet diagnose --list")
