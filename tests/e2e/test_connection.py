@@ -9,6 +9,7 @@ from mcnet.lab.demo import show_traffic
 from mcnet.lab.impair import Impairment, LinkName
 from mcnet.lab.workload import WebPod, Workload
 from mcnet.model.gateway import CableState
+from tests.e2e.aftermath import whole_again
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -125,11 +126,19 @@ async def test_the_broker_may_be_away(clusterset: Clusterset) -> None:
             await lab.start("east-cp", "kube-apiserver")
         await eventually(lambda: _all_connected(clusterset), 30, "all is connected again")
     assert pings.lost == 0, f"{pings.lost} lost, longest gap {pings.longest_gap:.1f} s"
+    # Daemons killed without their API server start again by and by, and look for the broker ever less often.
+    await whole_again(clusterset)
+    await eventually(lambda: _broker_is_used(clusterset), 90, "both clusters use the broker again")
 
 
 async def test_a_second_join_changes_nothing(clusterset: Clusterset) -> None:
     said = await clusterset.mcnet("join", "broker-info.mcnet", "--context", "east", "--broker-context", "east")
     assert "Nothing had to be changed" in said
+
+
+async def _broker_is_used(clusterset: Clusterset) -> bool:
+    status, _ = await clusterset.run("diagnose", "broker")
+    return status == 0
 
 
 async def _all_connected(clusterset: Clusterset) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from mcnet.diagnose.checks import CHECKS
 from mcnet.model.diagnosis import Finding
+from tests.e2e.aftermath import whole_again
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
 from tests.e2e.faults.fault import Fault, command, diagnose, not_fine, run_remedy
 from tests.e2e.faults.registry import FAULTS
@@ -17,6 +18,7 @@ TITLES = [fault.title for fault in FAULTS]
 
 
 async def test_two_healthy_clusters_give_no_alarm(clusterset: Clusterset) -> None:
+    await whole_again(clusterset)
     diagnoses = await diagnose(clusterset)
     assert not_fine(diagnoses) == []
     assert [(one["cluster"], one["check"], one["verdict"]) for one in diagnoses] == [
