@@ -15,7 +15,7 @@ def encode(cluster: Cluster, *, namespace: str) -> JsonObject:
         "servicePrefixes": texts(cluster.service_prefixes),
     }
     if cluster.identity:
-        spec["identity"] = _identity_fields(cluster.identity)
+        spec["identity"] = identity_fields(cluster.identity)
     return own_object("Cluster", name=cluster.id, namespace=namespace, cluster=cluster.id) | {
         "spec": without_empty(spec)
     }
@@ -24,10 +24,11 @@ def encode(cluster: Cluster, *, namespace: str) -> JsonObject:
 def with_identity(obj: JsonObject, identity: Identity | None) -> JsonObject:
     """The object with other keys, or none, and all else as it is."""
     spec = {key: value for key, value in obj["spec"].items() if key != "identity"}
-    return obj | {"spec": spec | ({"identity": _identity_fields(identity)} if identity else {})}
+    return obj | {"spec": spec | ({"identity": identity_fields(identity)} if identity else {})}
 
 
-def _identity_fields(identity: Identity) -> JsonObject:
+def identity_fields(identity: Identity) -> JsonObject:
+    """The keys as JSON has them, in Cluster.spec.identity and in pins."""
     return {
         "signingKey": base64_text(identity.signing_key),
         "agreementKey": base64_text(identity.agreement_key),
@@ -81,6 +82,9 @@ def decode_id(spec: Fields, key: str, name: str = "") -> ClusterId:
 
 def _identity(spec: Fields) -> Identity | None:
     keys = spec.child("identity")
-    if not keys.text("signingKey", ""):
-        return None
+    return read_identity(keys) if keys.text("signingKey", "") else None
+
+
+def read_identity(keys: Fields) -> Identity:
+    """What `identity_fields` made. Raises DecodeError."""
     return Identity(keys.octets("signingKey", KEY_BYTES), keys.octets("agreementKey", KEY_BYTES))

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Mapping
 
+from mcnet.codec.cluster import identity_fields, read_identity
 from mcnet.codec.errors import DecodeError
-from mcnet.codec.fields import Fields, JsonObject, base64_text, without_empty
-from mcnet.model.cluster import CLUSTER_ID_PATTERN, ClusterId, Identity
+from mcnet.codec.fields import Fields, JsonObject, without_empty
+from mcnet.model.cluster import CLUSTER_ID_PATTERN, ClusterId
 from mcnet.model.member import MANAGED_LABEL
 from mcnet.model.trust import PINS_NAME, Pin
-
-KEY_BYTES = 32
 
 
 def encode(pins: Mapping[ClusterId, Pin], *, namespace: str) -> JsonObject:
@@ -26,9 +25,9 @@ def entry(pin: Pin) -> str:
     """The text of one cluster: keys sorted, so that equal pins are equal texts."""
     value = without_empty(
         {
-            **_keys(pin.identity),
+            **(identity_fields(pin.identity) if pin.identity else {}),
             "sequences": dict(pin.sequences),
-            "offered": _keys(pin.offered),
+            "offered": identity_fields(pin.offered) if pin.offered else {},
         }
     )
     return json.dumps(value, sort_keys=True)
@@ -46,9 +45,9 @@ def _pin(text: str) -> Pin:
         fields = Fields(json.loads(text), PINS_NAME)
         offered = fields.child("offered")
         return Pin(
-            identity=_identity(fields) if fields.present("signingKey") else None,
+            identity=read_identity(fields) if fields.present("signingKey") else None,
             sequences=_sequences(fields.child("sequences")),
-            offered=_identity(offered) if offered.present("signingKey") else None,
+            offered=read_identity(offered) if offered.present("signingKey") else None,
         )
     except (ValueError, RecursionError, DecodeError):
         return Pin(None)
@@ -56,16 +55,3 @@ def _pin(text: str) -> Pin:
 
 def _sequences(fields: Fields) -> tuple[tuple[str, int], ...]:
     return tuple((gateway, fields.number(gateway)) for gateway in fields.names())
-
-
-def _identity(fields: Fields) -> Identity:
-    return Identity(fields.octets("signingKey", KEY_BYTES), fields.octets("agreementKey", KEY_BYTES))
-
-
-def _keys(identity: Identity | None) -> JsonObject:
-    if identity is None:
-        return {}
-    return {
-        "signingKey": base64_text(identity.signing_key),
-        "agreementKey": base64_text(identity.agreement_key),
-    }
