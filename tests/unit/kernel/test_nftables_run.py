@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcnet.kernel import nftables
+from tests.fakes.eventually import eventually
 
 
 async def test_a_cancelled_run_ends_though_nobody_reads_its_output(
@@ -17,9 +18,7 @@ async def test_a_cancelled_run_ends_though_nobody_reads_its_output(
     (tmp_path / "nft").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     task = asyncio.create_task(nftables.run("list", "ruleset"))
-    async with asyncio.timeout(5):
-        while not started.exists():  # noqa: ASYNC110  # another program's doing
-            await asyncio.sleep(0.01)
+    await eventually(started.exists)
     task.cancel()
     assert await asyncio.wait({task}, timeout=5) == ({task}, set())
     assert task.cancelled()

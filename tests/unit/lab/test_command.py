@@ -8,6 +8,7 @@ import pytest
 
 from mcnet.lab import command
 from mcnet.model.errors import McnetError
+from tests.fakes.eventually import eventually
 
 
 async def test_output_and_environment(tmp_path: Path) -> None:
@@ -56,9 +57,7 @@ def _runs(pid: int) -> bool:
 async def test_a_cancelled_program_ends_though_nobody_reads_its_output(tmp_path: Path) -> None:
     started = tmp_path / "started"
     task = asyncio.create_task(command.run(["sh", "-c", f"touch {started}; exec yes"]))
-    async with asyncio.timeout(5):
-        while not started.exists():  # noqa: ASYNC110  # another program's doing
-            await asyncio.sleep(0.01)
+    await eventually(started.exists)
     task.cancel()
     assert await asyncio.wait({task}, timeout=5) == ({task}, set())
     assert task.cancelled()
