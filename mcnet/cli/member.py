@@ -284,7 +284,6 @@ def trust(
     from mcnet.codec.fingerprint import fingerprint
     from mcnet.install import trust as work_of
     from mcnet.kube.connect import from_kubeconfig
-    from mcnet.model.errors import McnetError
     from mcnet.plan.cluster_id import parse_cluster_id
 
     identifier = parse_cluster_id(cluster)
@@ -292,18 +291,12 @@ def trust(
 
     async def work() -> None:
         async with await from_kubeconfig(context=context, kubeconfig=kubeconfig) as api:
-            offer = await work_of.offer(api, identifier)
+            offer = await work_of.offer(api, identifier, key)
             if offer is None:
                 steps.done(f"Nothing to do: {cluster} has the keys that it is known by")
                 return
-            new = fingerprint(offer.offered.signing_key)
             print(f"{'known by:':15}{fingerprint(offer.known.signing_key) if offer.known else 'not readable'}")
-            print(f"{'now:':15}{new}")
-            if key and key != new:
-                raise McnetError(
-                    f"the broker names {new} as the signing key of {cluster}, not {key}",
-                    f"ask whoever runs {cluster}; the broker's admin may know: mcnet member show {cluster}",
-                )
+            print(f"{'now:':15}{fingerprint(offer.offered.signing_key)}")
             if dry_run:
                 print("dry run: nothing was changed", file=sys.stderr)
                 return

@@ -6,6 +6,7 @@ Each cluster decides that for itself, by its own admin: the broker's can't do it
 from dataclasses import dataclass
 
 from mcnet.codec import pins
+from mcnet.codec.fingerprint import fingerprint
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.cluster import ClusterId, Identity
@@ -27,9 +28,12 @@ class Offer:
     """Resource version of the ConfigMap."""
 
 
-async def offer(api: Api, cluster: ClusterId) -> Offer | None:
-    """What there is to decide; None if the member's keys are those it is known by. Raises UsageError if it is not
-    known here."""
+async def offer(api: Api, cluster: ClusterId, key: str = "") -> Offer | None:
+    """What there is to decide; None if the member's keys are those it is known by.
+
+    Raises UsageError if it is not known here, McnetError if a fingerprint `key` is given and the broker names another
+    signing key, whether there is something to decide or not.
+    """
     obj = await api.find(kinds.CONFIG_MAP, PINS_NAME, SYSTEM_NAMESPACE)
     if obj is None and await api.find(kinds.NAMESPACE, SYSTEM_NAMESPACE) is None:
         raise NotFoundError(f"{api.context or api.server} is no member of a clusterset", "mcnet join", status=404)
@@ -38,6 +42,12 @@ async def offer(api: Api, cluster: ClusterId) -> Offer | None:
     if pin is None:
         there = ", ".join(sorted(known)) or "none"
         raise UsageError(f"{cluster} is no member that is known here; there are: {there}", "mcnet show members")
+    named = pin.offered or pin.identity
+    if key and named and key != fingerprint(named.signing_key):
+        raise McnetError(
+            f"the broker names {fingerprint(named.signing_key)} as the signing key of {cluster}, not {key}",
+            f"ask whoever runs {cluster}; the broker's admin may know: mcnet member show {cluster}",
+        )
     if not is_stopped(pin):
         return None
     if pin.offered is None or obj is None:

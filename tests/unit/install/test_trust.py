@@ -3,6 +3,7 @@
 import pytest
 
 from mcnet.codec import pins
+from mcnet.codec.fingerprint import fingerprint
 from mcnet.install.trust import offer, trust
 from mcnet.kube.kinds import CONFIG_MAP
 from mcnet.model.cluster import ClusterId
@@ -48,6 +49,14 @@ async def test_keys_that_changed_once_more_are_not_trusted() -> None:
         await trust(made.api(), found)
     assert caught.value.hint == "look again: mcnet member trust east"
     assert held(made)[EAST] == Pin(KNOWN, offered=third)
+
+
+@pytest.mark.parametrize("pin", [Pin(KNOWN), Pin(NEW, offered=KNOWN)], ids=["nothing to decide", "other keys"])
+async def test_a_key_that_is_not_the_one_named_is_refused_in_any_case(pin: Pin) -> None:
+    """Else who has checked another fingerprint would take this one for it."""
+    assert await offer(server(east=Pin(KNOWN)).api(), EAST, fingerprint(KNOWN.signing_key)) is None
+    with pytest.raises(McnetError, match=f"not {fingerprint(NEW.signing_key)}".replace("+", r"\+")):
+        await offer(server(east=pin).api(), EAST, fingerprint(NEW.signing_key))
 
 
 async def test_nothing_to_decide() -> None:
