@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from mcnet.codec import gateway, node_state
 from mcnet.kube.kinds import EVENT, GATEWAY, NODE, NODE_STATE, POD
@@ -96,15 +97,20 @@ async def daemons(clusterset: Clusterset) -> dict[str, int]:
     return found
 
 
-async def repaired(clusterset: Clusterset, cluster: str, since: float) -> list[str]:
-    """ "NodeState east-n2: WHAT" for each event about repairs since then (seconds since the epoch)."""
+async def events(clusterset: Clusterset, cluster: str, since: float) -> list[dict[str, Any]]:
+    """The events in mcnet's namespace since then (seconds since the epoch)."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))
     async with await clusterset.api(cluster) as api:
-        return [
-            f"{event['regarding']['kind']} {event['regarding']['name']}: {event['note']}"
-            for event in await api.list(EVENT, "mcnet-system")
-            if event["reason"] == "Repaired" and event["eventTime"] >= moment
-        ]
+        return [one for one in await api.list(EVENT, "mcnet-system") if (one.get("eventTime") or "") >= moment]
+
+
+async def repaired(clusterset: Clusterset, cluster: str, since: float) -> list[str]:
+    """ "NodeState east-n2: WHAT" for each event about repairs since then (seconds since the epoch)."""
+    return [
+        f"{event['regarding']['kind']} {event['regarding']['name']}: {event['note']}"
+        for event in await events(clusterset, cluster, since)
+        if event["reason"] == "Repaired"
+    ]
 
 
 async def picture(clusterset: Clusterset, place: str) -> list[str]:

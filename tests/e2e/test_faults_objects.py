@@ -16,7 +16,7 @@ from mcnet.kube.api import Api
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, CONFIG_MAP, CRD, ENDPOINT, EVENT, GATEWAY, LEASE, NODE_STATE, Kind
 from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.plan.problems import LISTED
-from tests.e2e.aftermath import answered_for, daemons, pings, run, whole_again
+from tests.e2e.aftermath import answered_for, daemons, events, pings, run, whole_again
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
 from tests.fakes.identities import identity_of, signature_of
 
@@ -254,7 +254,4 @@ async def _says(clusterset: Clusterset, text: str) -> bool:
 
 async def _event(clusterset: Clusterset, since: float, text: str) -> bool:
     """Whether an event of west since then has the text as its reason or in its note."""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))
-    async with await clusterset.api("west") as api:
-        events = [one for one in await api.list(EVENT, "mcnet-system") if (one.get("eventTime") or "") >= moment]
-    return any(text in (event["reason"], event["note"]) or text in event["note"] for event in events)
+    return any(text == one["reason"] or text in one["note"] for one in await events(clusterset, "west", since))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import DEPLOYMENT, ENDPOINT, EVENT, POD
+from mcnet.kube.kinds import DEPLOYMENT, ENDPOINT, POD
 from mcnet.model.ownership import DISCOVERY_METRICS_PORT
-from tests.e2e.aftermath import answered_for, pings, run, whole_again
+from tests.e2e.aftermath import answered_for, events, pings, run, whole_again
 from tests.e2e.clusterset import Clusterset, eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
@@ -92,13 +92,8 @@ async def _write(broker: Api, name: str, spec: dict[str, Any]) -> None:
 
 
 async def _told(clusterset: Clusterset, text: str, since: float) -> bool:
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))
-    async with await clusterset.api("west") as api:
-        return any(
-            text in event["note"]
-            for event in await api.list(EVENT, "mcnet-system")
-            if event["reason"] == "NotMirrored" and (event.get("eventTime") or "") >= moment
-        )
+    told = [event for event in await events(clusterset, "west", since) if event["reason"] == "NotMirrored"]
+    return any(text in event["note"] for event in told)
 
 
 async def _counted(clusterset: Clusterset, reason: str) -> bool:
