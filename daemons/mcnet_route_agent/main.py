@@ -29,7 +29,7 @@ from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
-from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS, RP_FILTER_EVERYWHERE
+from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
 from mcnet.probe.adverts import AdvertListener
 from mcnet.probe.ping import Prober, Target
 from mcnet_route_agent.metrics import RouteAgentMetrics
@@ -104,7 +104,7 @@ class RouteAgent:
         return unready(self._stores.all, (self._loop, self._publishing))
 
     async def _watch_kernel(self) -> None:
-        async for _ in self._kernel.watch(sysctls=GLOBAL_PATHS | {RP_FILTER_EVERYWHERE}):
+        async for _ in self._kernel.watch(sysctls=GLOBAL_PATHS | {delivery.ALL}):
             await asyncio.sleep(self._repairs.pause)
             self._loop.trigger("the kernel changed")
 
@@ -162,7 +162,7 @@ class RouteAgent:
 
     async def _world(self, view: View) -> route_agent.World:
         health = {name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()}
-        host = await self._kernel.host_facts(sysctls=GLOBAL_PATHS | {RP_FILTER_EVERYWHERE})
+        host = await self._kernel.host_facts(sysctls=GLOBAL_PATHS | {delivery.ALL})
         me = next((node for node in view.nodes if node.name == self._settings.node), None)
         devices = delivery.incoming(host, me, view.nodes) if me is not None else ()
         reported = dict(view.report.original_sysctls) if view.report is not None else {}

@@ -145,7 +145,7 @@ def decide(world: World) -> Decision:
             families=used,
             devices={link.name for link in world.host.links},
             originals=dict(originals),
-            everywhere=world.host.sysctls.get(sysctls.RP_FILTER_EVERYWHERE, ""),
+            everywhere=world.host.sysctls.get(delivery.ALL, ""),
         )
         | handover.sysctls,
         host_rules=foreign.rules,

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 
 from mcnet.model.kernel import Sysctl
 from mcnet.model.ownership import OVERLAY_DEVICE, VXLAN_CABLE_DEVICES
+from mcnet.plan.delivery import path as rp_filter
 
 FORWARD4 = "ipv4/ip_forward"
 FORWARD6 = "ipv6/conf/all/forwarding"
@@ -19,11 +20,9 @@ HASH_SEED = "ipv4/fib_multipath_hash_seed"
 
 GLOBAL_PATHS = frozenset({FORWARD4, FORWARD6, HASH_POLICY4, HASH_POLICY6, HASH_SEED})
 """All node-wide sysctls that mcnet may write; each is put back by leave."""
-RP_FILTER_EVERYWHERE = "ipv4/conf/all/rp_filter"
-"""Read only: the kernel takes the larger of it and the device's own value."""
 _CABLES = tuple(VXLAN_CABLE_DEVICES.values())
 DEVICE_PATHS = frozenset(
-    {f"ipv4/conf/{device}/rp_filter" for device in (OVERLAY_DEVICE, *_CABLES)}
+    {rp_filter(device) for device in (OVERLAY_DEVICE, *_CABLES)}
     | {f"ipv4/conf/{device}/accept_local" for device in _CABLES}
 )
 """Sysctls of our own devices: they come and go with the device, so there is nothing to restore."""
@@ -58,7 +57,7 @@ def wanted(
 ) -> frozenset[Sysctl]:
     """Values to hold. Only paths with a known original (so: that exist) are written; `devices` that exist get
     loose reverse-path checks, because what comes from a cable or the overlay has its way back elsewhere.
-    `everywhere` is what stands under RP_FILTER_EVERYWHERE, "" if that is not known."""
+    `everywhere` is the value for all devices (mcnet.plan.delivery.ALL), "" if that is not known."""
     values = {FORWARD4: "1", HASH_POLICY4: "1"}
     if 6 in families:
         values |= {FORWARD6: "1", HASH_POLICY6: "1"}
@@ -66,7 +65,7 @@ def wanted(
         values[HASH_SEED] = str(_seed(node_uid))
     result = {Sysctl(path, value) for path, value in values.items() if path in originals}
     if OVERLAY_DEVICE in devices:
-        result.add(Sysctl(f"ipv4/conf/{OVERLAY_DEVICE}/rp_filter", "2"))
+        result.add(Sysctl(rp_filter(OVERLAY_DEVICE), "2"))
     for device in _CABLES:
         if device in devices:
             result |= _of_cable(device, unchecked=everywhere == "0")
@@ -79,7 +78,7 @@ def _of_cable(device: str, *, unchecked: bool) -> set[Sysctl]:
     With policy rules the kernel looks up even where rp_filter is 0, unless local sources are accepted
     (fib_validate_source); it is one of two look-ups per packet."""
     return {
-        Sysctl(f"ipv4/conf/{device}/rp_filter", "0" if unchecked else "2"),
+        Sysctl(rp_filter(device), "0" if unchecked else "2"),
         Sysctl(f"ipv4/conf/{device}/accept_local", "1" if unchecked else "0"),
     }
 
