@@ -125,9 +125,8 @@ def _trusted(evidence: Evidence) -> Iterable[Finding]:
     for cluster, pin in sorted(evidence.pins.items()):
         if is_stopped(pin):
             said = f"its keys have changed ({keys_differ(pin)}): nothing of it is used here, its cables are stopped"
-            yield Finding(
-                Verdict.WRONG, f"member {cluster}", said, f"mcnet member trust {cluster}{evidence.option} --yes"
-            )
+            # Without --yes: the fingerprint is to be compared, not the command to be run blindly.
+            yield Finding(Verdict.WRONG, f"member {cluster}", said, f"mcnet member trust {cluster}{evidence.option}")
 
 
 def _mirrored(evidence: Evidence, held: Holding) -> Iterable[Finding]:

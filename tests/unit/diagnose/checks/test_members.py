@@ -120,6 +120,6 @@ def test_changed_keys_are_named_with_what_trusts_them() -> None:
     (finding,) = judge(evidence).findings
     assert (finding.verdict, finding.about) == (Verdict.WRONG, "member east")
     assert finding.said.startswith("its keys have changed (known here by the key SHA256:")
-    assert finding.remedy == "mcnet member trust east --context w --yes"
+    assert finding.remedy == "mcnet member trust east --context w"
     pinned = replace(pin, offered=None)
     assert judge(replace(WELL, pins={ClusterId("east"): pinned})).findings == ()
