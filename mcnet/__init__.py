@@ -2,7 +2,7 @@
 
 The layers, each importing only those below it (import-linter keeps this):
 
-    mcnet.cli, mcnet_gateway, mcnet_route_agent, mcnet_discovery    entry points: read settings, wire, run
+    mcnet.cli, mcnet_gateway, mcnet_route_agent, mcnet_discovery, mcnet_cable  entry points: read settings, wire, run
     mcnet.lab                                                       real clusters on one machine
     mcnet.install, mcnet.show                                       operations of several steps
     mcnet.kube, mcnet.kernel, mcnet.probe, mcnet.render, mcnet.loop adapters: the only I/O

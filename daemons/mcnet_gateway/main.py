@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 import mcnet
 from mcnet.codec import advert
+from mcnet.codec.identity import PrivateIdentity
 from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
@@ -18,6 +19,7 @@ from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
 from mcnet.loop.run import Stop
 from mcnet.loop.wiring import Journal, run_daemon, unready
+from mcnet.model.cluster import ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import KernelError
 from mcnet.model.gateway import Cable
@@ -26,6 +28,7 @@ from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY
 from mcnet.plan import drift, gateway, gateway_report, own_endpoint
 from mcnet.plan.addresses import overlay_ends
+from mcnet.plan.cable import own_address
 from mcnet.plan.diff import diff
 from mcnet.plan.health import PathHealth
 from mcnet.plan.problems import bounded
@@ -83,6 +86,9 @@ class Gateway:
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
         self._repairs = Repairs(self._metrics.repairs)
         self._held: drift.Held | None = None
+        self._options: ClusterSet | None = None
+        self._identity: PrivateIdentity | None = None
+        self._clock: dict[str, float] = {}
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -135,6 +141,7 @@ class Gateway:
         self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
         self._note_repairs(decision.state, changes, failures)
         self._follow(view, world, decision)
+        self._clock = dict(decision.clock)
         self._outcome = _Outcome(world.own, decision, failures)
         self._publishing.trigger(reason)
         if failures:
@@ -166,7 +173,10 @@ class Gateway:
         return await self._publisher.repaired(self._stores.report_object(self._settings.node), note)
 
     async def _world(self, view: View, rail: int) -> gateway.World:
+        # Objects may be away for a moment: discovery brings the options back, and cables stay as they are.
+        self._options = view.options or self._options
         host = await self._kernel.host_facts()
+        self._identity = self._publisher.identity() or self._identity
         node = next(one for one in view.nodes if one.name == self._settings.node)
         approved = next((one.prefixes for one in view.clusters if one.id == view.member.cluster), ())
         own = own_endpoint.wanted(
@@ -176,6 +186,8 @@ class Gateway:
             advertised=approved,
             host=host,
             published=view.own,
+            identity=self._identity,
+            now=int(time()),
         )
         return gateway.World(
             member=view.member,
@@ -186,6 +198,10 @@ class Gateway:
             health={name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()},
             host=host,
             actual=await self._kernel.read(GATEWAY),
+            options=self._options,
+            identity=self._identity,
+            clock=self._clock,
+            now=monotonic(),
         )
 
     def _follow(self, view: View, world: gateway.World, decision: gateway.Decision) -> None:
@@ -198,13 +214,13 @@ class Gateway:
         self._prober.set_targets(
             frozenset(
                 Target(
-                    key=standing.path.probe(family),
-                    address=standing.path.via(family),
-                    device=standing.path.device,
-                    source=gateway.cable_address(world.own, standing.path, family),
+                    key=path.probe(family),
+                    address=path.address(family),
+                    device=path.device,
+                    source=own_address(world.own, path, family),
                 )
-                for standing in decision.cables
-                for family in standing.path.families
+                for path in decision.probed
+                for family in path.families
             )
         )
         self._sender.set(

@@ -6,12 +6,12 @@ An object that can't be decoded is left out and counted; it never stops a round.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mcnet.codec import cluster, endpoint, gateway, member, node
+from mcnet.codec import cluster, clusterset, endpoint, gateway, member, node
 from mcnet.codec.batch import decode_all
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CLUSTER, ENDPOINT, GATEWAY, LEASE, MEMBER, NODE, JsonObject
+from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, GATEWAY, LEASE, MEMBER, NODE, JsonObject
 from mcnet.kube.store import Store
-from mcnet.model.cluster import Cluster
+from mcnet.model.cluster import Cluster, ClusterSet
 from mcnet.model.endpoint import Endpoint, endpoint_name
 from mcnet.model.gateway import Gateway
 from mcnet.model.member import MEMBER_NAME, Member
@@ -26,6 +26,7 @@ class View:
     member: Member
     clusters: tuple[Cluster, ...]
     endpoints: tuple[Endpoint, ...]
+    options: ClusterSet | None
     nodes: tuple[Node, ...]
     rails: dict[int, str]
     """Rail -> the node that holds its Lease."""
@@ -41,6 +42,7 @@ class Stores:
         self.members = Store(api, MEMBER, namespace=namespace, on_change=lambda: on_change("member changed"))
         self.clusters = Store(api, CLUSTER, namespace=namespace, on_change=lambda: on_change("clusters changed"))
         self.endpoints = Store(api, ENDPOINT, namespace=namespace, on_change=lambda: on_change("endpoints changed"))
+        self.clustersets = Store(api, CLUSTERSET, namespace=namespace, on_change=lambda: on_change("options changed"))
         self.gateways = Store(
             api, GATEWAY, namespace=namespace, fields=f"metadata.name={node_name}", on_change=lambda: None
         )
@@ -49,7 +51,7 @@ class Stores:
 
     @property
     def all(self) -> tuple[Store, ...]:
-        return self.members, self.clusters, self.endpoints, self.gateways, self.nodes, self.leases
+        return self.members, self.clusters, self.endpoints, self.clustersets, self.gateways, self.nodes, self.leases
 
     @property
     def synced(self) -> bool:
@@ -70,6 +72,7 @@ class Stores:
             member=mine,
             clusters=decode_all(cluster.decode, self.clusters.objects, problems),
             endpoints=endpoints,
+            options=next(iter(decode_all(clusterset.decode, self.clustersets.objects, problems)), None),
             nodes=decode_all(node.decode, self.nodes.objects, problems),
             rails=_rails(self.leases.objects),
             own=next((one for one in endpoints if one.name == name), None),

@@ -13,7 +13,7 @@ from mcnet.loop.log import Log
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import ConflictError, McnetError
 from mcnet.model.gateway import Cable, CableState, Gateway
-from mcnet.model.member import rail_lease_name
+from mcnet.model.member import IDENTITY_SECRET, rail_lease_name
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.model.ownership import MAX_RAILS
 from mcnet.plan import rail as rails
@@ -68,11 +68,23 @@ class Publisher:
         log.info("rail claimed", rail=rail)
         return rail
 
+    def identity(self) -> identity.PrivateIdentity | None:
+        """The cluster's private keys, None where they can't be read: the Secret may be on its way."""
+        try:
+            return identity.PrivateIdentity(
+                signing=(self._keys / "signing").read_bytes(), agreement=(self._keys / "agreement").read_bytes()
+            )
+        except (OSError, ValueError):
+            return None
+
     async def endpoint(self, wanted: Endpoint, node: JsonObject) -> None:
         """Sign `wanted` (its sequence is set already) and publish it."""
-        keys = identity.PrivateIdentity(
-            signing=(self._keys / "signing").read_bytes(), agreement=(self._keys / "agreement").read_bytes()
-        )
+        keys = self.identity()
+        if keys is None:
+            raise McnetError(
+                f"the keys of {wanted.cluster} can't be read from {self._keys}: its Endpoint can't be signed",
+                f"kubectl -n {self._namespace} get secret {IDENTITY_SECRET}; mcnet join makes a new one",
+            )
         body = endpoint_codec.encode(identity.sign(wanted, keys), namespace=self._namespace)
         body["metadata"]["ownerReferences"] = [_owner(node)]
         await self._api.apply(body)

@@ -179,6 +179,7 @@ class RouteAgent:
             nodes=view.nodes,
             clusters=view.clusters,
             endpoints=view.endpoints,
+            options=view.options,
             gateways=gateway_views.views(
                 view.own_endpoints, overlay_ends(view.nodes), health, self._listener.heard, view.clusters
             ),

@@ -6,12 +6,12 @@ An object that can't be decoded is left out and named in a problem; it never sto
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcnet.codec import cluster, endpoint, member, node, node_state
+from mcnet.codec import cluster, clusterset, endpoint, member, node, node_state
 from mcnet.codec.batch import decode_all
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CLUSTER, ENDPOINT, MEMBER, NODE, NODE_STATE, JsonObject
+from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, MEMBER, NODE, NODE_STATE, JsonObject
 from mcnet.kube.store import Store
-from mcnet.model.cluster import Cluster
+from mcnet.model.cluster import Cluster, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.member import Member
 from mcnet.model.node import Node, NodeState
@@ -24,6 +24,7 @@ class View:
     member: Member
     clusters: tuple[Cluster, ...]
     endpoints: tuple[Endpoint, ...]
+    options: ClusterSet | None
     nodes: tuple[Node, ...]
     report: NodeState | None
     problems: tuple[str, ...]
@@ -40,6 +41,7 @@ class Stores:
         self.members = Store(api, MEMBER, namespace=namespace, on_change=lambda: on_change("member changed"))
         self.clusters = Store(api, CLUSTER, namespace=namespace, on_change=lambda: on_change("clusters changed"))
         self.endpoints = Store(api, ENDPOINT, namespace=namespace, on_change=lambda: on_change("endpoints changed"))
+        self.clustersets = Store(api, CLUSTERSET, namespace=namespace, on_change=lambda: on_change("options changed"))
         self.nodes = Store(api, NODE, on_change=lambda: on_change("nodes changed"))
         self.states = Store(
             api,
@@ -51,7 +53,7 @@ class Stores:
 
     @property
     def all(self) -> tuple[Store, ...]:
-        return self.members, self.clusters, self.endpoints, self.nodes, self.states
+        return self.members, self.clusters, self.endpoints, self.clustersets, self.nodes, self.states
 
     @property
     def synced(self) -> bool:
@@ -69,6 +71,7 @@ class Stores:
             member=mine,
             clusters=decode_all(cluster.decode, self.clusters.objects, problems),
             endpoints=decode_all(endpoint.decode, self.endpoints.objects, problems),
+            options=next(iter(decode_all(clusterset.decode, self.clustersets.objects, problems)), None),
             nodes=decode_all(node.decode, self.nodes.objects, problems),
             report=next((one for one in states if one.node == node_name), None),
             problems=tuple(problems),

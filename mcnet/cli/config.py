@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mcnet.install.config import Change
     from mcnet.kube.api import Api
 
+PAIR = "pair"
+
 app = application(no_args_is_help=True, help="Show and change the settings given at join.")
 
 
@@ -62,15 +64,29 @@ def set_(
     broker_context: Annotated[
         str, typer.Option(metavar="CONTEXT", help="Change a setting of the whole clusterset, at its broker.")
     ] = "",
+    cable_driver: Annotated[
+        str, typer.Option(metavar="DRIVER", help="With `pair ONE OTHER`: the driver of cables between the two.")
+    ] = "",
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Change one setting of a joined cluster. A later join keeps it. A second run changes nothing.
+
+    The cable driver between two clusters is set at the broker: mcnet config set pair east west --cable-driver vxlan
+    --broker-context CONTEXT. Traffic goes on: the new cables are up before the old ones go.
 
     Example: mcnet config set underlay-mtu 1400 --context west
     """
     from mcnet.model.errors import UsageError
     from mcnet.plan import settings
 
+    if key == PAIR:
+        _set_pair(values or [], cable_driver, broker_context, kubeconfig, default=default, dry_run=dry_run)
+        return
+    if cable_driver:
+        raise UsageError(
+            "--cable-driver belongs to `pair`",
+            "mcnet config set pair ONE OTHER --cable-driver DRIVER, or set default-driver",
+        )
     setting = settings.find(key)
     if default == bool(values):
         why = "both a value and --default are given" if default else "no value is given"
@@ -85,6 +101,40 @@ def set_(
             run(_at_member(context, kubeconfig, key, values, steps, dry_run=dry_run, timeout=timeout))
     finally:
         steps.clear()
+
+
+def _set_pair(values: list[str], driver: str, context: str, kubeconfig: Any, *, default: bool, dry_run: bool) -> None:
+    from mcnet.install import config
+    from mcnet.kube.connect import from_kubeconfig
+    from mcnet.model.errors import UsageError
+    from mcnet.plan.driver import DRIVERS
+    from mcnet.plan.settings import one_of
+
+    example = "mcnet config set pair east west --cable-driver vxlan --broker-context CONTEXT"
+    if len(values) != 2:
+        raise UsageError(f"pair: two cluster IDs are needed, not {len(values)}", example)
+    if default == bool(driver):
+        raise UsageError("pair: either --cable-driver DRIVER or --default is needed", example)
+    if driver:
+        one_of(*DRIVERS)([driver])
+    if not context:
+        raise UsageError("pair is a setting of the whole clusterset", f"set it at the broker: {example}")
+    steps = Steps()
+
+    async def work() -> tuple[str, str]:
+        async with await from_kubeconfig(context=context, kubeconfig=kubeconfig) as api:
+            return await config.set_pair(api, values, driver or None, dry_run=dry_run)
+
+    try:
+        before, after = run(work())
+    finally:
+        steps.clear()
+    both = " and ".join(values)
+    if before == after:
+        steps.done(f"Nothing had to be changed: the driver between {both} is {after}")
+    else:
+        dry = " (dry run: nothing was changed)" if dry_run else ""
+        steps.done(f"driver between {both}: {before} → {after}{dry}")
 
 
 async def _at_broker(

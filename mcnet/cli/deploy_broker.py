@@ -22,8 +22,12 @@ def deploy_broker(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write how to find it; - for stdout.")
     ] = INFO_FILE,
-    default_cable_driver: Annotated[
-        str, typer.Option(metavar="DRIVER", help="Cable driver of the clusterset: vxlan. Kept if not given.")
+    cable_driver: Annotated[
+        str,
+        typer.Option(
+            metavar="DRIVER",
+            help="Cable driver of the clusterset: wireguard or vxlan. Kept if not given.",
+        ),
     ] = "",
     server: Annotated[
         str, typer.Option(metavar="URL", help="The API server's URL as members reach it; else the context's.")
@@ -45,7 +49,7 @@ def deploy_broker(
 
     async def work() -> Deployed:
         async with await from_kubeconfig(context=context, kubeconfig=kubeconfig) as api:
-            return await deploy(api, default_driver=default_cable_driver, server=server, progress=steps)
+            return await deploy(api, default_driver=cable_driver, server=server, progress=steps)
 
     try:
         text = encode(run(work()).info)

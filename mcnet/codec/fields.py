@@ -167,6 +167,15 @@ def texts(values: Sequence[object]) -> list[str]:
     return [str(value) for value in values]
 
 
+def octets_of(text: str, length: int) -> bytes | None:
+    """What `text` is the base64 of, None unless that is exactly `length` bytes."""
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return value if len(value) == length else None
+
+
 def base64_text(data: bytes) -> str:
     """Standard base64."""
     return base64.b64encode(data).decode()

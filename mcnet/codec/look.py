@@ -33,6 +33,7 @@ def decode_order(text: str) -> Order:
                 peer=path["peer"],
                 device=path["device"],
                 port=path["port"],
+                back_port=path["back_port"],
                 **{key: ip_address(path[key]) for key in ("target", "source", "outer_source", "outer_target")},
             )
             for path in data["paths"]

@@ -9,6 +9,7 @@ from mcnet.model.ownership import DEFAULT_PORT_BASE
 
 DELIVERIES = ("overlay", "cni")
 PULL_POLICY = "IfNotPresent"
+KEY_ROTATION = 30
 """What is not written: an object holds what differs from the defaults."""
 
 
@@ -33,6 +34,8 @@ def encode(member: Member, *, namespace: str = SYSTEM_NAMESPACE) -> JsonObject:
         "tolerations": [dict(toleration) for toleration in member.tolerations],
         "gateways": member.gateways if member.gateways != 1 else None,
         "underlayMTU": member.underlay_mtu or None,
+        "keyRotationDays": member.key_rotation if member.key_rotation != KEY_ROTATION else None,
+        "keyEpoch": member.key_epoch or None,
         "probeIntervalSeconds": member.probe_interval or None,
         "probeMultiplier": member.probe_multiplier or None,
     }
@@ -64,6 +67,8 @@ def decode(obj: JsonObject) -> Member:
         tolerations=tuple(map(_toleration, spec.children("tolerations"))),
         gateways=spec.number("gateways", 1),
         underlay_mtu=spec.number("underlayMTU", 0),
+        key_rotation=spec.number("keyRotationDays", KEY_ROTATION),
+        key_epoch=spec.number("keyEpoch", 0),
         probe_interval=spec.decimal("probeIntervalSeconds"),
         probe_multiplier=spec.number("probeMultiplier", 0),
     )

@@ -20,7 +20,7 @@ HEADERS: Final = 128
 
 
 class EchoKind(Enum):
-    """ICMP or ICMPv6 echo inside of a tunnel packet."""
+    """ICMP or ICMPv6 echo inside of a tunnel packet; of WireGuard, which hides it, a handshake's two messages."""
 
     REQUEST = "request"
     REPLY = "reply"
@@ -35,6 +35,9 @@ _ECHO_KINDS: Final = {
 """By protocol number and type (RFC 792, RFC 4443)."""
 _VXLAN_AND_ETHERNET: Final = 8 + 14
 """Bytes between the UDP header and the inner IP header (RFC 7348)."""
+_WIREGUARD: Final = {1: EchoKind.REQUEST, 2: EchoKind.REPLY, 3: None, 4: None}
+"""By the first byte, which three zeros follow: a handshake's initiation and response, cookie, data (the WireGuard
+paper, 5.4). VXLAN begins with 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,10 @@ def _decode6(data: bytes) -> Outer | None:
 
 
 def _echo(payload: bytes) -> EchoKind | None:
-    """The ICMP echo inside of a VXLAN packet's UDP payload; None for all else, or if the packet was cut before it."""
+    """The ICMP echo inside of a VXLAN packet's UDP payload, or what stands for it; None for all else, or if the
+    packet was cut before it."""
+    if payload[1:4] == b"\0\0\0" and payload[0] in _WIREGUARD:
+        return _WIREGUARD[payload[0]]
     inner = payload[_VXLAN_AND_ETHERNET:]
     if len(inner) < 21:
         return None

@@ -21,6 +21,7 @@ from mcnet.model.kernel import (
     Rule,
     Sysctl,
 )
+from mcnet.model.wireguard import WireguardDevice
 
 
 def describe_change(change: Change) -> str:
@@ -62,6 +63,8 @@ def describe(item: KernelObject) -> str:  # noqa: PLR0911 - one line for each ki
     match item:
         case Link():
             return f"device {item.name} ({_kind(item)}MTU {item.mtu})"
+        case WireguardDevice():
+            return f"WireGuard settings of {item.name} (UDP {item.port}, peers: {len(item.peers)})"
         case Neighbour():
             return f"neighbour {item.address} at {item.mac} on {item.device}"
         case FdbEntry():
@@ -96,6 +99,8 @@ def _action(rule: Rule) -> str:
 
 def _kind(link: Link) -> str:
     vxlan = link.vxlan
+    if link.wireguard:
+        return "WireGuard, "
     return f"VXLAN {vxlan.vni} on UDP {vxlan.port} from {vxlan.local}, " if vxlan else ""
 
 

@@ -20,12 +20,13 @@ from mcnet.kernel import features, foreign, nftables, observe
 from mcnet.kernel.sysctl import SysctlTree
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import HostFacts
-from mcnet.model.look import Device, Missing, NodeLook, Order
+from mcnet.model.look import Device, Missing, NodeLook, Order, Tunnel
 from mcnet.model.ownership import (
     GATEWAY_NFT_TABLE,
     NODE_NFT_TABLE,
     OVERLAY_DEVICE,
     OVERLAY_PORT,
+    VXLAN_CABLE_DEVICES,
     vxlan_cable_port,
 )
 from mcnet.plan import host_drops, masquerade
@@ -82,11 +83,12 @@ class Looking:
     def _not_ours(self, facts: HostFacts | None) -> tuple[int, ...]:
         """The UDP ports that are not held by our own devices: those open their port when they are set up."""
         up = {link.name for link in facts.links if link.carrier} if facts else set()
-        held = {
-            OVERLAY_PORT if device == OVERLAY_DEVICE else vxlan_cable_port(self._order.port_base)
-            for device in (OVERLAY_DEVICE, *self._order.cable_devices)
-            if device in up
-        }
+        held = {OVERLAY_PORT} if OVERLAY_DEVICE in up else set()
+        for path in self._order.paths:
+            if path.tunnel is Tunnel.CABLE and path.device in up:
+                held.add(path.back_port)
+        if any(device in up for device in VXLAN_CABLE_DEVICES.values()):
+            held.add(vxlan_cable_port(self._order.port_base))
         return tuple(port for port in self._order.udp_ports if port not in held)
 
     async def _paths(self) -> Watched:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from mcnet.codec import cluster as cluster_codec
+from mcnet.codec import clusterset as clusterset_codec
 from mcnet.codec import endpoint as endpoint_codec
 from mcnet.codec import gateway as gateway_codec
 from mcnet.codec import node as node_codec
@@ -25,7 +26,7 @@ from mcnet.install.once import run_once
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import JsonObject, Kind
-from mcnet.model.cluster import Cluster
+from mcnet.model.cluster import Cluster, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.gateway import Gateway
 from mcnet.model.look import NodeLook, Order
@@ -126,6 +127,11 @@ class Site:
     async def endpoints(self) -> tuple[Endpoint, ...]:
         return decode_all(endpoint_codec.decode, await self.listed(kinds.ENDPOINT), [])
 
+    async def clusterset(self) -> ClusterSet | None:
+        """The clusterset's options as this member knows them."""
+        found = decode_all(clusterset_codec.decode, await self.listed(kinds.CLUSTERSET), [])
+        return next(iter(found), None)
+
     async def gateways(self) -> tuple[Gateway, ...]:
         return decode_all(gateway_codec.decode, await self.listed(kinds.GATEWAY), [])
 
@@ -188,7 +194,13 @@ class Site:
 
     async def _look(self) -> Looks:
         await self._sweep()
-        orders = looks.orders(self.member, await self.nodes(), await self.clusters(), await self.endpoints())
+        orders = looks.orders(
+            self.member,
+            await self.nodes(),
+            await self.clusters(),
+            await self.endpoints(),
+            await self.clusterset(),
+        )
         ready = {str(node["metadata"]["name"]) for node in await self.listed(kinds.NODE) if is_ready(node)}
         failures = dict.fromkeys(orders.keys() - ready, "the node is not Ready")
         pods = [

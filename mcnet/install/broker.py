@@ -19,8 +19,8 @@ from mcnet.model.cluster import PROTOCOL_VERSION
 from mcnet.model.errors import ApiError, ForbiddenError, McnetError, UsageError
 from mcnet.model.member import BROKER_NAMESPACE, CLUSTERSET_NAME
 from mcnet.plan import versions
+from mcnet.plan.driver import DRIVERS, UNENCRYPTED
 from mcnet.plan.networks import is_loopback
-from mcnet.plan.settings import DRIVERS
 from mcnet.render.engine import render, sort_objects
 from mcnet.render.values import BrokerValues
 
@@ -28,7 +28,6 @@ POLICY_PROBE: Final = "mcnet-policy-probe"
 """Objects of this name are refused to everybody by the admission policy: so its being in force can be seen."""
 POLICY_TIMEOUT = 30.0
 """Seconds until an API server that has accepted the policy also enforces it; usually one or two."""
-UNENCRYPTED: Final = ("vxlan",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class Deployed:
 async def deploy_broker(api: Api, *, default_driver: str = "", server: str = "", progress: Progress) -> Deployed:
     """Makes `api`'s cluster the broker, or completes it; a second run changes nothing.
 
-    `default_driver` is "" for the one that is there, at first vxlan. `server` is the URL that members reach the API
-    server by, "" for the one of the context. Raises McnetError when the cluster is too old, rights are missing, or
-    the policy does not come into force.
+    `default_driver` is "" for the one that is there, at first wireguard. `server` is the URL that members reach the
+    API server by, "" for the one of the context. Raises McnetError when the cluster is too old, rights are missing,
+    or the policy does not come into force.
     """
     if default_driver and default_driver not in DRIVERS:
         raise UsageError(f"{default_driver!r} is not a cable driver", f"choose one of: {', '.join(DRIVERS)}")

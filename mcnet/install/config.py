@@ -33,6 +33,8 @@ from mcnet.model.member import (
 )
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.plan import approval, gateway_choice, settings
+from mcnet.plan import driver as drivers
+from mcnet.plan.cluster_id import parse_cluster_id
 from mcnet.plan.settings import Effect, Place, Setting
 
 
@@ -192,6 +194,34 @@ async def set_clusterset(broker: Api, key: str, values: Sequence[str], *, dry_ru
         patch = {"spec": {_FIELDS[setting.field]: wanted}}
         await broker.merge_patch(kinds.CLUSTERSET, CLUSTERSET_NAME, patch, BROKER_NAMESPACE)
     return setting.form(before), setting.form(wanted)
+
+
+async def set_pair(broker: Api, pair: Sequence[str], driver: str | None, *, dry_run: bool = False) -> tuple[str, str]:
+    """The cable driver between two clusters, None for the clusterset's default; before and after. As the broker's
+    admin. Raises UsageError."""
+    one, other = (parse_cluster_id(name) for name in pair)
+    if one == other:
+        raise UsageError(f"{one} has no cable to itself", "name two clusters")
+    obj = await broker.find(kinds.CLUSTERSET, CLUSTERSET_NAME, BROKER_NAMESPACE)
+    if obj is None:
+        raise UsageError(f"{broker.context or broker.server} is no broker", "mcnet deploy-broker")
+    members = {str(found["metadata"]["name"]) for found in await broker.list(kinds.CLUSTER, BROKER_NAMESPACE)}
+    if unknown := sorted({one, other} - members):
+        raise UsageError(
+            f"{' and '.join(unknown)} is no member of the clusterset",
+            f"its members are {', '.join(sorted(members)) or 'none'}",
+        )
+    options = clusterset_codec.decode(obj)
+    before = drivers.wanted(options, one, other)
+    exceptions = {key: value for key, value in options.drivers_for_pairs.items() if key != {one, other}}
+    if driver is not None:
+        exceptions[frozenset({one, other})] = driver
+    after = replace(options, drivers_for_pairs=exceptions)
+    if after != options and not dry_run:
+        spec = clusterset_codec.encode(after)["spec"]
+        patch = {"spec": {"driverExceptions": spec.get("driverExceptions") or None}}
+        await broker.merge_patch(kinds.CLUSTERSET, CLUSTERSET_NAME, patch, BROKER_NAMESPACE)
+    return before, drivers.wanted(after, one, other)
 
 
 _FIELDS = {"default_driver": "defaultDriver"}

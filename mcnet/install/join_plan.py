@@ -164,6 +164,7 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
         gateways=gateway_choice.choose_gateways(facts.nodes, merged.gateways, dict(merged.node_selector)),
         from_admin=access.admin is not None,
         delivery=merged.delivery,
+        driver=access.info.default_driver,
     )
     verdict = preflight.judge(question)
     report(verdict.findings, progress)

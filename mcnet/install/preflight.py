@@ -105,12 +105,12 @@ def _pod_hint(request: ProbeRequest) -> str:
 
 
 def _node_probe(request: ProbeRequest, namespace: str) -> NodePodValues:
-    tried = ports.of_nodes(request.port_base, request.info.default_driver)
+    tried = ports.of_nodes(request.port_base, (request.info.default_driver,))
     udp, tcp = (_numbers(tried, protocol) for protocol in (ports.Protocol.UDP, ports.Protocol.TCP))
     if request.discovery_on_host:
         tcp += f",{DISCOVERY_METRICS_PORT}"
     base = str(request.port_base) if request.host_firewalls else ""
-    return _pod(request, namespace, "node", (udp, tcp, base), node=request.node)
+    return _pod(request, namespace, "node", (udp, tcp, base, request.info.default_driver), node=request.node)
 
 
 def _numbers(openings: Iterable[ports.Opening], protocol: ports.Protocol) -> str:

@@ -25,6 +25,7 @@ from mcnet.kernel.observe import host_facts
 from mcnet.model.errors import KernelError
 from mcnet.model.ownership import ADVERT_PORT, CABLE_DEVICE_PREFIX, OVERLAY_DEVICE, OVERLAY_PORT
 from mcnet.plan import host_firewall
+from mcnet.plan.driver import DRIVERS
 from mcnet.probe.ports import is_ours
 
 PROC_VARIABLE: Final = "MCNET_PROC_SYS_NET"
@@ -34,7 +35,7 @@ CONNECT_TIMEOUT: Final = 10.0
 
 
 async def look_at_node(
-    udp_ports: Sequence[int], tcp_ports: Sequence[int], port_base: int | None = None
+    udp_ports: Sequence[int], tcp_ports: Sequence[int], port_base: int | None = None, driver: str = DRIVERS[0]
 ) -> tuple[list[str], list[str]]:
     """Problems that stop a join, and notes about what works less well."""
     problems: list[str] = []
@@ -50,16 +51,18 @@ async def look_at_node(
     if not os.access(sysctl, os.W_OK):
         problems.append(f"{sysctl} can't be written from a pod")
     if port_base is not None:
-        notes += await host_firewalls(port_base)
+        notes += await host_firewalls(port_base, driver)
     return problems, notes
 
 
-async def host_firewalls(port_base: int) -> list[str]:
+async def host_firewalls(port_base: int, driver: str) -> list[str]:
     """What other programs' chains on this node would drop of mcnet, taken for a gateway."""
     facts = await host_facts()
     families = (4, 6) if facts.ipv6 else (4,)
     underlay = {6 if facts.default_device4 is None and facts.default_device6 else 4}
-    wanted = host_firewall.passages(families=families, underlay=underlay, gateway=True, port_base=port_base)
+    wanted = host_firewall.passages(
+        families=families, underlay=underlay, gateway=True, port_base=port_base, drivers=(driver,)
+    )
     try:
         notes = list(host_firewall.warnings(await foreign.read(), wanted))
     except KernelError as error:
@@ -134,12 +137,12 @@ async def reach_broker(url: str, ca: bytes) -> list[str]:
 def main(arguments: Sequence[str]) -> int:
     """Runs one of the two looks; the exit status is 0 whenever there is a result."""
     match arguments:
-        case ["node", udp, tcp, base]:
-            problems, notes = asyncio.run(look_at_node(_ports(udp), _ports(tcp), int(base) if base else None))
+        case ["node", udp, tcp, base, driver]:
+            problems, notes = asyncio.run(look_at_node(_ports(udp), _ports(tcp), int(base) if base else None, driver))
         case ["broker", url, ca]:
             problems, notes = asyncio.run(reach_broker(url, base64.b64decode(ca))), []
         case _:
-            print("usage: preflight_probe node UDP-PORTS TCP-PORTS PORT-BASE | broker URL CA", file=sys.stderr)
+            print("usage: preflight_probe node UDP-PORTS TCP-PORTS PORT-BASE DRIVER | broker URL CA", file=sys.stderr)
             return 2
     print(json.dumps({"problems": problems, "notes": notes}))
     return 0

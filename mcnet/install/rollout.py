@@ -35,6 +35,7 @@ WORKLOADS: Final = (
     Workload(kinds.DEPLOYMENT, "mcnet-discovery"),
     Workload(kinds.DAEMON_SET, "mcnet-route-agent"),
     Workload(kinds.DAEMON_SET, "mcnet-gateway"),
+    Workload(kinds.DAEMON_SET, "mcnet-cable"),
 )
 REPORTS: Final = {"gateway": kinds.GATEWAY, "route-agent": kinds.NODE_STATE}
 """Kind of the object, named by the node, in which a daemon reports; by the pods' component label."""
@@ -48,7 +49,8 @@ async def await_rollout(api: Api, *, gateways: int, timeout: float, progress: Pr
         states[name] = text
         progress.doing("Daemons: " + ", ".join(f"{one.removeprefix('mcnet-')} {at}" for one, at in states.items()))
 
-    wanted = [Workload(one.kind, one.name, gateways) if one.name == "mcnet-gateway" else one for one in WORKLOADS]
+    of_gateways = ("mcnet-gateway", "mcnet-cable")
+    wanted = [Workload(one.kind, one.name, gateways) if one.name in of_gateways else one for one in WORKLOADS]
     try:
         async with asyncio.TaskGroup() as group:
             for workload in wanted:

@@ -43,6 +43,11 @@ def is_there(error: KernelError) -> bool:
     return error.errno == errno.EEXIST
 
 
+def is_unknown_kind(error: KernelError) -> bool:
+    """Whether the kernel does not know the kind of the device that it was to make."""
+    return error.errno == errno.EOPNOTSUPP
+
+
 def is_denied(error: KernelError) -> bool:
     """Whether a capability is missing: that says nothing about the kernel or its objects."""
     return error.errno in (errno.EPERM, errno.EACCES)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from mcnet.kernel import foreign, links, neighbours, nexthops, nftables, routes, rules
+from mcnet.kernel import foreign, links, neighbours, nexthops, nftables, routes, rules, wireguard
 from mcnet.kernel.errors import is_gone, is_there
 from mcnet.kernel.netlink import Session, device_names, open_session
 from mcnet.kernel.sysctl import NODE_SYSCTLS, SysctlTree
@@ -31,6 +31,7 @@ from mcnet.model.kernel import (
     Sysctl,
 )
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT
+from mcnet.model.wireguard import WireguardDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ async def _add(session: Session, item: KernelObject, tree: SysctlTree) -> None:
     match item:
         case Link():
             await links.add(session, item)
+        case WireguardDevice():
+            await wireguard.configure(None, item)
         case Neighbour() | FdbEntry():
             await neighbours.write(session, item)
         case NextHop() | NextHopGroup():
@@ -111,12 +114,14 @@ async def _add(session: Session, item: KernelObject, tree: SysctlTree) -> None:
 
 async def _replace(session: Session, old: KernelObject, item: KernelObject, tree: SysctlTree) -> None:
     match old, item:
-        case Link(), Link() if (old.vxlan, old.mac) == (item.vxlan, item.mac):
+        case Link(), Link() if (old.vxlan, old.wireguard, old.mac) == (item.vxlan, item.wireguard, item.mac):
             await links.change(session, old, item)
         case Link(), Link():
             # These options can't be changed in place (mcnet.plan.diff plans it as a removal and an addition).
             await links.remove(session, old.name)
             await links.add(session, item)
+        case WireguardDevice(), WireguardDevice():
+            await wireguard.configure(old, item)
         case _, NextHop() | NextHopGroup():
             await nexthops.replace(session, item)
         case _, Route():
@@ -132,6 +137,8 @@ async def _remove(session: Session, item: KernelObject) -> None:
     match item:
         case Link():
             await links.remove(session, item.name)
+        case WireguardDevice():
+            raise KernelError(f"remove the settings of {item.name}: they go with the device")
         case Neighbour() | FdbEntry():
             await neighbours.remove(session, item)
         case NextHop() | NextHopGroup():

@@ -7,7 +7,8 @@ from typing import Any, Final
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-from mcnet.kernel.errors import is_gone, is_there
+from mcnet.kernel import wireguard_userspace
+from mcnet.kernel.errors import is_gone, is_there, is_unknown_kind
 from mcnet.kernel.netlink import CREATE, EXCLUSIVE, Session, build, device_index, device_names, family_of
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import Interface, Link, Vxlan
@@ -42,21 +43,32 @@ async def _read_one(session: Session, index: int, name: str) -> Link:
     (message,) = await session.request(request, _GETLINK, doing=f"read device {name}")
     mac = message.get_attr("IFLA_ADDRESS") or ""
     found = await addresses(session, index)
+    userspace = _kind(message) == "tun" and wireguard_userspace.is_held(name)
     return Link(
         name=name,
         mtu=message.get_attr("IFLA_MTU"),
         mac=mac,
         vxlan=_vxlan(message),
         up=bool(message["flags"] & _UP),
-        addresses=frozenset(address for address, protocol in found if not _is_automatic(address, protocol, mac)),
+        addresses=frozenset(
+            address
+            for address, protocol in found
+            if not _is_automatic(address, protocol, mac) and not (userspace and address.ip.is_link_local)
+        ),
+        wireguard=userspace or _kind(message) == "wireguard",
+        userspace=userspace,
     )
 
 
-def _vxlan(message: Any) -> Vxlan | None:
+def _kind(message: Any) -> str:
     info = message.get_attr("IFLA_LINKINFO")
-    if info is None or info.get_attr("IFLA_INFO_KIND") != "vxlan":
+    return "" if info is None else info.get_attr("IFLA_INFO_KIND") or ""
+
+
+def _vxlan(message: Any) -> Vxlan | None:
+    if _kind(message) != "vxlan":
         return None
-    data = info.get_attr("IFLA_INFO_DATA")
+    data = message.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
     local = data.get_attr("IFLA_VXLAN_LOCAL") or data.get_attr("IFLA_VXLAN_LOCAL6") or "0.0.0.0"
     return Vxlan(vni=data.get_attr("IFLA_VXLAN_ID"), port=data.get_attr("IFLA_VXLAN_PORT"), local=ip_address(local))
 
@@ -97,9 +109,31 @@ def _link_local(mac: str) -> IPv6Address | None:
 
 
 async def add(session: Session, link: Link) -> None:
-    """Create a VXLAN device, with addresses, and set it up. Raises KernelError."""
-    if link.vxlan is None:
-        raise KernelError(f"create device {link.name}: not a VXLAN device")
+    """Create a device, with addresses, and set it up. Raises KernelError."""
+    if link.wireguard:
+        await _add_wireguard(session, link)
+    elif link.vxlan is not None:
+        await _add_vxlan(session, link, link.vxlan)
+    else:
+        raise KernelError(f"create device {link.name}: of no kind that is ours")
+    await _finish(session, link, device_index(link.name), frozenset(), up=False)
+
+
+async def _add_wireguard(session: Session, link: Link) -> None:
+    """In the kernel; where it has no WireGuard a process is asked for the device."""
+    info = {"attrs": [["IFLA_INFO_KIND", "wireguard"]]}
+    request = build(ifinfmsg(), {}, [("IFLA_IFNAME", link.name), ("IFLA_MTU", link.mtu), ("IFLA_LINKINFO", info)])
+    try:
+        await session.request(request, _NEWLINK, CREATE | EXCLUSIVE, doing=f"create device {link.name}")
+    except KernelError as error:
+        if not is_unknown_kind(error):
+            raise
+        await wireguard_userspace.hold(link.name)
+        mtu = build(ifinfmsg(), {"index": device_index(link.name)}, [("IFLA_MTU", link.mtu)])
+        await session.request(mtu, _NEWLINK, doing=f"set MTU of {link.name} to {link.mtu}")
+
+
+async def _add_vxlan(session: Session, link: Link, vxlan: Vxlan) -> None:
     request = build(
         ifinfmsg(),
         {},
@@ -107,11 +141,10 @@ async def add(session: Session, link: Link) -> None:
             ("IFLA_IFNAME", link.name),
             ("IFLA_ADDRESS", link.mac),
             ("IFLA_MTU", link.mtu),
-            ("IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", "vxlan"], ["IFLA_INFO_DATA", _options(link.vxlan)]]}),
+            ("IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", "vxlan"], ["IFLA_INFO_DATA", _options(vxlan)]]}),
         ],
     )
     await session.request(request, _NEWLINK, CREATE | EXCLUSIVE, doing=f"create device {link.name}")
-    await _finish(session, link, device_index(link.name), frozenset(), up=False)
 
 
 def _options(vxlan: Vxlan) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-from mcnet.kernel import links, neighbours, nexthops, nftables, routes, rules
+from mcnet.kernel import links, neighbours, nexthops, nftables, routes, rules, wireguard
 from mcnet.kernel.messages import RouteMessage
 from mcnet.kernel.netlink import FAMILIES, Session, build, device_names, open_session
 from mcnet.kernel.sysctl import NODE_SYSCTLS, SysctlTree
@@ -31,8 +31,10 @@ async def read(partition: Partition, *, sysctls: Collection[str], tree: SysctlTr
         own = {index: name for index, name in devices.items() if owns_link(partition, name)}
         singles, groups = await nexthops.read(session, partition, devices)
         table = await nftables.read(partition.nft_table)
+        own_links = await links.read(session, partition)
         return KernelState(
-            links=await links.read(session, partition),
+            links=own_links,
+            wireguard=await wireguard.read(own_links),
             neighbours=await neighbours.read(session, own),
             fdb=await neighbours.read_fdb(session, own),
             nexthops=singles,

@@ -29,7 +29,7 @@ async def ensure_binaries(progress: Callable[[str], None]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for component in versions.components():
-        found |= await _ensure(component, progress)
+        found |= await ensure(component, progress)
     return found
 
 
@@ -41,7 +41,8 @@ async def find_binaries() -> dict[str, Path]:
     return found
 
 
-async def _ensure(component: Component, progress: Callable[[str], None]) -> dict[str, Path]:
+async def ensure(component: Component, progress: Callable[[str], None]) -> dict[str, Path]:
+    """The path of each binary of one component, as `ensure_binaries`."""
     wanted = {binary for binary, _ in component.packages}
     found = await _present(component)
     if wanted - found.keys():

@@ -16,6 +16,7 @@ from pathlib import Path
 import mcnet
 from mcnet.lab import cache, versions
 from mcnet.lab.baseimage import ensure_base
+from mcnet.lab.binaries import ensure
 from mcnet.lab.buildah import buildah, image_names
 from mcnet.lab.command import run
 
@@ -34,7 +35,7 @@ BUILD = (
     "--quiet",
 )
 """How buildah builds: the same contents give the same layers, whenever and wherever."""
-DAEMONS = ("mcnet_gateway", "mcnet_route_agent", "mcnet_discovery")
+DAEMONS = ("mcnet_gateway", "mcnet_route_agent", "mcnet_discovery", "mcnet_cable")
 ARCHIVES_KEPT = 4
 """Older image archives are removed; the newest few serve checkouts that are switched between."""
 PYTHON = "3.11"
@@ -108,7 +109,7 @@ def containerfile() -> Path:
 
 def _runtime_key() -> str:
     pins = versions.image()
-    parts = [_library_key(), pins.debian, pins.packages, containerfile().read_text()]
+    parts = [_library_key(), versions.wireguard().key, pins.debian, pins.packages, containerfile().read_text()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -144,10 +145,14 @@ async def _runtime(progress: Callable[[str], None]) -> str:
         return name
     base = await ensure_base(progress)
     libraries = await _libraries(progress)
+    programs = await ensure(versions.wireguard(), progress)
     with cache.scratch("runtime") as work:
         # Hard links: buildah only reads them.
         shutil.copytree(libraries, work / "dependencies", symlinks=True, copy_function=os.link)
-        doing = "building the image's lower layers: the system and the libraries"
+        (work / "programs").mkdir()
+        for program, path in programs.items():
+            shutil.copy(path, work / "programs" / program)
+        doing = "building the image's lower layers: the system, the libraries and wireguard-go"
         progress(doing)
         packages = " ".join(versions.image().packages)
         arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"PACKAGES={packages}"]

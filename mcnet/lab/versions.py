@@ -60,8 +60,13 @@ def _pins() -> dict[str, Any]:
 
 
 def components() -> tuple[Component, ...]:
-    """Every component, the quickest to build first."""
+    """What clusters are made of, the quickest to build first."""
     return tuple(_component(name) for name in ("etcd", "coredns", "kubernetes"))
+
+
+def wireguard() -> Component:
+    """WireGuard in userspace, which the image has for nodes whose kernel has none."""
+    return _component("wireguard")
 
 
 def _component(name: str) -> Component:

@@ -78,6 +78,22 @@ for url in sys.argv[2:]:
 """
 
 
+AWAIT = """
+import sys, time, urllib.request
+end = time.monotonic() + float(sys.argv[1])
+for url in sys.argv[2:]:
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).read()
+            break
+        except OSError as error:
+            if time.monotonic() > end:
+                sys.exit(f"no answer from {url}: {error}")
+            time.sleep(0.1)
+"""
+"""Asks each URL until it answers."""
+
+
 class Workload:
     """The web servers of one cluster of a lab."""
 
@@ -100,6 +116,7 @@ class Workload:
             await made._apply(obj)
         made.pods = tuple(await asyncio.gather(*(made._ready(node) for node in nodes)))
         made.services = tuple((await api.get(SERVICE, "web", "default"))["spec"]["clusterIPs"])
+        await asyncio.gather(*(made._served(pod) for pod in made.pods))
         return made
 
     async def close(self) -> None:
@@ -132,10 +149,19 @@ class Workload:
         """Fetch one after the other from inside of `pod`. Raises McnetError for the first that fails."""
         done = await self.run(pod, "python3", "-c", FETCH, str(timeout), *urls)
         if done.status != 0:
-            last = (done.errors.strip().splitlines() or ["no word"])[-1]
-            raise McnetError(f"{pod.name} in {pod.cluster} {last}", "mcnet show connections")
+            raise McnetError(f"{pod.name} in {pod.cluster}: {_first_line(done.errors)}", "mcnet show connections")
         said: list[Mapping[str, str]] = [json.loads(line) for line in done.output.splitlines()]
         return [Seen(one["server"], one["client"]) for one in said]
+
+    async def _served(self, pod: WebPod) -> None:
+        """Waits until the Service answers on the pod's node: its kube-proxy may hear of a pod later than we do."""
+        urls = [url_of(address, 80) for address in self.services if pod.address_in(ip_address(address).version)]
+        done = await self.run(pod, "python3", "-c", AWAIT, str(READY_TIMEOUT), *urls)
+        if done.status != 0:
+            raise McnetError(
+                f"{pod.name} in {self.cluster}: {_first_line(done.errors)}",
+                f"kubectl --context {self.cluster} get endpointslices -l kubernetes.io/service-name=web",
+            )
 
     async def _apply(self, obj: JsonObject) -> None:
         """Apply; a pod of another image is replaced, else it would count as ready until it is restarted."""
@@ -158,6 +184,11 @@ class Workload:
             ) from error
         assert pod is not None
         return WebPod(self.cluster, name, node, tuple(one["ip"] for one in pod["status"]["podIPs"]))
+
+
+def _first_line(errors: str) -> str:
+    """What the program said: kubectl adds a line of its own, that the command failed."""
+    return next((line for line in errors.splitlines() if line.strip()), "no word")
 
 
 def _is_ready(pod: Mapping[str, object] | None) -> bool:

@@ -39,6 +39,10 @@ class Cable:
     driver: str
     local_address: Address | None = None
     remote_address: Address | None = None
+    device: str = ""
+    """By which it goes now: of WireGuard one for each remote rail, and two while a key changes."""
+    userspace: bool = False
+    """Whether a process carries it, since the node's kernel has no WireGuard."""
     path: str = "direct"
     round_trip: RoundTrip | None = None
     loss: float = 0.0

@@ -11,6 +11,8 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TypeAlias
 
+from mcnet.model.wireguard import WireguardDevice
+
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 Interface: TypeAlias = IPv4Interface | IPv6Interface
@@ -27,15 +29,20 @@ class Vxlan:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A device of ours. `vxlan` is None for a device of another kind than VXLAN found under our name."""
+    """A device of ours: a VXLAN device, or (`wireguard`) a WireGuard device, whose settings are a WireguardDevice's.
+    Neither, and it is a device of another kind found under our name."""
 
     name: str
     mtu: int
     mac: str
+    """"" for WireGuard, which has none."""
     vxlan: Vxlan | None
     up: bool = True
     addresses: frozenset[Interface] = frozenset()
     """Without the link-local address that the kernel makes by itself."""
+    wireguard: bool = False
+    userspace: bool = field(default=False, compare=False)
+    """As observed: a process holds the device, since the kernel has no WireGuard."""
 
     @property
     def key(self) -> str:
@@ -240,6 +247,7 @@ class KernelState:
     """
 
     links: frozenset[Link] = frozenset()
+    wireguard: frozenset[WireguardDevice] = frozenset()
     neighbours: frozenset[Neighbour] = frozenset()
     fdb: frozenset[FdbEntry] = frozenset()
     nexthops: frozenset[NextHop] = frozenset()
@@ -254,6 +262,7 @@ class KernelState:
 
 KernelObject: TypeAlias = (
     Link
+    | WireguardDevice
     | Neighbour
     | FdbEntry
     | NextHop

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mcnet.model.kernel import Address, Network
-from mcnet.model.ownership import DEFAULT_PORT_BASE
+from mcnet.model.ownership import DEFAULT_PORT_BASE, WIREGUARD_DEVICE_PREFIX
 
 
 class Tunnel(StrEnum):
@@ -28,6 +28,13 @@ class Path:
     outer_source: Address
     outer_target: Address
     port: int
+    back_port: int = 0
+    """UDP port that the answers go to, 0 for the same."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is inside can't be seen on the way."""
+        return self.device.startswith(WIREGUARD_DEVICE_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class Order:
     """This cluster's pod prefixes."""
     remote: tuple[Network, ...] = ()
     """The other clusters' prefixes."""
+    drivers: tuple[str, ...] = ()
+    """Of the cluster's cables."""
     delivery: str = "overlay"
     """How remote packets come to the node: Member.delivery."""
 

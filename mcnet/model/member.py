@@ -67,6 +67,10 @@ class Member:
     """How many gateway nodes join chooses; labels set by hand count too."""
     underlay_mtu: int = 0
     """Bytes that the way between gateways, and between nodes, carries at most; 0: as their devices say."""
+    key_rotation: int = 30
+    """Days after which the gateways' keys change by themselves; 0: never."""
+    key_epoch: int = 0
+    """The lowest epoch that the gateways' keys may have: set to ask for new ones."""
     probe_interval: float = 0.0
     """Seconds between two probes of a path; 0: the daemons' own setting."""
     probe_multiplier: int = 0

@@ -7,9 +7,12 @@ the node's tables, all rules, the sysctls and `inet mcnet`. They need nothing fr
 joins them. No functions that decide belong here.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Final
 
 OVERLAY_DEVICE: Final = "mcnet-vx"
@@ -20,6 +23,14 @@ VXLAN_CABLE_DEVICE6: Final = "mcnet-cv6"
 """The same over IPv6: a VXLAN device has an outer address of one family only."""
 VXLAN_CABLE_DEVICES: Final = {4: VXLAN_CABLE_DEVICE, 6: VXLAN_CABLE_DEVICE6}
 """By the family of the outer addresses."""
+WIREGUARD_DEVICE_PREFIX: Final = "mcnet-cw"
+WIREGUARD_DEVICE_PATTERN: Final = re.compile(f"{WIREGUARD_DEVICE_PREFIX}[0-7][ab]")
+"""See `wireguard_device`."""
+WIREGUARD_SOCKETS: Final = Path("/var/run/wireguard")
+"""Where wireguard-go puts the socket of each device, named by it; compiled in. A directory of the node's, mounted
+there in the pods of gateway and cable."""
+CABLE_SOCKET: Final = "mcnet-cable.sock"
+"""In the same directory: by which the gateway daemon asks for a wireguard-go (mcnet_cable)."""
 CABLE_DEVICE_PREFIX: Final = "mcnet-c"
 """All cable devices of all drivers start with it, so that rules and firewall can name them by wildcard."""
 
@@ -66,14 +77,32 @@ HOST_RULE_MARK: Final = "mcnet:host:"
 """Comments of our rules in other programs' chains (`--manage-host-firewall`) begin with it."""
 
 OVERLAY_RANGE4: Final = IPv4Network("244.0.0.0/8")
-CABLE_RANGE4: Final = IPv4Network("245.0.0.0/8")
-CABLE_RANGE4_OVER6: Final = IPv4Network("246.0.0.0/8")
 """Class E: no cloud or site hands these out, Linux routes them as unicast (since 2.6.25), and Submariner's
 240/8, 241/8 and 242/8 stay free so that both can be on a node during a migration."""
 OVERLAY_RANGE6: Final = IPv6Network("fd6d:636e:6574:1::/64")
-CABLE_RANGE6: Final = IPv6Network("fd6d:636e:6574:2::/64")
-CABLE_RANGE6_OVER6: Final = IPv6Network("fd6d:636e:6574:3::/64")
-"""Inside cables over IPv6: ranges of their own, since an answer leaves by the device that has its range."""
+
+
+class CableNetwork(Enum):
+    """Cables whose inner addresses come from one range. Two cables between the same gateways are in different ones,
+    since an answer leaves by the device that leads to the address that asked."""
+
+    VXLAN_OVER4 = "vxlan over IPv4"
+    VXLAN_OVER6 = "vxlan over IPv6"
+    WIREGUARD_A = "wireguard, slot a"
+    WIREGUARD_B = "wireguard, slot b"
+
+
+CABLE_RANGES: Final[Mapping[CableNetwork, tuple[IPv4Network, IPv6Network]]] = {
+    CableNetwork.VXLAN_OVER4: (IPv4Network("245.0.0.0/8"), IPv6Network("fd6d:636e:6574:2::/64")),
+    CableNetwork.VXLAN_OVER6: (IPv4Network("246.0.0.0/8"), IPv6Network("fd6d:636e:6574:3::/64")),
+    CableNetwork.WIREGUARD_A: (IPv4Network("247.0.0.0/8"), IPv6Network("fd6d:636e:6574:4::/64")),
+    CableNetwork.WIREGUARD_B: (IPv4Network("248.0.0.0/8"), IPv6Network("fd6d:636e:6574:5::/64")),
+}
+"""Inside cables."""
+VXLAN_NETWORKS: Final = {4: CableNetwork.VXLAN_OVER4, 6: CableNetwork.VXLAN_OVER6}
+"""By the family of the outer addresses."""
+WIREGUARD_NETWORKS: Final = (CableNetwork.WIREGUARD_A, CableNetwork.WIREGUARD_B)
+"""By slot."""
 
 MAX_RAILS: Final = 8
 """Rails 0-7: the port plan (see `vxlan_cable_port`) has room for no more."""
@@ -173,7 +202,29 @@ def owns_link(partition: Partition, name: str) -> bool:
 def vxlan_cable_port(port_base: int) -> int:
     """UDP port of the VXLAN cable device of a gateway with port base P: P + 20.
 
-    The plan of a gateway's 30 ports: WireGuard P to P + 15 (P + 2 * remote rail + key epoch), VXLAN P + 20,
-    Libreswan P + 24.
+    The plan of a gateway's 30 ports: WireGuard P to P + 15 (`wireguard_port`), VXLAN P + 20, Libreswan P + 24.
     """
     return port_base + 20
+
+
+def wireguard_slot(own_epoch: int, other_epoch: int) -> int:
+    """Which of two devices for the same remote rail a pair of key epochs uses: 0 or 1. It changes whenever one of the
+    two gateways gets a new key, so that the new cable is up before the old one goes."""
+    return (own_epoch + other_epoch) % 2
+
+
+def wireguard_device(rail: int, slot: int) -> str:
+    """The device to all remote gateways of one rail."""
+    return f"{WIREGUARD_DEVICE_PREFIX}{rail}{'ab'[slot]}"
+
+
+def wireguard_port(port_base: int, remote_rail: int, slot: int) -> int:
+    """UDP port of that device on a gateway with port base P: P + 2 * remote rail + slot."""
+    return port_base + 2 * remote_rail + slot
+
+
+CABLE_DEVICES: Final = (
+    *VXLAN_CABLE_DEVICES.values(),
+    *(wireguard_device(rail, slot) for rail in range(MAX_RAILS) for slot in (0, 1)),
+)
+"""All that a gateway may have; few of them are there."""

@@ -14,14 +14,7 @@ from itertools import count
 from mcnet.model.cluster import ClusterId, cluster_number
 from mcnet.model.kernel import Address, Interface
 from mcnet.model.node import Node
-from mcnet.model.ownership import (
-    CABLE_RANGE4,
-    CABLE_RANGE4_OVER6,
-    CABLE_RANGE6,
-    CABLE_RANGE6_OVER6,
-    OVERLAY_RANGE4,
-    OVERLAY_RANGE6,
-)
+from mcnet.model.ownership import CABLE_RANGES, OVERLAY_RANGE4, OVERLAY_RANGE6, CableNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +46,24 @@ def overlay_ends(nodes: Iterable[Node]) -> Mapping[str, TunnelEnd]:
     return ends
 
 
-def cable_end(cluster: ClusterId, rail: int, outer: int = 4) -> TunnelEnd:
-    """The end of the VXLAN cable device of gateway `rail` of `cluster`; `outer` is the family of the addresses that
-    the device has outside."""
-    range4, range6 = (CABLE_RANGE4, CABLE_RANGE6) if outer == 4 else (CABLE_RANGE4_OVER6, CABLE_RANGE6_OVER6)
-    digest = _digest("cable" if outer == 4 else "cable-over-6", f"{cluster}/{rail}")
+def cable_end(cluster: ClusterId, rail: int, network: CableNetwork = CableNetwork.VXLAN_OVER4) -> TunnelEnd:
+    """What gateway `rail` of `cluster` is called inside the cables of `network`."""
+    range4, range6 = CABLE_RANGES[network]
+    digest = _digest(_PURPOSES[network], f"{cluster}/{rail}")
     return TunnelEnd(
         address4=range4[cable_number(cluster, rail)],
         address6=range6[int.from_bytes(digest[:8])],
         mac=_mac(digest[8:13]),
     )
+
+
+_PURPOSES = {
+    CableNetwork.VXLAN_OVER4: "cable",
+    CableNetwork.VXLAN_OVER6: "cable-over-6",
+    CableNetwork.WIREGUARD_A: "cable-wireguard-a",
+    CableNetwork.WIREGUARD_B: "cable-wireguard-b",
+}
+"""What the digests of cable ends are made with: both sides have to use the same."""
 
 
 def cable_number(cluster: ClusterId, rail: int) -> int:
@@ -77,7 +78,13 @@ def overlay_interfaces(end: TunnelEnd, families: Iterable[int]) -> frozenset[Int
 
 def cable_interfaces(end: TunnelEnd, families: Iterable[int]) -> frozenset[Interface]:
     """What `end` looks like on the VXLAN cable device of its own node."""
-    return _interfaces(end, families, CABLE_RANGE4.prefixlen, CABLE_RANGE6.prefixlen)
+    range4, range6 = CABLE_RANGES[CableNetwork.VXLAN_OVER4]
+    return _interfaces(end, families, range4.prefixlen, range6.prefixlen)
+
+
+def single_interfaces(end: TunnelEnd, families: Iterable[int]) -> frozenset[Interface]:
+    """What `end` looks like on a device without neighbours: nothing but the address itself."""
+    return _interfaces(end, families, 32, 128)
 
 
 def _interfaces(end: TunnelEnd, families: Iterable[int], length4: int, length6: int) -> frozenset[Interface]:

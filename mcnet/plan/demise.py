@@ -1,8 +1,8 @@
 """What the kernel takes away by itself when one of our objects goes.
 
-Deleting a device deletes what sits on it: neighbours, forwarding entries, next hops; groups lose members, an
-empty group goes, and routes go with what they point at. Knowing it, a round that must re-make a device also
-restores the rest, instead of leaving a gap until the next round. Linux net/ipv4/nexthop.c, fib_semantics.c.
+Deleting a device deletes what sits on it: keys and peers, neighbours, forwarding entries, next hops; groups lose
+members, an empty group goes, and routes go with what they point at. Knowing it, a round that must re-make a device
+also restores the rest, instead of leaving a gap until the next round. Linux net/ipv4/nexthop.c, fib_semantics.c.
 """
 
 from dataclasses import replace
@@ -35,6 +35,7 @@ def without(state: KernelState, *, devices: frozenset[str], groups: frozenset[in
     return replace(
         state,
         links=frozenset(link for link in state.links if link.name not in devices),
+        wireguard=frozenset(device for device in state.wireguard if device.name not in devices),
         neighbours=frozenset(entry for entry in state.neighbours if entry.device not in devices),
         fdb=frozenset(entry for entry in state.fdb if entry.device not in devices),
         nexthops=nexthops,

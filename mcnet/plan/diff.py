@@ -29,7 +29,7 @@ from mcnet.plan.phases import phase_of
 def diff(desired: KernelState, actual: KernelState) -> tuple[Change, ...]:
     """The changes that bring the kernel from `actual` to `desired`; () if nothing differs.
 
-    Sysctls are never removed, and only those in `desired` are compared.
+    Sysctls are never removed, and only those in `desired` are compared. A WireGuard device's settings go with it.
     """
     obstacles = _obstacles(desired, actual)
     remaining = without(
@@ -81,6 +81,7 @@ _SPECIAL = {
     "tables": _Kind("tables", _same_table),
     "sysctls": _Kind("sysctls", _equal, removable=False),
     "rules": _Kind("rules", _equal, in_place=False),
+    "wireguard": _Kind("wireguard", _equal, removable=False),
 }
 _KINDS = tuple(_SPECIAL.get(field.name, _Kind(field.name, _equal)) for field in fields(KernelState))
 
@@ -124,8 +125,12 @@ def _in_the_way(found: Link, wanted: dict[str, Link]) -> bool:
     """Whether `found` must be re-made, or is unwanted and blocks another device (same VNI, port and family)."""
     same_name = wanted.get(found.name)
     if same_name is not None:
-        return (same_name.vxlan, same_name.mac) != (found.vxlan, found.mac)
+        return _kind_of(same_name) != _kind_of(found)
     return any(_clash(found, link) for link in wanted.values())
+
+
+def _kind_of(link: Link) -> tuple[object, ...]:
+    return link.vxlan, link.wireguard, link.mac
 
 
 def _clash(one: Link, other: Link) -> bool:

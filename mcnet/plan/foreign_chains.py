@@ -32,6 +32,8 @@ class Packet:
     hook: str
     family: int
     known: Mapping[str, str | int | Network] = field(default_factory=dict)
+    ports: str = ""
+    """All ports that it stands for, as nft writes them ("4500-4515"); "" for the one that is known."""
 
     @property
     def key(self) -> tuple[str, int]:

@@ -5,22 +5,25 @@ cable of their cluster is alive; a miss falls through to the route agent's table
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mcnet.codec.identity import PrivateIdentity
 from mcnet.model import ownership
-from mcnet.model.cluster import Cluster, ClusterId
+from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address, HostFacts, KernelState, NextHop, NextHopGroup, Route
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
-from mcnet.plan import gateway_firewall, vxlan_cable
-from mcnet.plan.addresses import cable_end, cable_number
+from mcnet.plan import cable, gateway_firewall, transition, vxlan_cable, wireguard_cable
+from mcnet.plan.addresses import cable_number
+from mcnet.plan.cable import CablePath
 from mcnet.plan.choice import Health, choose_cables
+from mcnet.plan.driver import VXLAN
 from mcnet.plan.remote import Remote, accept, families
 from mcnet.plan.routable import routable_addresses
 from mcnet.plan.throw import exceptions, throw_routes
-from mcnet.plan.vxlan_cable import CablePath
+from mcnet.plan.transition import Clock
 
 GROUP = {4: NextHopKind.CABLE_GROUP4, 6: NextHopKind.CABLE_GROUP6}
 MEMBER = {4: NextHopKind.CABLE_MEMBER4, 6: NextHopKind.CABLE_MEMBER6}
@@ -29,7 +32,9 @@ MEMBER = {4: NextHopKind.CABLE_MEMBER4, 6: NextHopKind.CABLE_MEMBER6}
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything a round looks at. `own` is this gateway's Endpoint as it should be published; `health` is by
-    what the probes are called (`CablePath.probe`); `actual` the gateway's partition of the kernel."""
+    what the probes are called (`CablePath.probe`); `actual` the gateway's partition of the kernel. `options` is None
+    until they have come from the broker: then all stays as it is. `identity` is None where the cluster's keys can't
+    be read."""
 
     member: Member
     own: Endpoint
@@ -39,14 +44,23 @@ class World:
     health: Mapping[str, Health]
     host: HostFacts
     actual: KernelState
+    options: ClusterSet | None = None
+    identity: PrivateIdentity | None = field(default=None, repr=False)
+    clock: Clock = field(default_factory=dict)
+    """As the last round's Decision had it."""
+    now: float = 0.0
+    """Seconds, by a clock that never goes back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One cable after the decision: its path, whether routes use it now."""
+    """One cable after the decision: its path, whether routes use it now, and whether a process carries it."""
 
     path: CablePath
     active: bool
+    userspace: bool = False
+    seen_at: tuple[Address, int] | None = None
+    """Where the other gateway's packets come from, if not from where it says: something between translates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,10 @@ class Decision:
 
     state: KernelState
     cables: tuple[Standing, ...] = ()
+    probed: tuple[CablePath, ...] = ()
+    """The cables to probe: those that are wanted, and those that are kept until these are up."""
+    clock: tuple[tuple[str, float], ...] = ()
+    """Of cables that are about to go, for the next round."""
     reach: frozenset[ClusterId] = frozenset()
     problems: tuple[str, ...] = ()
 
@@ -63,14 +81,26 @@ def decide(world: World) -> Decision:
     """The wanted state of this gateway."""
     used = tuple(family for family in families(world.member) if family == 4 or world.host.ipv6)
     remotes = accept(world.member, world.clusters, world.endpoints)
-    cables = vxlan_cable.paths(world.own, remotes.endpoints)
-    devices = vxlan_cable.devices(world.own, cables, used)
-    if not devices:
-        problem = f"gateway {world.own.gateway} has no outer address: it has no default route"
-        return Decision(
-            KernelState(), tuple(Standing(path, False) for path in cables), problems=(*remotes.problems, problem)
-        )
-    neighbours, fdb = vxlan_cable.peers(cables)
+    if world.options is None:
+        return Decision(world.actual, problems=(*remotes.problems, cable.NO_OPTIONS))
+    keys = _keys(world)
+    wanted = wireguard_cable.with_keys(world.own, cable.paths(world.options, world.own, remotes.endpoints), keys)
+    former = transition.former(
+        wanted,
+        cable.alternatives(world.own, wanted),
+        health=world.health,
+        actual=world.actual,
+        clock=world.clock,
+        now=world.now,
+    )
+    cables = transition.in_use(wanted, former.paths, health=world.health, hops=_hops(world, wanted))
+    every = (*wanted, *former.paths)
+    if not world.own.private_addresses:
+        standings = tuple(Standing(path, False) for path in cables)
+        return Decision(KernelState(), standings, problems=(*remotes.problems, cable.no_outer_address(world.own)))
+    throws = exceptions(remotes, (world.own, *_own_endpoints(world)), world.nodes)
+    default = world.options.default_driver == VXLAN
+    neighbours, fdb = vxlan_cable.peers(every)
     source = routable_addresses(world.host.links, world.member.pod_prefixes, used)
     nexthops: set[NextHop] = set()
     groups: set[NextHopGroup] = set()
@@ -100,28 +130,64 @@ def decide(world: World) -> Decision:
                 Route(ownership.CABLES_TABLE, prefix, nexthop=group.id, source=source.get(family))
                 for prefix in prefixes
             }
-    throws = exceptions(remotes, (world.own, *_own_endpoints(world)), world.nodes)
     state = KernelState(
-        links=devices,
+        links=vxlan_cable.links(world.own, every, used, default=default)
+        | wireguard_cable.links(world.own, every, used),
+        wireguard=wireguard_cable.settings(
+            world.own,
+            wanted,
+            former.paths,
+            keys=keys,
+            remotes=remotes,
+            throws=throws,
+            health=world.health,
+            actual=world.actual,
+        ),
         neighbours=neighbours,
         fdb=fdb,
         nexthops=frozenset(nexthops),
         groups=frozenset(groups),
-        routes=frozenset(routes) | throw_routes(ownership.CABLES_TABLE, throws),
+        routes=frozenset(routes) | wireguard_cable.routes(every) | throw_routes(ownership.CABLES_TABLE, throws),
         tables=frozenset(
-            {
-                gateway_firewall.table(
-                    own=world.own, member=world.member, remotes=remotes, cables=cables, throws=throws
-                )
-            }
+            {gateway_firewall.table(own=world.own, member=world.member, remotes=remotes, cables=every, throws=throws)}
         ),
     )
     return Decision(
         state=state,
-        cables=tuple(Standing(path, path.endpoint.name in active) for path in cables),
+        cables=_standings(cables, active, world.actual),
+        probed=tuple(path for path in every if not path.problem),
+        clock=former.clock,
         reach=frozenset(reach),
         problems=remotes.problems,
     )
+
+
+def _hops(world: World, cables: tuple[CablePath, ...]) -> dict[str, str]:
+    """The device that traffic to each gateway takes now."""
+    there = {hop.id: hop.device for hop in world.actual.nexthops}
+    ids = {
+        path.endpoint.name: nexthop_id(MEMBER[family], cable_number(path.endpoint.cluster, path.endpoint.rail))
+        for path in cables
+        for family in (6, 4)
+        if family in path.families
+    }
+    return {name: there[one] for name, one in ids.items() if one in there}
+
+
+def _standings(cables: tuple[CablePath, ...], active: set[str], actual: KernelState) -> tuple[Standing, ...]:
+    held = {link.name for link in actual.links if link.userspace}
+    moved = wireguard_cable.moved(cables, actual.wireguard)
+    return tuple(
+        Standing(path, path.endpoint.name in active, path.device in held, moved.get(path.endpoint.name))
+        for path in cables
+    )
+
+
+def _keys(world: World) -> wireguard_cable.Keys | None:
+    if world.identity is None:
+        return None
+    others = {one.id: one.identity for one in world.clusters if one.identity is not None}
+    return wireguard_cable.Keys(world.identity, others)
 
 
 def _own_endpoints(world: World) -> tuple[Endpoint, ...]:
@@ -131,9 +197,9 @@ def _own_endpoints(world: World) -> tuple[Endpoint, ...]:
 def _chosen(world: World, remote: Remote, cables: tuple[CablePath, ...], family: int) -> tuple[CablePath, ...]:
     """The cables that carry `family` to a cluster: each family inside is probed and chosen by itself."""
     mine = {
-        cable.endpoint.rail: cable
-        for cable in cables
-        if cable.endpoint.cluster == remote.cluster and family in cable.families
+        path.endpoint.rail: path
+        for path in cables
+        if path.endpoint.cluster == remote.cluster and family in path.families and not path.problem
     }
     group_id = nexthop_id(GROUP[family], cable_number(remote.cluster, 0))
     in_use = {
@@ -142,7 +208,7 @@ def _chosen(world: World, remote: Remote, cables: tuple[CablePath, ...], family:
         if group.id == group_id
         for member, _ in group.members
     }
-    rails = [(rail, world.health.get(cable.probe(family), Health.UNKNOWN)) for rail, cable in mine.items()]
+    rails = [(rail, world.health.get(path.probe(family), Health.UNKNOWN)) for rail, path in mine.items()]
     return tuple(mine[rail] for rail in choose_cables(rails, in_use))
 
 
@@ -153,8 +219,3 @@ def _member(path: CablePath, family: int) -> NextHop:
         via=path.via(family),
         family=family,
     )
-
-
-def cable_address(own: Endpoint, path: CablePath, family: int) -> Address:
-    """This gateway's own address inside a cable: what its probes are sent from."""
-    return cable_end(own.cluster, own.rail, path.outer).address(family)

@@ -1,5 +1,8 @@
 """The gateway's nft table `inet mcnet_gateway`: cable ports only from peers, each cable only its cluster's sources.
 
+The ports of WireGuard need no rule: what does not come from a peer is dropped there, unanswered, and a peer may come
+from another address than it published.
+
 Nothing from a cable goes anywhere but to this cluster's pods and services and, ICMP only, to the cable address
 itself: a remote cluster can neither use the gateway as a router nor reach what listens on the node.
 """
@@ -11,13 +14,15 @@ from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Network, NftChain, NftSet, NftTable
 from mcnet.model.member import Member
-from mcnet.plan import ports, vxlan_cable
+from mcnet.plan import ports
 from mcnet.plan.addresses import cable_end, cable_number
+from mcnet.plan.cable import CablePath
+from mcnet.plan.driver import VXLAN
 from mcnet.plan.node_firewall import CABLES, IP, address_set, prefix_set
 from mcnet.plan.remote import Remotes
 from mcnet.plan.throw import subtract
-from mcnet.plan.vxlan_cable import CablePath
 
+FROM_WIREGUARD = f'iifname "{ownership.WIREGUARD_DEVICE_PREFIX}*" goto to_local'
 ICMP = {4: "icmp", 6: "icmpv6"}
 """The names that nft knows by itself: "ipv6-icmp" it looks up in /etc/protocols, which our image does not have."""
 
@@ -27,9 +32,11 @@ def table(
 ) -> NftTable:
     """The whole table, the same text for the same inputs. `throws` are hosts in remote prefixes that are no pods:
     gateways and this cluster's own nodes (mcnet.plan.throw)."""
-    cables = tuple(cables)
-    outer = [cable.remote for cable in cables if cable.remote is not None]
-    ends = [cable_end(own.cluster, own.rail, one) for one in vxlan_cable.outer_families(own, cables)]
+    cables = tuple(cable for cable in cables if cable.remote is not None and not cable.problem)
+    by_vxlan = tuple(cable for cable in cables if cable.driver == VXLAN)
+    outer = [cable.remote for cable in by_vxlan if cable.remote is not None]
+    networks = {ownership.VXLAN_NETWORKS[own.private_addresses[0].version], *(cable.network for cable in cables)}
+    ends = [cable_end(own.cluster, own.rail, one) for one in sorted(networks, key=lambda one: one.name)]
     local: list[Network] = [*member.pod_prefixes, *member.service_prefixes]
     port = ports.vxlan_cable(own.port_base).numbers
     sets: list[NftSet] = []
@@ -44,7 +51,7 @@ def table(
             # The cable's address is there to answer probes; the node's own services listen on it too.
             f"{ip} daddr {mine} meta l4proto != {ICMP[family]} drop",
         ]
-    senders = {_chain_of(cable): cable for cable in cables if cable.remote is not None}
+    senders = {_chain_of(cable): cable for cable in by_vxlan}
     for name, cable in sorted(senders.items()):
         sets += [_sources(name, family, cable, remotes, throws) for family in (4, 6)]
     return NftTable(
@@ -53,7 +60,7 @@ def table(
         chains=(
             NftChain("to_local", "", tuple(to_local)),
             *(NftChain(name, "", _only_its_sources(name)) for name in sorted(senders)),
-            NftChain("from_cable", "", _by_sender(senders)),
+            NftChain("from_cable", "", _by_sender(senders, wireguard=len(by_vxlan) < len(cables))),
             NftChain("cable_port", "", _from_peers(senders.values())),
             # Before the route agent's raw chain: what may not come in is not to be looked at any further. As few
             # expressions as possible for all other packets of the node (mcnet.plan.node_firewall).
@@ -98,10 +105,12 @@ def _from_peers(cables: Iterable[CablePath]) -> tuple[str, ...]:
     return (*known, "fib daddr type local drop")
 
 
-def _by_sender(senders: Mapping[str, CablePath]) -> tuple[str, ...]:
-    """On to the checks of the cable that a packet came by, which its sender inside tells."""
+def _by_sender(senders: Mapping[str, CablePath], *, wireguard: bool) -> tuple[str, ...]:
+    """On to the checks of the cable that a packet came by, which its sender inside tells; WireGuard has none, and has
+    checked already (mcnet.plan.wireguard_cable)."""
     ways = sorted(f"{cable.end.mac} : goto {name}" for name, cable in senders.items())
-    return (*((f"ether saddr vmap {{ {', '.join(ways)} }}",) if ways else ()), "drop")
+    by_vxlan = (f"ether saddr vmap {{ {', '.join(ways)} }}",) if ways else ()
+    return (*by_vxlan, *((FROM_WIREGUARD,) if wireguard else ()), "drop")
 
 
 def _only_its_sources(name: str) -> tuple[str, ...]:
@@ -119,5 +128,5 @@ def _sources(name: str, family: int, cable: CablePath, remotes: Remotes, throws:
     mine = next(remote for remote in remotes.clusters if remote.cluster == cable.endpoint.cluster)
     allowed: list[Network] = []
     if family in cable.families:
-        allowed = [ip_network(cable.end.address(family)), *subtract(mine.prefixes_of(family), throws)]
+        allowed = [ip_network(cable.address(family)), *subtract(mine.prefixes_of(family), throws)]
     return prefix_set(f"{name}_{family}", family, allowed)

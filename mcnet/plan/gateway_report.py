@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from mcnet.model.gateway import Cable, CableState, RoundTrip
 from mcnet.plan.choice import Health
 from mcnet.plan.gateway import Standing
 from mcnet.plan.health import PathHealth
-from mcnet.plan.vxlan_cable import NAME
+
+DIRECT: Final = "direct"
+NAT: Final = "nat"
+"""Ways of a cable: to the address that the other gateway published, or to another one that its packets come from."""
 
 
 def health_of(path: PathHealth | None) -> Health:
@@ -52,9 +56,12 @@ def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:
         gateway=endpoint.gateway,
         rail=endpoint.rail,
         state=state,
-        driver=NAME,
+        driver=standing.path.driver,
+        device=standing.path.device,
+        userspace=standing.userspace,
         local_address=standing.path.local,
-        remote_address=standing.path.remote,
+        remote_address=standing.seen_at[0] if standing.seen_at else standing.path.remote,
+        path=NAT if standing.seen_at else DIRECT,
         round_trip=_round_trip(path),
         loss=path.loss if path is not None else 0.0,
         active=standing.active,

@@ -17,6 +17,7 @@ def drops(order: Order, chains: Collection[ForeignChain]) -> tuple[Drop, ...]:
         port_base=order.port_base,
         peer_port_bases=order.peer_port_bases,
         delivered=order.remote if order.delivery == "cni" else (),
+        drivers=order.drivers,
     )
     by_command: dict[tuple[str, str], list[Obstacle]] = {}
     for obstacle in obstacles(chains, [passage.packet for passage in wanted], with_ours=True):

@@ -7,21 +7,29 @@ mcnet.plan.foreign_chains' question.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import collapse_addresses
 from typing import Final
 
 from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import HostRule, Network
-from mcnet.model.ownership import CABLE_DEVICE_PREFIX, HOST_RULE_MARK, OVERLAY_DEVICE, VXLAN_CABLE_DEVICE
+from mcnet.model.ownership import (
+    CABLE_DEVICE_PREFIX,
+    HOST_RULE_MARK,
+    OVERLAY_DEVICE,
+    VXLAN_CABLE_DEVICE,
+    wireguard_device,
+)
 from mcnet.plan import ports
+from mcnet.plan.driver import DRIVERS, VXLAN
 from mcnet.plan.foreign_chains import OUTSIDE, Obstacle, Packet, obstacles
 from mcnet.plan.ports import Protocol, Side, Way
 
 _IP: Final = {4: "ip", 6: "ip6"}
 _ICMP: Final = {4: "icmp", 6: "icmpv6"}
-_DEVICES: Final = {Way.OVERLAY: OVERLAY_DEVICE, Way.CABLE: VXLAN_CABLE_DEVICE}
+_CABLE_DEVICE: Final = {VXLAN: VXLAN_CABLE_DEVICE}
+"""By driver: a device to judge other programs' rules by; of WireGuard the first one."""
 _PATTERNS: Final = {Way.OVERLAY: OVERLAY_DEVICE, Way.CABLE: CABLE_DEVICE_PREFIX + "*"}
 
 
@@ -49,21 +57,23 @@ def passages(
     port_base: int,
     peer_port_bases: Collection[int] = (),
     delivered: Collection[Network] = (),
+    drivers: Collection[str] = DRIVERS[:1],
 ) -> tuple[Passage, ...]:
     """All that must pass on a node. `underlay` are the families of overlay and cables outside; `peer_port_bases` are
-    those of the gateways of other clusters; `delivered` are remote prefixes whose packets come by the CNI's
-    devices."""
+    those of the gateways of other clusters, `drivers` those of the cluster's cables; `delivered` are remote prefixes
+    whose packets come by the CNI's devices."""
     found: list[Passage] = []
-    for opening in ports.of_nodes(port_base):
+    devices = {Way.OVERLAY: OVERLAY_DEVICE, Way.CABLE: _cable_device(drivers)}
+    for opening in ports.of_nodes(port_base, drivers):
         if (opening.listeners is Side.GATEWAYS and not gateway) or opening.sources is Side.MONITORING:
             continue
         used = underlay if opening.way is Way.UNDERLAY else families
-        found += [_input(opening, family) for family in sorted(set(used))]
+        found += [_input(opening, family, devices) for family in sorted(set(used))]
     bases = sorted({port_base, *peer_port_bases}) if gateway else ()
-    sent = (ports.OVERLAY, *(one for base in bases for one in ports.cables("vxlan", base)))
+    sent = (ports.OVERLAY, *(one for base in bases for name in drivers for one in ports.cables(name, base)))
     found += [_sent(one, family) for one in sent for family in sorted(set(underlay))]
     for family in sorted(families):
-        found += _through(family, gateway=gateway)
+        found += _through(family, devices, gateway=gateway)
     found += [
         Passage(
             Packet(
@@ -79,8 +89,12 @@ def passages(
     return tuple(found)
 
 
-def _input(opening: ports.Opening, family: int) -> Passage:
-    known: dict[str, str | int | Network] = {"iifname": _DEVICES.get(opening.way, OUTSIDE)}
+def _cable_device(drivers: Collection[str]) -> str:
+    return next((_CABLE_DEVICE[name] for name in drivers if name in _CABLE_DEVICE), wireguard_device(0, 0))
+
+
+def _input(opening: ports.Opening, family: int, devices: Mapping[Way, str]) -> Passage:
+    known: dict[str, str | int | Network] = {"iifname": devices.get(opening.way, OUTSIDE)}
     words = [f'iifname "{_PATTERNS[opening.way]}"'] if opening.way in _PATTERNS else []
     if opening.protocol is Protocol.ICMP:
         known |= {"l4proto": _ICMP[family], f"{_ICMP[family]} type": "echo-request"}
@@ -88,19 +102,23 @@ def _input(opening: ports.Opening, family: int) -> Passage:
     else:
         known |= {"l4proto": opening.protocol.value, f"{opening.protocol.value} dport": opening.first}
         words.append(f"{opening.protocol.value} dport {opening.numbers}")
-    return Passage(Packet(opening.name, "input", family, known), " ".join(words))
+    return Passage(Packet(opening.name, "input", family, known, _range(opening)), " ".join(words))
 
 
 def _sent(opening: ports.Opening, family: int) -> Passage:
     known: dict[str, str | int | Network] = {"oifname": OUTSIDE, "l4proto": "udp", "udp dport": opening.first}
     name = f"{opening.name}-{opening.first}-out"
-    return Passage(Packet(name, "output", family, known), f"udp dport {opening.numbers}")
+    return Passage(Packet(name, "output", family, known, _range(opening)), f"udp dport {opening.numbers}")
 
 
-def _through(family: int, *, gateway: bool) -> Iterable[Passage]:
+def _range(opening: ports.Opening) -> str:
+    return opening.numbers if opening.last != opening.first else ""
+
+
+def _through(family: int, devices: Mapping[Way, str], *, gateway: bool) -> Iterable[Passage]:
     """What goes on over our devices, and what starts on the node itself."""
     for way in (Way.OVERLAY, Way.CABLE) if gateway else (Way.OVERLAY,):
-        device, pattern = _DEVICES[way], _PATTERNS[way]
+        device, pattern = devices[way], _PATTERNS[way]
         incoming = Packet(f"{way.value}-in", "forward", family, {"iifname": device, "oifname": OUTSIDE})
         outgoing = Packet(f"{way.value}-out", "forward", family, {"iifname": OUTSIDE, "oifname": device})
         yield Passage(incoming, f'iifname "{pattern}"')
@@ -185,7 +203,8 @@ def remedy(obstacle: Obstacle) -> str:
     chain, known = obstacle.chain, obstacle.packet.known
     if chain.table == "firewalld":
         if "udp dport" in known and known.get("iifname") in (OUTSIDE, None):
-            return f"firewall-cmd --permanent --add-port={known['udp dport']}/udp && firewall-cmd --reload"
+            opened = obstacle.packet.ports or known["udp dport"]
+            return f"firewall-cmd --permanent --add-port={opened}/udp && firewall-cmd --reload"
         device = next(
             (str(known[key]) for key in ("iifname", "oifname") if known.get(key) not in (None, OUTSIDE)), ""
         )
@@ -212,7 +231,10 @@ def _statement(obstacle: Obstacle) -> tuple[str, str]:
                 if value in {"icmp", "icmpv6"}:
                     nft.append(f"meta l4proto {value}")
                 iptables.append(f"-p {value}")
+            case _ if key.endswith("dport"):
+                nft.append(f"{key} {obstacle.packet.ports or value}")
+                iptables.append(f"--dport {obstacle.packet.ports.replace('-', ':') or value}")
             case _:
                 nft.append(f"{key} {value}")
-                iptables.append(f"--dport {value}" if key.endswith("dport") else f"-s {value}")
+                iptables.append(f"-s {value}")
     return " ".join(nft), " ".join(iptables)

@@ -9,23 +9,25 @@ from itertools import islice
 from typing import Final
 
 from mcnet.model import ownership
-from mcnet.model.cluster import Cluster
+from mcnet.model.cluster import Cluster, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.look import Order, Path, Tunnel
 from mcnet.model.member import Member
 from mcnet.model.node import Node
-from mcnet.model.ownership import vxlan_cable_port
-from mcnet.plan import delivery, vxlan_cable
+from mcnet.plan import cable, delivery, driver
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
-from mcnet.plan.gateway import cable_address
+from mcnet.plan.cable import CablePath, own_address
 from mcnet.plan.remote import accept, families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
 from mcnet.plan.underlay import outer_address, overlay_family
-from mcnet.plan.vxlan_cable import CablePath
 
 
 def orders(
-    member: Member, nodes: Iterable[Node], clusters: Iterable[Cluster], endpoints: Iterable[Endpoint]
+    member: Member,
+    nodes: Iterable[Node],
+    clusters: Iterable[Cluster],
+    endpoints: Iterable[Endpoint],
+    options: ClusterSet | None,
 ) -> Mapping[str, Order]:
     """Node name -> its order, for every node that has an address."""
     nodes, endpoints = tuple(nodes), tuple(endpoints)
@@ -44,13 +46,12 @@ def orders(
         devices: tuple[str, ...] = ()
         udp, tcp = [ownership.OVERLAY_PORT], [ownership.ROUTE_AGENT_METRICS_PORT]
         if node.gateway:
-            udp.append(vxlan_cable_port(member.port_base))
             tcp.append(ownership.GATEWAY_METRICS_PORT)
             if node.name in own:
-                cables = vxlan_cable.paths(own[node.name], remote)
-                carriers = vxlan_cable.outer_families(own[node.name], cables)
-                outer |= set(carriers)
-                devices = tuple(ownership.VXLAN_CABLE_DEVICES[family] for family in carriers)
+                cables = cable.paths(options, own[node.name], remote)
+                outer |= {path.outer for path in cables if not path.problem}
+                udp += sorted({path.own_port for path in cables if not path.problem})
+                devices = cable.devices(options, own[node.name], remote)
                 paths += _cable_paths(own[node.name], cables, used)
         made[node.name] = Order(
             node=node.name,
@@ -66,6 +67,7 @@ def orders(
             underlay=tuple(sorted(outer)),
             pods=member.pod_prefixes,
             remote=tuple(prefix for family in used for prefix in remotes.prefixes_of(family)),
+            drivers=driver.in_use(options, member.cluster),
             delivery=member.delivery,
         )
     return made
@@ -96,17 +98,18 @@ def _overlay_paths(
 
 
 def _cable_paths(own: Endpoint, cables: Iterable[CablePath], used: Iterable[int]) -> Iterable[Path]:
-    for cable in cables:
-        family = next((one for one in used if one in cable.families), None)
-        if cable.problem or cable.local is None or cable.remote is None or family is None:
+    for path in cables:
+        family = next((one for one in used if one in path.families), None)
+        if path.problem or path.local is None or path.remote is None or family is None:
             continue
         yield Path(
             tunnel=Tunnel.CABLE,
-            peer=cable.endpoint.name,
-            device=cable.device,
-            target=cable.via(family),
-            source=cable_address(own, cable, family),
-            outer_source=cable.local,
-            outer_target=cable.remote,
-            port=vxlan_cable_port(cable.endpoint.port_base),
+            peer=path.endpoint.name,
+            device=path.device,
+            target=path.address(family),
+            source=own_address(own, path, family),
+            outer_source=path.local,
+            outer_target=path.remote,
+            port=path.port,
+            back_port=path.own_port,
         )

@@ -4,6 +4,10 @@ from collections.abc import Iterable
 
 VXLAN_OVERHEAD = {4: 50, 6: 70}
 """Outer IP header (20 or 40), UDP 8, VXLAN 8 (RFC 7348), inner Ethernet 14."""
+WIREGUARD_OVERHEAD = {4: 60, 6: 80}
+"""Outer IP header (20 or 40), UDP 8, message header 16, tag 16 (the WireGuard paper, 5.4.6)."""
+CABLE_OVERHEAD = {"vxlan": VXLAN_OVERHEAD, "wireguard": WIREGUARD_OVERHEAD}
+"""By cable driver, then by the family of the outer addresses."""
 MINIMUM = 1280
 """No device of ours goes below: IPv6 needs it (RFC 8200, 5)."""
 
@@ -13,9 +17,9 @@ def underlay_mtu(device: int, limit: int) -> int:
     return min(device, limit) if limit else device
 
 
-def vxlan_cable_mtu(own_underlay: int, remote_underlays: Iterable[int], family: int) -> int:
-    """MTU of the VXLAN cable device, whose underlay addresses are of `family`: the smallest of all paths."""
-    return max(MINIMUM, min([own_underlay, *remote_underlays]) - VXLAN_OVERHEAD[family])
+def cable_mtu(driver: str, underlay: int, family: int) -> int:
+    """What a cable carries whose outer addresses are of `family`; `underlay` is the smaller of both ends'."""
+    return max(MINIMUM, underlay - CABLE_OVERHEAD[driver][family])
 
 
 def overlay_mtu(underlay: int, family: int, cables: Iterable[int]) -> int:

@@ -3,12 +3,15 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+from mcnet.codec.identity import PrivateIdentity
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.kernel import Address, HostFacts, Network
 from mcnet.model.member import Member
 from mcnet.model.node import Node
-from mcnet.plan import mtu, vxlan_cable
+from mcnet.model.ownership import VXLAN_NETWORKS
+from mcnet.plan import key_epoch, mtu, wireguard_cable
 from mcnet.plan.addresses import cable_end
+from mcnet.plan.driver import VXLAN
 from mcnet.plan.remote import families
 
 
@@ -20,12 +23,15 @@ def wanted(
     advertised: Collection[Network],
     host: HostFacts,
     published: Endpoint | None,
+    identity: PrivateIdentity | None = None,
+    now: int = 0,
 ) -> Endpoint:
     """The Endpoint as it should stand, with the sequence and signature of `published`.
 
     `advertised` are the prefixes that the clusterset approved; while they are not known (no Cluster of our own is
     there) those published stay, at first the pods'. A host that shows no default route now (its link
-    is cut) keeps the addresses and MTU that it published: others must not see it come and go.
+    is cut) keeps the addresses and MTU that it published: others must not see it come and go. `now` are seconds since
+    1970: which key is due depends on it.
     """
     addresses = _private(node, host)
     measured = _underlay_mtu(addresses, host)
@@ -33,14 +39,14 @@ def wanted(
         addresses, measured = published.private_addresses, published.mtu
     routed = advertised or (published.prefixes if published is not None else member.pod_prefixes)
     used = [family for family in families(member) if family == 4 or host.ipv6]
-    end = cable_end(member.cluster, rail, addresses[0].version if addresses else 4)
+    end = cable_end(member.cluster, rail, VXLAN_NETWORKS[addresses[0].version if addresses else 4])
     return Endpoint(
         cluster=member.cluster,
         gateway=node.name,
         rail=rail,
         private_addresses=addresses,
         port_base=member.port_base,
-        drivers=(DriverOffer(vxlan_cable.NAME),),
+        drivers=_offers(member, node.name, published, identity, now),
         cable_address4=end.address4 if 4 in used else None,
         cable_address6=end.address6 if 6 in used else None,
         mtu=mtu.underlay_mtu(measured, member.underlay_mtu),
@@ -48,6 +54,17 @@ def wanted(
         sequence=published.sequence if published is not None else 0,
         signature=published.signature if published is not None else "",
     )
+
+
+def _offers(
+    member: Member, gateway: str, published: Endpoint | None, identity: PrivateIdentity | None, now: int
+) -> tuple[DriverOffer, ...]:
+    """The drivers, the safest first. Keys that can't be read now don't take back what was published with them."""
+    before = wireguard_cable.offered(published) if published is not None else None
+    if identity is not None:
+        epoch = key_epoch.epoch(member, published=before.key_epoch if before else 0, now=now)
+        before = wireguard_cable.offer(identity, gateway, epoch)
+    return (*([before] if before else ()), DriverOffer(VXLAN))
 
 
 def next_sequence(published: Endpoint | None, now: int) -> int:

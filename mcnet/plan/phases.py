@@ -21,6 +21,7 @@ from mcnet.model.kernel import (
     Rule,
     Sysctl,
 )
+from mcnet.model.wireguard import WireguardDevice
 
 
 class Phase(IntEnum):
@@ -28,15 +29,17 @@ class Phase(IntEnum):
 
     LINK = 1
     """With its MTU and addresses."""
-    NEIGHBOUR = 2
-    FDB = 3
-    NEXTHOP = 4
-    GROUP = 5
-    NFT_TABLE = 6
-    SYSCTL = 7
-    ROUTE = 8
-    HOST_RULE = 9
-    RULE = 10
+    WIREGUARD = 2
+    """Keys and peers of a device that is there."""
+    NEIGHBOUR = 3
+    FDB = 4
+    NEXTHOP = 5
+    GROUP = 6
+    NFT_TABLE = 7
+    SYSCTL = 8
+    ROUTE = 9
+    HOST_RULE = 10
+    RULE = 11
 
 
 def phase_of(item: KernelObject) -> Phase:
@@ -44,6 +47,8 @@ def phase_of(item: KernelObject) -> Phase:
     match item:
         case Link():
             phase = Phase.LINK
+        case WireguardDevice():
+            phase = Phase.WIREGUARD
         case Neighbour():
             phase = Phase.NEIGHBOUR
         case FdbEntry():

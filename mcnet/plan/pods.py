@@ -30,6 +30,9 @@ def progress_of(obj: JsonObject | None) -> tuple[int, int | None]:
         stale = status.get("replicas", 0) > status.get("updatedReplicas", 0)
         return (done if not stale else min(done, wanted - 1)), wanted
     wanted = int(status.get("desiredNumberScheduled", 0))
+    # With OnDelete, pods of an older version are meant to stay.
+    if (obj["spec"].get("updateStrategy") or {}).get("type") == "OnDelete":
+        return status.get("numberReady", 0), wanted
     return min(status.get("updatedNumberScheduled", 0), status.get("numberReady", 0)), wanted
 
 

@@ -5,7 +5,7 @@ An `Opening` is a fact about mcnet, not about a cluster: which addresses stand f
 The numbers themselves are mcnet.model.ownership's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -15,10 +15,13 @@ from mcnet.model.ownership import (
     ADVERT_PORT,
     DEFAULT_PORT_BASE,
     GATEWAY_METRICS_PORT,
+    MAX_RAILS,
     OVERLAY_PORT,
     ROUTE_AGENT_METRICS_PORT,
     vxlan_cable_port,
+    wireguard_port,
 )
+from mcnet.plan.driver import DRIVERS, VXLAN, WIREGUARD
 
 
 class Protocol(Enum):
@@ -151,7 +154,20 @@ def vxlan_cable(port_base: int) -> Opening:
     )
 
 
-CABLES: Final[Mapping[str, Callable[[int], Opening]]] = {"vxlan": vxlan_cable}
+def wireguard_cable(port_base: int) -> Opening:
+    """The ports of the WireGuard cables of a gateway with that port base: two for each rail of the others'."""
+    return Opening(
+        name="wireguard-cable",
+        protocol=Protocol.UDP,
+        first=wireguard_port(port_base, 0, 0),
+        last=wireguard_port(port_base, MAX_RAILS - 1, 1),
+        listeners=Side.GATEWAYS,
+        sources=Side.OTHER_GATEWAYS,
+        purpose="WireGuard cables between clusters",
+    )
+
+
+CABLES: Final[Mapping[str, Callable[[int], Opening]]] = {WIREGUARD: wireguard_cable, VXLAN: vxlan_cable}
 """By cable driver: what its cables need, as a function of the gateway's port base. A new driver is a line here."""
 
 
@@ -161,10 +177,11 @@ def cables(driver: str, port_base: int) -> tuple[Opening, ...]:
     return (make(port_base),) if make else ()
 
 
-def of_nodes(port_base: int = DEFAULT_PORT_BASE, driver: str = "vxlan") -> tuple[Opening, ...]:
-    """All that nodes listen on, the gateways' first: what preflight tries and a firewall on a node must let in."""
+def of_nodes(port_base: int = DEFAULT_PORT_BASE, drivers: Iterable[str] = DRIVERS[:1]) -> tuple[Opening, ...]:
+    """All that nodes listen on, the gateways' first: what preflight tries and a firewall on a node must let in.
+    `drivers` are those of the cluster's cables."""
     return (
-        *cables(driver, port_base),
+        *(opening for driver in drivers for opening in cables(driver, port_base)),
         OVERLAY,
         ADVERTS,
         GATEWAY_PROBES,
@@ -191,6 +208,8 @@ def broker(server: str) -> Opening:
     )
 
 
-def outside(port_base: int = DEFAULT_PORT_BASE, driver: str = "vxlan", *, server: str = "") -> tuple[Opening, ...]:
+def outside(
+    port_base: int = DEFAULT_PORT_BASE, drivers: Iterable[str] = DRIVERS[:1], *, server: str = ""
+) -> tuple[Opening, ...]:
     """All that a firewall between machines must let pass: `of_nodes` on the underlay, and the way to the broker."""
-    return (*(one for one in of_nodes(port_base, driver) if one.way is Way.UNDERLAY), broker(server))
+    return (*(one for one in of_nodes(port_base, drivers) if one.way is Way.UNDERLAY), broker(server))

@@ -12,6 +12,7 @@ from mcnet.model.kernel import Network
 from mcnet.model.member import Member
 from mcnet.model.node import NAT_MARK
 from mcnet.plan import approval
+from mcnet.plan.driver import DRIVERS, VXLAN
 
 REFUSED_CNIS: Final = {"ovn-kubernetes": "it does not route pods by the node's routing table"}
 
@@ -48,6 +49,8 @@ class Question:
     from_admin: bool = False
     """Whether the broker's admin joins, who may change an approved record."""
     delivery: str = "overlay"
+    driver: str = DRIVERS[0]
+    """The clusterset's cable driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +180,11 @@ def _nodes(question: Question) -> Iterable[Finding]:
     for node in question.nodes:
         metadata = node["metadata"]
         kind = (metadata.get("labels") or {}).get(NAT_MARK) or (metadata.get("annotations") or {}).get(NAT_MARK)
-        if kind and metadata["name"] in question.gateways:
+        if kind and metadata["name"] in question.gateways and question.driver == VXLAN:
             yield Finding(
                 f"cluster {question.cluster} is behind NAT ({kind}, says node {metadata['name']}), which the vxlan "
                 "cable driver can't cross",
-                "join it once this clusterset has an encrypted cable driver",
+                "choose one that can: mcnet config set default-driver wireguard --broker-context CONTEXT",
             )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mcnet.model import ownership
-from mcnet.model.cluster import Cluster
+from mcnet.model.cluster import Cluster, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import (
@@ -33,14 +33,13 @@ from mcnet.model.kernel import (
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
-from mcnet.plan import delivery, host_firewall, mtu, node_firewall, sysctls
+from mcnet.plan import cable, delivery, driver, host_firewall, mtu, node_firewall, sysctls
 from mcnet.plan.addresses import TunnelEnd, cable_number, overlay_ends, overlay_interfaces
 from mcnet.plan.choice import GatewayView, choose_gateways
 from mcnet.plan.remote import Remote, Remotes, accept, families
 from mcnet.plan.routable import routable_addresses
 from mcnet.plan.throw import exceptions, subtract, throw_routes
 from mcnet.plan.underlay import outer_address, overlay_family
-from mcnet.plan.vxlan_cable import outer_family
 
 MOST_OWN_PREFIXES = 8
 """Own pod prefixes for which a node has a rule each."""
@@ -63,6 +62,8 @@ class World:
     reported_sysctls: Mapping[str, str] = field(default_factory=dict)
     foreign: tuple[ForeignChain, ...] = ()
     settled: bool = True
+    options: ClusterSet | None = None
+    """None until the clusterset's options have come from the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def decide(world: World) -> Decision:
     routable = routable_addresses(world.host.links, world.member.pod_prefixes, used)
     underlay = overlay_family(world.nodes)
     local = outer_address(me, underlay)
-    link = _overlay_link(world, local or me.addresses[0], ends[me.name], used, _cable_mtus(own, remotes.endpoints))
+    link = _overlay_link(world, local or me.addresses[0], ends[me.name], used, _cable_mtus(world, own, remotes))
     neighbours, fdb = _peers(me, world.nodes, ends, used, underlay)
     paths = _Paths(node=me.name, gateways=world.gateways, ends=ends, actual=world.actual, host=world.host)
     nexthops, groups, overlay_routes = paths.to(remotes, used, routable)
@@ -138,7 +139,7 @@ def decide(world: World) -> Decision:
                 *(_delivery(me, world.nodes, ends, used) if me.gateway and handover.by_overlay else ()),
             }
         ),
-        rules=frozenset(_rules(me, used)),
+        rules=frozenset(_rules(me, used, _cable_devices(world, own, remotes))),
         tables=frozenset({firewall}),
         sysctls=sysctls.wanted(
             node_uid=me.uid,
@@ -182,12 +183,26 @@ def _overlay_link(world: World, local: Address, end: TunnelEnd, used: Iterable[i
     )
 
 
-def _cable_mtus(own: Iterable[Endpoint], remotes: Iterable[Endpoint]) -> list[int]:
+def _cable_mtus(world: World, own: Iterable[Endpoint], remotes: Remotes) -> list[int]:
     """What each cable of the cluster's gateways carries."""
-    pairs = [(mine, theirs, outer_family(mine, theirs)) for mine in own for theirs in remotes]
+    # While it is not known which driver there is, the packets must fit into any.
+    known = [world.options] if world.options else [ClusterSet(default_driver=name) for name in driver.DRIVERS]
     return [
-        mtu.vxlan_cable_mtu(mine.mtu, [theirs.mtu], family) for mine, theirs, family in pairs if family is not None
+        mtu.cable_mtu(path.driver, min(mine.mtu, path.endpoint.mtu), path.outer)
+        for options in known
+        for mine in own
+        for path in cable.paths(options, mine, remotes.endpoints)
+        if not path.problem
     ]
+
+
+def _cable_devices(world: World, own: Iterable[Endpoint], remotes: Remotes) -> tuple[str, ...]:
+    """The node's cable devices: those that are there, and those that its gateway daemon is about to make."""
+    there = {link.name for link in world.host.links if link.name.startswith(ownership.CABLE_DEVICE_PREFIX)}
+    for mine in own:
+        if mine.gateway == world.node:
+            there |= set(cable.devices(world.options, mine, remotes.endpoints))
+    return tuple(sorted(there))
 
 
 def _peers(
@@ -295,7 +310,7 @@ def _pods_elsewhere(me: Node, nodes: Iterable[Node]) -> dict[Network, str]:
     return {prefix: name for prefix, name in found.items() if prefix not in me.pod_prefixes}
 
 
-def _rules(me: Node, used: Iterable[int]) -> Iterable[Rule]:
+def _rules(me: Node, used: Iterable[int], cables: Iterable[str]) -> Iterable[Rule]:
     overlay = ownership.OVERLAY_DEVICE
     # Where pods have many prefixes of their own on a node, going through all of them costs more than it saves.
     own = me.pod_prefixes if len(me.pod_prefixes) <= MOST_OWN_PREFIXES else ()
@@ -303,9 +318,9 @@ def _rules(me: Node, used: Iterable[int]) -> Iterable[Rule]:
         for prefix in own:
             if prefix.version == family:
                 yield Rule(family, ownership.RULE_OWN_PODS, 0, to=prefix, goto=ownership.RULE_END)
-        for cables in ownership.VXLAN_CABLE_DEVICES.values():
-            yield Rule(family, ownership.RULE_CABLE_DELIVERY, ownership.DELIVERY_TABLE, cables)
-            yield Rule(family, ownership.RULE_CABLE_REJECT, ownership.REJECT_TABLE, cables)
+        for device in cables:
+            yield Rule(family, ownership.RULE_CABLE_DELIVERY, ownership.DELIVERY_TABLE, device)
+            yield Rule(family, ownership.RULE_CABLE_REJECT, ownership.REJECT_TABLE, device)
         # Early: each rule before it costs every packet to another cluster.
         yield Rule(family, ownership.RULE_TO_CABLES, ownership.CABLES_TABLE)
         yield Rule(family, ownership.RULE_OVERLAY_REJECT, ownership.REJECT_TABLE, overlay)
@@ -370,6 +385,7 @@ def _host_firewall(
         gateway=me.gateway,
         port_base=world.member.port_base,
         peer_port_bases={endpoint.port_base for endpoint in remotes.endpoints},
+        drivers=driver.in_use(world.options, world.member.cluster),
         delivered=[prefix for one in remotes.clusters for prefix in _of(one, used)] if handover.accepting else (),
     )
     return host_firewall.decide(world.foreign, passages)

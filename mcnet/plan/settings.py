@@ -13,14 +13,13 @@ from typing import Any, Final
 from mcnet.model.errors import UsageError
 from mcnet.model.member import Member
 from mcnet.model.ownership import DEFAULT_PORT_BASE, MAX_RAILS
+from mcnet.plan.driver import DRIVERS
 from mcnet.plan.mtu import MINIMUM, VXLAN_OVERHEAD
 from mcnet.plan.networks import parse_networks
 from mcnet.plan.scheduling import format_toleration, parse_selector, parse_tolerations
 
 LOWEST_MTU: Final = MINIMUM + VXLAN_OVERHEAD[4]
 """Bytes: what an underlay must carry for the smallest device of ours."""
-DRIVERS: Final = ("vxlan",)
-"""Cable drivers that this version has."""
 DEFAULT: Final = "default"
 """The word that takes a setting back: found out anew, or the default."""
 
@@ -200,6 +199,10 @@ SETTINGS: Final = (
         "Bytes that the way between gateways, and between nodes, carries at most; 0: as their devices say.",
     ),
     Setting(
+        "key-rotation", "key_rotation", _number(1, 3650, zero=True), 30, Effect.AT_ONCE,
+        "Days after which gateways get new keys, without losing a packet; 0: only by mcnet rotate keys.",
+    ),
+    Setting(
         "probe-interval", "probe_interval", _seconds, 0.0, Effect.AT_ONCE,
         "Seconds between two probes of a path; 0: the daemons' own, 1.", _plain,
     ),
@@ -208,7 +211,7 @@ SETTINGS: Final = (
         "Lost probes in a row after which a path is down; 0: the daemons' own, 3.",
     ),
     Setting(
-        "default-driver", "default_driver", one_of(*DRIVERS), "vxlan", Effect.AT_ONCE,
+        "default-driver", "default_driver", one_of(*DRIVERS), DRIVERS[0], Effect.AT_ONCE,
         "Cable driver of the clusterset.", place=Place.CLUSTERSET,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 
 from mcnet.model.kernel import Sysctl
-from mcnet.model.ownership import OVERLAY_DEVICE, VXLAN_CABLE_DEVICES
+from mcnet.model.ownership import CABLE_DEVICES, OVERLAY_DEVICE
 from mcnet.plan.delivery import path as rp_filter
 
 FORWARD4 = "ipv4/ip_forward"
@@ -20,10 +20,9 @@ HASH_SEED = "ipv4/fib_multipath_hash_seed"
 
 GLOBAL_PATHS = frozenset({FORWARD4, FORWARD6, HASH_POLICY4, HASH_POLICY6, HASH_SEED})
 """All node-wide sysctls that mcnet may write; each is put back by leave."""
-_CABLES = tuple(VXLAN_CABLE_DEVICES.values())
 DEVICE_PATHS = frozenset(
-    {rp_filter(device) for device in (OVERLAY_DEVICE, *_CABLES)}
-    | {f"ipv4/conf/{device}/accept_local" for device in _CABLES}
+    {rp_filter(device) for device in (OVERLAY_DEVICE, *CABLE_DEVICES)}
+    | {f"ipv4/conf/{device}/accept_local" for device in CABLE_DEVICES}
 )
 """Sysctls of our own devices: they come and go with the device, so there is nothing to restore."""
 
@@ -66,7 +65,7 @@ def wanted(
     result = {Sysctl(path, value) for path, value in values.items() if path in originals}
     if OVERLAY_DEVICE in devices:
         result.add(Sysctl(rp_filter(OVERLAY_DEVICE), "2"))
-    for device in _CABLES:
+    for device in CABLE_DEVICES:
         if device in devices:
             result |= _of_cable(device, unchecked=everywhere == "0")
     return frozenset(result)

@@ -94,15 +94,24 @@ def _arrival(path: Path, source: End, target: End, out: Seen, tried_back: Tried 
     said = ""
     if came.requests >= ENOUGH and not answers:
         said = (
-            f"dropped on arrival: {came.requests} echo requests from {path.outer_source} to UDP {path.port} reached "
+            f"dropped on arrival: {came.requests} {_asked(path)} from {path.outer_source} to UDP {path.port} reached "
             "its interfaces, and its kernel answered none"
         )
     elif came.replies and tried_back is not None and not tried_back.answered:
         said = (
-            f"answers dropped on arrival: {came.replies} echo replies from {path.outer_source} to UDP {path.port} "
-            "reached its interfaces, and its kernel took none"
+            f"answers dropped on arrival: {came.replies} {_answers(path)} from {path.outer_source} to UDP "
+            f"{path.port} reached its interfaces, and its kernel took none"
         )
     return Break(source, target, Stage.DROPPED, said) if said else None
+
+
+def _asked(path: Path) -> str:
+    """What a watcher sees of a question."""
+    return "WireGuard handshakes" if path.encrypted else "echo requests"
+
+
+def _answers(path: Path) -> str:
+    return "answers to WireGuard handshakes" if path.encrypted else "echo replies"
 
 
 def _lost(path: Path, source: End, target: End, out: Seen) -> Break:
@@ -161,5 +170,6 @@ def _mirrored(path: Path, peer: str) -> Path:
         source=path.target,
         outer_source=path.outer_target,
         outer_target=path.outer_source,
-        port=path.port,
+        port=path.back_port or path.port,
+        back_port=path.port,
     )

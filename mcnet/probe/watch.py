@@ -24,7 +24,7 @@ async def watch(paths: Sequence[Path], *, patience: float, at_least: float) -> W
     loop = asyncio.get_running_loop()
     end = loop.time() + at_least
     try:
-        capture = Capture({path.port for path in paths})
+        capture = Capture({port for path in paths for port in (path.port, path.back_port) if port})
     except OSError as error:
         return Watched(await try_paths(paths, patience=patience), (), error.strerror or str(error))
     try:

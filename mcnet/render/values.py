@@ -12,7 +12,7 @@ class BrokerValues:
     """`templates/broker`: what `deploy-broker` applies."""
 
     namespace: str = BROKER_NAMESPACE
-    default_driver: str = "vxlan"
+    default_driver: str = "wireguard"
     protocol_version: int = 1
     version: str = ""
 

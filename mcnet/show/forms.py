@@ -34,6 +34,11 @@ def families(row: Mapping[str, Any], key: str) -> str:
     return f"{names} only" if names else "none in common"
 
 
+def driver(row: Mapping[str, Any], key: str) -> str:
+    """ "wireguard", or "wireguard (userspace)" where the kernel has none."""
+    return f"{row.get(key) or ''} (userspace)" if row.get("userspace") else str(row.get(key) or "")
+
+
 def milliseconds(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     return "" if value is None else f"{value * 1000:.2f} ms"

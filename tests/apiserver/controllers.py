@@ -48,7 +48,7 @@ async def make_ready(api: Api) -> None:
     """All daemons run on all nodes that they are for."""
     nodes = await api.list(kinds.NODE)
     for obj in await api.list(kinds.DAEMON_SET, SYSTEM_NAMESPACE):
-        gateway = obj["metadata"]["name"] == "mcnet-gateway"
+        gateway = "nodeSelector" in obj["spec"]["template"]["spec"]
         count = len(labelled_gateways(nodes)) if gateway else len(nodes)
         await _status(
             api, kinds.DAEMON_SET, obj, currentNumberScheduled=count, numberMisscheduled=0,

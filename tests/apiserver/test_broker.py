@@ -80,8 +80,8 @@ def lease_object(name: str, owner: str) -> dict[str, Any]:
 
 async def test_deploys_and_a_second_run_changes_nothing(broker_api: Api, info: BrokerInfo) -> None:
     clusterset = clusterset_codec.decode(await broker_api.get(kinds.CLUSTERSET, "mcnet", BROKER_NAMESPACE))
-    assert clusterset.default_driver == "vxlan"
-    assert (info.server, info.default_driver) == (broker_api.server, "vxlan")
+    assert clusterset.default_driver == "wireguard"
+    assert (info.server, info.default_driver) == (broker_api.server, "wireguard")
     again = await deploy_broker(broker_api, progress=Silent())
     assert changed(again.applied) == []
     assert {applied.outcome for applied in again.applied} == {Outcome.UNCHANGED}

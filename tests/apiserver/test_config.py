@@ -171,7 +171,7 @@ async def test_what_waits_is_shown(member: Api) -> None:
 
 
 async def test_settings_of_the_clusterset(broker_api: Api, member: Api) -> None:
-    assert await config.set_clusterset(broker_api, "default-driver", ["vxlan"]) == ("vxlan", "vxlan")
+    assert await config.set_clusterset(broker_api, "default-driver", ["vxlan"]) == ("wireguard", "vxlan")
     with pytest.raises(UsageError, match="default-driver is a setting of the whole clusterset"):
         await config.plan_change(member, "default-driver", ["vxlan"])
     with pytest.raises(UsageError, match="port-base is a setting of each cluster"):

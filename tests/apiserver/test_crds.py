@@ -37,7 +37,8 @@ GATEWAY_VALUE = Gateway(
     (
         Cable(
             EAST, "node-2", 1, CableState.ERROR, "vxlan", IPv4Address("192.0.2.1"), IPv6Address("2001:db8::2"),
-            "nat", RoundTrip(0.001, 0.0005, 0.00075, 0.002, 0.0001), 0.25, "2026-01-31T12:00:00Z", True, "no answer",
+            "mcnet-cw1a", True, "nat", RoundTrip(0.001, 0.0005, 0.00075, 0.002, 0.0001), 0.25,
+            "2026-01-31T12:00:00Z", True, "no answer",
         ),
         Cable(EAST, "node-3", 0, CableState.CONNECTING, "vxlan"),
     ),

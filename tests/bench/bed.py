@@ -57,7 +57,7 @@ async def bed() -> AsyncIterator[Bed]:
             await made.lab.load_image(archive)
         else:
             await made.lab.up(LabSpec(name=made.lab.name, clusters=CLUSTERS), print, [archive])
-        await made.mcnet("deploy-broker", "--context", "east")
+        await made.mcnet("deploy-broker", "--context", "east", "--cable-driver", "vxlan")
         for cluster in CLUSTERS:
             await made.join(cluster)
         await made.deploy_web()

@@ -45,7 +45,7 @@ async def bare(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluste
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def joined(bare: Clusterset) -> Clusterset:
     """The lab joined: east has one gateway and the broker, west two gateways."""
-    await bare.mcnet("deploy-broker", "--context", "east")
+    await bare.mcnet("deploy-broker", "--context", "east", "--cable-driver", "vxlan")
     await bare.join()
     return bare
 
@@ -55,7 +55,7 @@ async def clusterset(joined: Clusterset, request: pytest.FixtureRequest) -> Asyn
     """The joined lab. What a test that fails has left undone is done, so that the next ones tell of themselves."""
     yield joined
     if request.node.stash.get(FAILED, False):
-        await joined.mcnet("deploy-broker", "--context", "east")
+        await joined.mcnet("deploy-broker", "--context", "east", "--cable-driver", "vxlan")
         for known, by in (("west", "east"), ("east", "west")):  # no matter if there is nothing to trust
             await joined.run("member", "trust", known, "--context", by, "--yes")
         await joined.join()

@@ -70,7 +70,7 @@ async def test_two_clusters_from_nothing_to_connected_and_back(name: str, tmp_pa
         kube_proxy_mode=variant.kube_proxy, masquerade=variant.masquerade,
     )  # fmt: skip
     async with brought_up(spec, tmp_path) as made:
-        await made.mcnet("deploy-broker", "--context", "east")
+        await made.mcnet("deploy-broker", "--context", "east", "--cable-driver", "vxlan")
         for cluster in CLUSTERS:
             await made.mcnet("join", "broker-info.mcnet", "--context", cluster, "--broker-context", "east")
         await _is_connected(made, variant)
@@ -164,7 +164,7 @@ async def test_clusters_that_differ_use_what_both_have(tmp_path: Path) -> None:
     async with brought_up(spec, tmp_path) as made:
         servers = made.lab.topology.clusters[0].public_servers
         for cluster, server in (("both", servers[0]), ("four", servers[0]), ("six", servers[1])):
-            await made.mcnet("deploy-broker", "--context", "both", "--server", server)
+            await made.mcnet("deploy-broker", "--context", "both", "--server", server, "--cable-driver", "vxlan")
             await made.mcnet("join", "broker-info.mcnet", "--context", cluster, "--broker-context", "both")
 
         async def settled() -> bool:

@@ -31,6 +31,7 @@ from mcnet.model.kernel import (
     Rule,
     Sysctl,
 )
+from mcnet.model.wireguard import WireguardDevice
 
 
 class FakeKernel:
@@ -40,6 +41,7 @@ class FakeKernel:
         """`foreign` are addresses of devices that are not ours."""
         self.foreign = set(foreign)
         self.links: dict[str, Link] = {}
+        self.wireguard: dict[str, WireguardDevice] = {}
         self.entries: dict[Any, Neighbour | FdbEntry] = {}
         self.nexthops: dict[int, NextHop | NextHopGroup] = {}
         self.routes: dict[Any, Route] = {}
@@ -56,6 +58,7 @@ class FakeKernel:
     def read(self, sysctls: Collection[str]) -> KernelState:
         return KernelState(
             links=frozenset(self.links.values()),
+            wireguard=frozenset(self.wireguard.values()),
             neighbours=frozenset(entry for entry in self.entries.values() if isinstance(entry, Neighbour)),
             fdb=frozenset(entry for entry in self.entries.values() if isinstance(entry, FdbEntry)),
             nexthops=frozenset(item for item in self.nexthops.values() if isinstance(item, NextHop)),
@@ -94,6 +97,8 @@ class FakeKernel:
         match item:
             case Link():
                 self._set_link(item, new=new)
+            case WireguardDevice():
+                self._set_wireguard(item)
             case Neighbour() | FdbEntry():
                 self._need_device(item.device)
                 self.entries[type(item), item.key] = item
@@ -112,13 +117,23 @@ class FakeKernel:
             case HostRule():
                 self.host_rules.add(item)
 
+    def _set_wireguard(self, item: WireguardDevice) -> None:
+        self._need_device(item.name)
+        _refuse(not self.links[item.name].wireguard, errno.EOPNOTSUPP, "not a WireGuard device")
+        allowed = [prefix for peer in item.peers for prefix in peer.allowed]
+        assert len(allowed) == len(set(allowed)), "a prefix of two peers would move from one to the other"
+        ports = [other.port for other in self.wireguard.values() if other.name != item.name]
+        _refuse(item.port in ports, errno.EADDRINUSE, "the port is another device's")
+        self.wireguard[item.name] = item
+
     def _set_link(self, item: Link, *, new: bool) -> None:
         old = self.links.get(item.name)
         if new:
             _refuse(old is not None, errno.EEXIST, "device exists")
         else:
             assert old is not None
-            _refuse((old.vxlan, old.mac) != (item.vxlan, item.mac), errno.EOPNOTSUPP, "not in place")
+            kinds = [(link.vxlan, link.wireguard, link.mac) for link in (old, item)]
+            _refuse(kinds[0] != kinds[1], errno.EOPNOTSUPP, "not in place")
         for other in self.links.values():
             if other.name != item.name and other.vxlan and item.vxlan:
                 same = (other.vxlan.vni, other.vxlan.port, other.vxlan.local.version) == (
@@ -160,6 +175,7 @@ class FakeKernel:
                 self._drop_nexthops({hop.id for hop in self._hops() if hop.device == item.name})
                 self._drop_routes(lambda route: route.device == item.name)
                 self.entries = {key: entry for key, entry in self.entries.items() if entry.device != item.name}
+                self.wireguard.pop(item.name, None)
                 gone = self.links.pop(item.name, None)
                 self._lose_addresses({address.ip for address in gone.addresses} if gone else set())
             case Neighbour() | FdbEntry():

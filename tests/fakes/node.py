@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from mcnet.kernel.execute import Failure
+from mcnet.model import ownership
 from mcnet.model.kernel import Change, KernelState
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
 from mcnet.plan import delivery, gateway, route_agent
@@ -23,13 +24,15 @@ class NodeUnderTest:
     read: Read
     apply: Apply
 
-    async def round(self, situation: Situation) -> tuple[int, tuple[Failure, ...]]:
-        """One round of each daemon: how many changes, and which failed."""
+    async def round(self, situation: Situation, *, over: bool = False) -> tuple[int, tuple[Failure, ...]]:
+        """One round of each daemon: how many changes, and which failed. With `over` all cables that are no longer
+        wanted have waited long enough, and no peer is anywhere but where it says."""
         count, failures = 0, []
         for partition in (ROUTE_AGENT, GATEWAY):
             paths = GLOBAL_PATHS | delivery.observed(["eth0"], ()) if partition.sysctls else frozenset[str]()
             actual = await self.read(partition, paths)
-            changes = diff(wanted(situation, partition, actual), actual)
+            known = replace(actual, wireguard=frozenset(), fdb=frozenset()) if over else actual
+            changes = diff(wanted(situation, partition, known), actual)
             failures += await self.apply(partition, changes)
             count += len(changes)
         return count, tuple(failures)
@@ -53,8 +56,10 @@ def judged(situation: Situation) -> Situation:
     return replace(
         situation,
         health={
-            endpoint.name: Health.UP if situation.health.get(endpoint.name) is Health.UP else Health.DOWN
+            name: Health.UP if situation.health.get(name) is Health.UP else Health.DOWN
             for endpoint in situation.endpoints
+            for device in ("", *(f" {ownership.wireguard_device(endpoint.rail, slot)}" for slot in (0, 1)))
+            for name in (f"{endpoint.name}{device}",)
         },
         gateways=tuple(
             replace(view, reach=view.reach if view.reach is not None else frozenset()) for view in situation.gateways

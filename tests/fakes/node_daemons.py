@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mcnet.codec import cluster, endpoint, identity, member
+from mcnet.codec import cluster, clusterset, endpoint, identity, member
 from mcnet.kernel.execute import Failure
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import ENDPOINT
@@ -27,7 +27,7 @@ from mcnet_route_agent.main import RouteAgent
 from mcnet_route_agent.settings import Settings as RouteAgentSettings
 from tests.fakes.api import FakeServer
 from tests.fakes.kernel import FakeKernel
-from tests.fakes.worlds import CLUSTER_WEST, EAST, MEMBER, SYSCTLS, WEST_0, host, prefixes
+from tests.fakes.worlds import CLUSTER_WEST, EAST, MEMBER, SYSCTLS, VXLAN_OPTIONS, WEST_0, host, prefixes
 
 NAMESPACE = "mcnet-system"
 KEYS = identity.PrivateIdentity(signing=b"s" * 32, agreement=b"a" * 32)
@@ -158,6 +158,7 @@ class Scene:
             ),
             cluster.encode(CLUSTER_WEST, namespace=NAMESPACE),
             endpoint.encode(WEST_0, namespace=NAMESPACE),
+            clusterset.encode(VXLAN_OPTIONS, namespace=NAMESPACE),
         )
 
     async def _open(self) -> Api:

@@ -7,18 +7,21 @@ would pass.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
 
 from hypothesis import strategies as st
 
-from mcnet.model.cluster import Cluster, ClusterId
+from mcnet.codec.identity import PrivateIdentity
+from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.foreign import ForeignChain, Verdict
 from mcnet.model.kernel import HostFacts, HostLink, KernelState, Network
 from mcnet.model.member import Member
 from mcnet.model.node import Node
-from mcnet.plan import gateway, route_agent
+from mcnet.plan import gateway, route_agent, wireguard_cable
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.choice import GatewayView, Health
+from tests.fakes.identities import identity_of
 
 EAST, WEST, NORTH = ClusterId("east"), ClusterId("west"), ClusterId("north")
 
@@ -56,6 +59,7 @@ def endpoint(cluster: ClusterId, rail: int, *, address: str, routed: Iterable[st
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+VXLAN_OPTIONS = ClusterSet(default_driver="vxlan")
 EAST_PREFIXES = ("10.10.0.0/16", "10.11.0.0/16")
 WEST_PREFIXES = ("10.20.0.0/16", "10.21.0.0/16")
 NORTH_PREFIXES = ("10.30.0.0/16",)
@@ -70,6 +74,18 @@ WEST_0 = endpoint(WEST, 0, address="192.168.2.1", routed=WEST_PREFIXES)
 WEST_1 = endpoint(WEST, 1, address="192.168.2.2", routed=WEST_PREFIXES)
 NORTH_0 = endpoint(NORTH, 0, address="192.168.3.1", routed=NORTH_PREFIXES)
 
+WIREGUARD_OPTIONS = ClusterSet(default_driver="wireguard")
+MIXED_OPTIONS = ClusterSet(default_driver="wireguard", drivers_for_pairs={frozenset({EAST, NORTH}): "vxlan"})
+
+
+def secured(made: Endpoint, epoch: int = 0) -> Endpoint:
+    """An Endpoint that offers wireguard too."""
+    offer = wireguard_cable.offer(identity_of(made.cluster), made.gateway, epoch)
+    return replace(made, drivers=(offer, *made.drivers))
+
+
+KNOWN_WEST = replace(CLUSTER_WEST, identity=identity_of(WEST).public)
+KNOWN_NORTH = replace(CLUSTER_NORTH, identity=identity_of(NORTH).public)
 EMPTY = KernelState()
 
 SYSCTLS = {
@@ -111,6 +127,8 @@ class Situation:
     health: Mapping[str, Health] = field(default_factory=dict)
     own: Endpoint = EAST_0
     foreign: tuple[ForeignChain, ...] = ()
+    options: ClusterSet | None = VXLAN_OPTIONS
+    identity: PrivateIdentity | None = None
 
     def for_route_agent(self, actual: KernelState = EMPTY) -> route_agent.World:
         return route_agent.World(
@@ -123,6 +141,7 @@ class Situation:
             host=self.facts,
             actual=actual,
             foreign=self.foreign,
+            options=self.options,
         )
 
     def for_gateway(self, actual: KernelState = EMPTY) -> gateway.World:
@@ -135,6 +154,8 @@ class Situation:
             health=self.health,
             host=self.facts,
             actual=actual,
+            options=self.options,
+            identity=self.identity,
         )
 
 
@@ -151,6 +172,13 @@ DROPPING = (
 """A host firewall that lets nothing through."""
 
 UP, DOWN = Health.UP, Health.DOWN
+SECURED: dict[str, Any] = {
+    "own": secured(EAST_0),
+    "endpoints": (secured(EAST_0), secured(WEST_0)),
+    "clusters": (KNOWN_WEST,),
+    "options": WIREGUARD_OPTIONS,
+    "identity": identity_of(EAST),
+}
 TWO_GATEWAYS = (node(1), node(2, gateway=True), node(3, gateway=True))
 SITUATIONS: dict[str, Situation] = {
     "alone": Situation(nodes=(node(1),), clusters=(), endpoints=()),
@@ -221,6 +249,42 @@ SITUATIONS: dict[str, Situation] = {
     "node, delivery by the CNI": Situation(
         member=replace(MEMBER, delivery="cni"), nodes=(node(1, gateway=True), node(2)), health={"west.n1": UP}
     ),
+    "wireguard, no cable yet": Situation(**SECURED),
+    "wireguard, connected": Situation(**SECURED, health={"west.n1 mcnet-cw0a": UP}),
+    "wireguard, cable lost": Situation(**SECURED, health={"west.n1 mcnet-cw0a": DOWN}),
+    "wireguard, new key": Situation(
+        **SECURED | {"endpoints": (secured(EAST_0), secured(WEST_0, 2))}, health={"west.n1 mcnet-cw0a": UP}
+    ),
+    "wireguard, another slot": Situation(
+        **SECURED | {"endpoints": (secured(EAST_0), secured(WEST_0, 1))}, health={"west.n1 mcnet-cw0b": UP}
+    ),
+    "wireguard, remote moved": Situation(
+        **SECURED
+        | {"endpoints": (secured(EAST_0), secured(endpoint(WEST, 0, address="192.168.2.9", routed=WEST_PREFIXES)))},
+        health={"west.n1 mcnet-cw0a": UP},
+    ),
+    "wireguard, two rails": Situation(
+        **SECURED | {"endpoints": (secured(EAST_0), secured(WEST_0), secured(WEST_1))},
+        health={"west.n1 mcnet-cw0a": UP, "west.n2 mcnet-cw1a": UP},
+    ),
+    "wireguard, two clusters on one device": Situation(
+        **SECURED
+        | {
+            "endpoints": (secured(EAST_0), secured(WEST_0), secured(NORTH_0)),
+            "clusters": (KNOWN_WEST, KNOWN_NORTH),
+        },
+        health={"west.n1 mcnet-cw0a": UP, "north.n1 mcnet-cw0a": UP},
+    ),
+    "wireguard and vxlan": Situation(
+        **SECURED
+        | {
+            "endpoints": (secured(EAST_0), secured(WEST_0), secured(NORTH_0)),
+            "clusters": (KNOWN_WEST, KNOWN_NORTH),
+            "options": MIXED_OPTIONS,
+        },
+        health={"west.n1 mcnet-cw0a": UP, "north.n1": UP},
+    ),
+    "wireguard, a cluster without identity": Situation(**SECURED | {"clusters": (CLUSTER_WEST,)}),
     "gateway, host firewall": Situation(
         member=replace(MEMBER, manage_host_firewall=True), foreign=DROPPING, health={"west.n1": UP}
     ),
@@ -247,11 +311,17 @@ def situations(draw: st.DrawFn) -> Situation:
                 ),
                 mtu=st.sampled_from([1500, 1400, 9000]),
                 sequence=st.integers(1, 9),
-            ),
+            ).flatmap(lambda made: st.sampled_from([made, secured(made), secured(made, 1)])),
             max_size=4,
         )
     )
-    clusters = draw(st.lists(st.sampled_from([CLUSTER_WEST, CLUSTER_NORTH]), unique=True, max_size=2))
+    clusters = draw(
+        st.lists(
+            st.sampled_from([CLUSTER_WEST, KNOWN_WEST, CLUSTER_NORTH, KNOWN_NORTH]),
+            unique_by=lambda one: one.id,
+            max_size=2,
+        )
+    )
     gateways = tuple(
         view(
             f"n{number}",
@@ -261,7 +331,12 @@ def situations(draw: st.DrawFn) -> Situation:
         )
         for number in range(1, draw(st.integers(1, 3)))
     )
-    health = {name: draw(HEALTH) for one in remote_endpoints for name in (one.name, f"{one.name} IPv6")}
+    health = {
+        f"{one.name}{device}{family}": draw(HEALTH)
+        for one in remote_endpoints
+        for device in ("", f" mcnet-cw{one.rail}a", f" mcnet-cw{one.rail}b")
+        for family in ("", " IPv6")
+    }
     return Situation(
         member=draw(
             st.sampled_from(
@@ -271,7 +346,10 @@ def situations(draw: st.DrawFn) -> Situation:
         foreign=draw(st.sampled_from([(), DROPPING, DROPPING[:1]])),
         nodes=nodes,
         clusters=tuple(clusters),
-        endpoints=(EAST_0, *remote_endpoints),
+        options=draw(st.sampled_from([VXLAN_OPTIONS, WIREGUARD_OPTIONS, MIXED_OPTIONS])),
+        own=secured(EAST_0),
+        identity=identity_of(EAST),
+        endpoints=(secured(EAST_0), *remote_endpoints),
         facts=host(
             underlay_mtu=draw(st.sampled_from([1500, 1400])), routable=draw(st.booleans()), ipv6=draw(st.booleans())
         ),

@@ -1,16 +1,24 @@
 """Network namespaces for tests: each lives in a thread of its own and goes with it, also after a kill -9.
 
-Only tests enter other namespaces; the daemons never do (that needs CAP_SYS_ADMIN).
+Only tests enter other namespaces; the daemons never do (that needs CAP_SYS_ADMIN). The directory of WireGuard's
+sockets is each namespace's own too: as on nodes, devices of the same name are in several.
 """
 
 import asyncio
 import ctypes
+import os
+import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-_CLONE_NEWNET = 0x40000000
+from mcnet.model.ownership import CABLE_SOCKET, WIREGUARD_SOCKETS
+
+_CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x00020000
+_MS_PRIVATE, _MS_REC = 1 << 18, 1 << 14
 _PATIENCE = 50.0
 _T = TypeVar("_T")
 
@@ -42,8 +50,10 @@ class Namespace:
         self._thread.join()
 
     def _main(self) -> None:
-        if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) != 0:
-            self._error = OSError(ctypes.get_errno(), "no network namespace")
+        try:
+            _enter()
+        except OSError as error:
+            self._error = error
             self._ready.set()
             return
         self.thread_id = threading.get_native_id()
@@ -62,6 +72,38 @@ class Namespace:
         """Run `coroutine` inside and return its result."""
         result: _T = self.start(coroutine).result(_PATIENCE)
         return result
+
+
+def _enter() -> None:
+    """The calling thread gets namespaces of its own. Raises OSError."""
+    sockets = WIREGUARD_SOCKETS.resolve()
+    sockets.mkdir(parents=True, exist_ok=True)
+    libc = ctypes.CDLL(None, use_errno=True)
+    for done in (
+        lambda: libc.unshare(_CLONE_NEWNET | _CLONE_NEWNS),
+        lambda: libc.mount(b"none", b"/", None, _MS_PRIVATE | _MS_REC, None),
+        lambda: libc.mount(b"none", bytes(sockets), b"tmpfs", 0, None),
+    ):
+        if done() != 0:
+            raise OSError(ctypes.get_errno(), "no namespace")
+
+
+@asynccontextmanager
+async def cable_process(program: Path) -> AsyncIterator[None]:
+    """mcnet_cable runs in the thread's namespace, as the pod of that name does on a node."""
+    search = {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "mcnet_cable", env=os.environ | search)
+    try:
+        async with asyncio.timeout(20):
+            while not (WIREGUARD_SOCKETS / CABLE_SOCKET).exists():  # noqa: ASYNC110  # there is no event to wait for
+                await asyncio.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def shell(command: str) -> str:

@@ -3,20 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
 from mcnet.kernel import execute, observe
-from mcnet.model.cluster import Cluster, ClusterId
+from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address, HostFacts, KernelState
 from mcnet.model.member import Member
-from mcnet.model.ownership import GATEWAY
+from mcnet.model.ownership import CABLES_TABLE, GATEWAY
 from mcnet.plan import gateway, own_endpoint
+from mcnet.plan.cable import CablePath, own_address
 from mcnet.plan.diff import diff
-from mcnet.plan.vxlan_cable import CablePath
+from tests.fakes.identities import identity_of
 from tests.fakes.worlds import EAST, NORTH, WEST, node, prefixes
-from tests.netns.namespaces import Namespace, connect, shell
+from tests.netns.namespaces import Namespace, cable_process, connect, shell
 
 PODS = {EAST: ("10.10.0.0/16", "fd10::/48"), WEST: ("10.20.0.0/16",), NORTH: ("fd30::/48",)}
 OUTER: dict[ClusterId, tuple[Address, ...]] = {
@@ -46,24 +48,32 @@ def member(cluster: ClusterId) -> Member:
 
 ENDPOINTS = {
     cluster: own_endpoint.wanted(
-        member=member(cluster), node=node(1), rail=0, advertised=(), host=facts(cluster), published=None
+        member=member(cluster),
+        node=node(1),
+        rail=0,
+        advertised=(),
+        host=facts(cluster),
+        published=None,
+        identity=identity_of(cluster),
     )
     for cluster in PODS
 }
 
 
-async def make(cluster: ClusterId) -> dict[ClusterId, CablePath]:
+async def make(cluster: ClusterId, driver: str) -> dict[ClusterId, CablePath]:
     """Decide and apply once, inside of the gateway's namespace; a second round changes nothing."""
     decision = gateway.decide(
         gateway.World(
             member=member(cluster),
             own=ENDPOINTS[cluster],
             nodes=(node(1),),
-            clusters=tuple(Cluster(one, prefixes(*pods), ()) for one, pods in PODS.items()),
+            clusters=tuple(Cluster(one, prefixes(*pods), (), identity_of(one).public) for one, pods in PODS.items()),
             endpoints=tuple(ENDPOINTS.values()),
             health={},
             host=facts(cluster),
             actual=KernelState(),
+            options=ClusterSet(driver),
+            identity=identity_of(cluster),
         )
     )
     for left in (True, False):
@@ -74,30 +84,51 @@ async def make(cluster: ClusterId) -> dict[ClusterId, CablePath]:
 
 
 @pytest.fixture
-def places(namespace: Namespace, peer: Namespace) -> Iterator[dict[ClusterId, Place]]:
-    found = {}
-    with Namespace() as third:
-        connect(namespace, peer, name="wan0", addresses=("192.0.2.1/24", "192.0.2.2/24"))
-        connect(namespace, third, name="wan1", addresses=("fd99::1/64", "fd99::3/64"))
-        for cluster, one in ((EAST, namespace), (WEST, peer), (NORTH, third)):
-            found[cluster] = Place(one, ENDPOINTS[cluster], one.run(make(cluster)))
-        yield found
+def third(wireguard_go: Path) -> Iterator[Namespace]:
+    with Namespace() as made:
+        process = cable_process(wireguard_go)
+        made.run(process.__aenter__())
+        try:
+            yield made
+        finally:
+            made.run(process.__aexit__(None, None, None))
+
+
+@pytest.fixture(params=["vxlan", "wireguard"])
+def driver(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def places(
+    namespace: Namespace, peer: Namespace, third: Namespace, cables: None, driver: str
+) -> dict[ClusterId, Place]:
+    connect(namespace, peer, name="wan0", addresses=("192.0.2.1/24", "192.0.2.2/24"))
+    connect(namespace, third, name="wan1", addresses=("fd99::1/64", "fd99::3/64"))
+    for one in (namespace, peer, third):  # the route agent's part
+        one.run(shell("; ".join(f"ip {family} rule add pref 303 lookup {CABLES_TABLE}" for family in ("-4", "-6"))))
+    return {
+        cluster: Place(one, ENDPOINTS[cluster], one.run(make(cluster, driver)))
+        for cluster, one in ((EAST, namespace), (WEST, peer), (NORTH, third))
+    }
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "device", "families"),
-    [(EAST, WEST, "mcnet-cv", (4,)), (EAST, NORTH, "mcnet-cv6", (6,))],
+    ("other", "devices", "family"),
+    [
+        (WEST, {"vxlan": "mcnet-cv", "wireguard": "mcnet-cw0a"}, 4),
+        (NORTH, {"vxlan": "mcnet-cv6", "wireguard": "mcnet-cw0a"}, 6),
+    ],
 )
 def test_each_pair_speaks_over_the_family_that_both_have(
-    places: dict[ClusterId, Place], one: ClusterId, other: ClusterId, device: str, families: tuple[int, ...]
+    places: dict[ClusterId, Place], driver: str, other: ClusterId, devices: dict[str, str], family: int
 ) -> None:
-    for here, there in ((one, other), (other, one)):
+    for here, there in ((EAST, other), (other, EAST)):
         place = places[here]
         path = place.cables[there]
-        assert (path.device, path.families) == (device, families)
-        for family in families:
-            source = gateway.cable_address(place.own, path, family)
-            place.namespace.run(shell(f"ping -c 2 -W 5 -I {source} {path.via(family)}"))
+        assert (path.device, path.families) == (devices[driver], (family,))
+        source = own_address(place.own, path, family)
+        place.namespace.run(shell(f"ping -c 2 -W 5 -I {source} {path.address(family)}"))
 
 
 def test_gateways_without_a_common_family_name_it(places: dict[ClusterId, Place]) -> None:

@@ -14,7 +14,7 @@ from mcnet.plan.diff import diff
 from tests.netns.firewalls import DOCKER, FIREWALLD, RHEL
 from tests.netns.namespaces import Namespace, connect, shell
 
-PASSAGES = host_firewall.passages(families=(4,), underlay=(4,), gateway=True, port_base=4500)
+PASSAGES = host_firewall.passages(families=(4,), underlay=(4,), gateway=True, port_base=4500, drivers=["vxlan"])
 SCRIPTS = {"firewalld": FIREWALLD.format(trusted='"cni0"'), "RHEL": RHEL, "Docker": DOCKER}
 NODE, PEER = "172.30.9.1", "172.30.9.2"
 

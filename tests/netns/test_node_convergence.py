@@ -55,12 +55,13 @@ WALK = tuple(SITUATIONS)
 async def settle(name: str) -> list[KernelState]:
     """Two rounds, then a third that must change nothing; what the kernel holds, sysctls aside."""
     situation = judged(SITUATIONS[name])
-    for _ in range(2):
-        await NODE.round(situation)
+    for over in (False, False, True, True):
+        await NODE.round(situation, over=over)
     assert await NODE.round(situation) == (0, ()), name
     return [comparable(state) for state in await NODE.state()]
 
 
+@pytest.mark.usefixtures("cables")
 @pytest.mark.parametrize("walk", [WALK, WALK[::-1]], ids=["forwards", "backwards"])
 def test_every_situation_after_every_other_is_as_a_fresh_start(
     namespace: Namespace, peer: Namespace, walk: tuple[str, ...]
@@ -76,12 +77,14 @@ def test_every_situation_after_every_other_is_as_a_fresh_start(
         assert namespace.run(settle(name)) == peer.run(fresh(name)), name
 
 
-def test_leaving_leaves_nothing(namespace: Namespace) -> None:
+@pytest.mark.usefixtures("cables")
+@pytest.mark.parametrize("name", ["gateway, dual stack", "wireguard and vxlan"])
+def test_leaving_leaves_nothing(namespace: Namespace, name: str) -> None:
     namespace.run(shell(DEVICES))
     before = namespace.run(shell(PICTURE))
 
     async def joined_and_left() -> None:
-        await settle("gateway, dual stack")
+        await settle(name)
         assert await leave.remove_all() == ()
 
     namespace.run(joined_and_left())

@@ -7,7 +7,7 @@ from mcnet.diagnose.looked import not_looked_at
 from mcnet.diagnose.site import Looks, Site
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
 from mcnet.model.look import NodeLook, Order
-from mcnet.model.ownership import OVERLAY_DEVICE, VXLAN_CABLE_DEVICES
+from mcnet.model.ownership import CABLE_DEVICES, OVERLAY_DEVICE
 from mcnet.plan.delivery import ALL, path
 from mcnet.plan.sysctls import FORWARD4, FORWARD6, HASH_POLICY4, HASH_POLICY6
 
@@ -44,7 +44,7 @@ def _node(order: Order, look: NodeLook) -> Iterator[Finding]:
 def _reverse_paths(look: NodeLook) -> Iterator[Finding]:
     """The kernel takes the larger of `all` and the device's own value (Documentation/networking/ip-sysctl.rst)."""
     everywhere = look.sysctls.get(ALL, "0")
-    for device in (OVERLAY_DEVICE, *VXLAN_CABLE_DEVICES.values()):
+    for device in (OVERLAY_DEVICE, *CABLE_DEVICES):
         own = look.sysctls.get(path(device))
         if own is not None and max(own, everywhere) == STRICT:
             why = f"it drops what comes in by {device} and has its way back elsewhere"

@@ -7,9 +7,9 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.node import PRIVATE_ADDRESS_ANNOTATION
 from mcnet.plan import ports
+from mcnet.plan.cable import outer_family
 from mcnet.plan.cluster_view import ClusterView, Picture, Row, describe_pods, logs
 from mcnet.plan.trust import is_stopped, keys_differ
-from mcnet.plan.vxlan_cable import outer_family
 
 CONNECTED: Final = CableState.CONNECTED.value
 MISSING: Final = "missing"
@@ -55,6 +55,8 @@ def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
         "deviationSeconds": trip.deviation if trip else None,
         "loss": cable.loss,
         "driver": cable.driver,
+        "device": cable.device,
+        "userspace": cable.userspace,
         "path": cable.path,
         "localAddress": str(cable.local_address or ""),
         "remoteAddress": str(cable.remote_address or ""),

@@ -9,6 +9,7 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.ownership import DEFAULT_PORT_BASE
 from mcnet.plan import ports
 from mcnet.plan.cluster_view import ClusterView, Picture, Row
+from mcnet.plan.driver import DRIVERS, wanted
 from mcnet.plan.ports import Opening
 
 
@@ -18,11 +19,11 @@ def rows(picture: Picture) -> list[Row]:
     return found or generic()
 
 
-def generic(port_base: int = DEFAULT_PORT_BASE, driver: str = "vxlan") -> list[Row]:
-    """What any cluster with gateways of that port base has to open."""
+def generic(port_base: int = DEFAULT_PORT_BASE, drivers: Iterable[str] = DRIVERS[:1]) -> list[Row]:
+    """What any cluster with gateways of that port base has to open, for the default driver."""
     return [
         _row("", one, source=one.sources.value, target=one.listeners.value)
-        for one in ports.outside(port_base, driver)
+        for one in ports.outside(port_base, drivers)
     ]
 
 
@@ -33,21 +34,20 @@ def _of_member(view: ClusterView) -> list[Row]:
 
 
 def _cables(view: ClusterView, gateway: Endpoint) -> list[Row]:
-    """One row for each other cluster and driver: from its gateways' addresses to this gateway's."""
+    """One row for each other cluster: from its gateways' addresses to this gateway's."""
     found = []
     remotes = sorted({one.cluster for one in view.endpoints} - {view.cluster})
     for cluster in remotes:
         ends = [one for one in view.endpoints if one.cluster == cluster]
-        for offer in gateway.drivers:
-            using = [one for one in ends if offer.name in {theirs.name for theirs in one.drivers}]
-            for opening in ports.cables(offer.name, gateway.port_base) if using else ():
-                found.append(
-                    _row(
-                        view.cluster, opening,
-                        source=f"gateways of {cluster}", source_addresses=_outer(using, gateway),
-                        target=f"gateway {gateway.gateway}", target_addresses=_outer([gateway], gateway),
-                    )
-                )  # fmt: skip
+        drivers = [wanted(view.clusterset, view.cluster, cluster)] if view.clusterset else list(DRIVERS)
+        for opening in (one for name in drivers for one in ports.cables(name, gateway.port_base)):
+            found.append(
+                _row(
+                    view.cluster, opening,
+                    source=f"gateways of {cluster}", source_addresses=_outer(ends, gateway),
+                    target=f"gateway {gateway.gateway}", target_addresses=_outer([gateway], gateway),
+                )
+            )  # fmt: skip
     return found
 
 

@@ -29,7 +29,16 @@ times = st.floats(0, 2e9, allow_nan=False)
 addresses = st.ip_addresses()
 networks = addresses.map(ip_network)
 paths = st.builds(
-    Path, st.sampled_from(Tunnel), names, names, addresses, addresses, addresses, addresses, st.integers(1, 65535)
+    Path,
+    st.sampled_from(Tunnel),
+    names,
+    names,
+    addresses,
+    addresses,
+    addresses,
+    addresses,
+    st.integers(1, 65535),
+    st.integers(0, 65535),
 )
 
 
@@ -40,7 +49,7 @@ def tuples(of: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 orders = st.builds(
     Order, names, tuples(paths), tuples(names), tuples(numbers), tuples(numbers), st.booleans(), tuples(names),
     numbers,
-    tuples(numbers), tuples(numbers), tuples(numbers), tuples(networks), tuples(networks), names,
+    tuples(numbers), tuples(numbers), tuples(numbers), tuples(networks), tuples(networks), tuples(names), names,
 )  # fmt: skip
 looks = st.builds(
     NodeLook,
@@ -74,7 +83,7 @@ def test_a_look_comes_back_behind_other_lines(look: NodeLook) -> None:
 
 def test_every_field_is_tried_above() -> None:
     assert {one.name for one in fields(NodeLook)} == set(get_type_hints(NodeLook))
-    assert len(fields(Order)) == 14
+    assert len(fields(Order)) == 15
 
 
 def test_the_order_of_a_gateway_of_500_nodes_fits_an_argument() -> None:

@@ -43,7 +43,7 @@ endpoints = st.builds(
 )  # fmt: skip
 cables = st.builds(
     Cable, ids, nodes, st.integers(0, 7), st.sampled_from(CableState), drivers, st.none() | address,
-    st.none() | address, st.sampled_from(["direct", "nat"]),
+    st.none() | address, word, st.booleans(), st.sampled_from(["direct", "nat"]),
     st.none() | st.builds(RoundTrip, seconds, seconds, seconds, seconds, seconds),
     st.floats(0, 1), st.sampled_from(["", "2026-01-31T12:00:00Z"]), st.booleans(), word,
 )  # fmt: skip
@@ -67,7 +67,8 @@ members = st.builds(
         st.sampled_from([{"operator": "Exists"}, {"key": "a", "operator": "Equal", "value": "b"}]),
         max_size=2,
     ).map(tuple),
-    st.integers(1, 8), st.sampled_from([0, 1330, 9000]), st.sampled_from([0.0, 0.1, 2.5]), st.integers(0, 100),
+    st.integers(1, 8), st.sampled_from([0, 1330, 9000]), st.sampled_from([0, 30, 90]), st.integers(0, 9),
+    st.sampled_from([0.0, 0.1, 2.5]), st.integers(0, 100),
 )  # fmt: skip
 
 

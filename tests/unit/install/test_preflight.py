@@ -48,7 +48,7 @@ async def test_all_is_well_and_nothing_stays() -> None:
     on_node, inside = sorted(kubelet.pods, key=lambda pod: "nodeName" not in pod["spec"])
     assert on_node["spec"]["nodeName"] == "n1"
     assert on_node["spec"]["hostNetwork"]
-    assert on_node["spec"]["containers"][0]["args"] == ["node", "4620,4800,4801", "4581,4582", "4600"]
+    assert on_node["spec"]["containers"][0]["args"] == ["node", "4620,4800,4801", "4581,4582", "4600", "vxlan"]
     assert not inside["spec"]["hostNetwork"]
     assert inside["spec"]["containers"][0]["args"] == ["broker", "https://broker:6443", "UEVN"]
     assert all(pod["spec"]["imagePullSecrets"] == [{"name": "registry"}] for pod in kubelet.pods)

@@ -49,7 +49,7 @@ class Told(Silent):
 async def test_ready_daemons() -> None:
     told = Told()
     await await_rollout(server(2).api(), gateways=2, timeout=5, progress=told)
-    assert told.lasting == ["Daemons run: discovery 2/2, route-agent 2/2, gateway 2/2"]
+    assert told.lasting == ["Daemons run: discovery 2/2, route-agent 2/2, gateway 2/2, cable 2/2"]
 
 
 async def test_the_number_of_gateways_counts() -> None:

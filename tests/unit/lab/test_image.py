@@ -112,7 +112,13 @@ def builder(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(image, "buildah", made.buildah)
     monkeypatch.setattr(image, "image_names", made.image_names)
     monkeypatch.setattr(image, "_libraries", libraries)
+
+    async def ensure(*_: object) -> dict[str, Path]:
+        (tmp_path / "wireguard-go").touch()
+        return {"wireguard-go": tmp_path / "wireguard-go"}
+
     monkeypatch.setattr(image, "ensure_base", base)
+    monkeypatch.setattr(image, "ensure", ensure)
     return made
 
 
@@ -123,7 +129,7 @@ async def test_it_is_built_once_and_older_contents_are_forgotten(builder: Builde
     assert first.read_text() == "archive"
     assert not old.exists()
     assert builder.commands == ["bud", "bud", "push", "rmi", "rmi"]
-    assert builder.contexts[0] == {"dependencies/yaml.py"}
+    assert builder.contexts[0] == {"dependencies/yaml.py", "programs/wireguard-go"}
     assert "code/mcnet/templates/member.yaml" in builder.contexts[1]
     assert {name.partition(":")[0] for name in builder.names} == {
         "localhost/mcnet",

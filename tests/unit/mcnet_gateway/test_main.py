@@ -96,7 +96,9 @@ async def test_failover_does_not_wait_for_the_api_server(scene: Scene, monkeypat
 
 
 async def test_nothing_is_applied_before_all_inputs_are_there(scene: Scene) -> None:
-    failure = scene.server.fail(lambda request: "clusters" in request.path, UnreachableError("away"), times=1_000_000)
+    failure = scene.server.fail(
+        lambda request: request.path.endswith("/clusters"), UnreachableError("away"), times=1_000_000
+    )
     async with scene.gateway() as daemon:
         await eventually(lambda: failure.hits > 2)
         assert daemon._unready() == "not listed yet: clusters"

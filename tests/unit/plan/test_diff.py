@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mcnet.model.kernel import Add, HostRule, KernelState, Link, Remove, Replace, Route, RouteType, Sysctl
 from mcnet.model.ownership import OVERLAY_TABLE
+from mcnet.model.wireguard import WireguardDevice
 from mcnet.plan.diff import diff
 from mcnet.plan.phases import Phase, phase_of
 from tests.fakes.kernel import FakeKernel
@@ -171,6 +172,10 @@ def test_a_table_with_the_same_rules_and_notes_is_left_alone() -> None:
 
 
 def test_every_kind_has_a_phase_of_its_own() -> None:
-    full = replace(STATES["plain groups"], host_rules=frozenset({HostRule("ip", "filter", "INPUT", "mcnet:host:x")}))
+    full = replace(
+        STATES["plain groups"],
+        host_rules=frozenset({HostRule("ip", "filter", "INPUT", "mcnet:host:x")}),
+        wireguard=frozenset({WireguardDevice("mcnet-cw0a", b"k" * 32, 4500)}),
+    )
     items = [next(iter(getattr(full, name))) for name in full.__dataclass_fields__]
     assert sorted(phase_of(item) for item in items) == list(Phase)

@@ -6,7 +6,7 @@ from mcnet.model.foreign import Clause, ForeignChain, ForeignRule, Match, Verdic
 from mcnet.model.look import Order
 from mcnet.plan.host_drops import drops
 
-ORDER = Order("n1", gateway=True, peer_port_bases=(4500,), families=(4,), underlay=(4,))
+ORDER = Order("n1", gateway=True, peer_port_bases=(4500,), families=(4,), underlay=(4,), drivers=("vxlan",))
 
 
 def chain(hook: str, *rules: ForeignRule, policy: Verdict = Verdict.ACCEPT) -> ForeignChain:

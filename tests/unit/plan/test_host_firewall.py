@@ -16,7 +16,9 @@ from mcnet.plan.host_firewall import Passage, decide, passages, present, remedy,
 
 DROP, ACCEPT = Verdict.DROP, Verdict.ACCEPT
 REJECT = ForeignRule(9, (Clause((), DROP),))
-GATEWAY = passages(families=(4,), underlay=(4,), gateway=True, port_base=4500, peer_port_bases=(4600,))
+GATEWAY = passages(
+    families=(4,), underlay=(4,), gateway=True, port_base=4500, peer_port_bases=(4600,), drivers=["vxlan"]
+)
 NODE = passages(families=(4,), underlay=(4,), gateway=False, port_base=4500)
 
 
@@ -151,3 +153,17 @@ def test_a_chain_that_lets_some_through_gets_rules_for_the_rest_alone(let: list[
         rules = [accepts(passage) for passage in here if passage in let]
         chain = base(hook, *rules, policy=DROP) if policy else base(hook, *rules, REJECT)
         assert texts(decide([chain], GATEWAY).rules) == {passage.text for passage in here if passage not in let}
+
+
+def test_a_range_of_ports_is_opened_whole() -> None:
+    wanted = passages(families=(4,), underlay=(4,), gateway=True, port_base=4500, drivers=["wireguard"])
+    assert "udp dport 4500-4515" in texts(decide([base("input", REJECT)], wanted).rules)
+    chains = (
+        base("input", policy=DROP),
+        base("input", policy=DROP, family="ip", table="filter", name="INPUT"),
+        base("input", policy=DROP, table="firewalld"),
+    )
+    said = " ".join(warnings(chains, wanted))
+    assert "nft insert rule inet filter input udp dport 4500-4515 accept" in said
+    assert "iptables -w -I INPUT -p udp --dport 4500:4515 -j ACCEPT" in said
+    assert "--add-port=4500-4515/udp" in said

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcnet.model.cluster import Cluster, ClusterId
+from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.look import Order, Tunnel
 from mcnet.model.member import Member
@@ -21,6 +21,8 @@ PODS = {
     6: (ip_network("fd02::/56"), ip_network("fd01::/56")),
 }
 OUTER = {4: "192.0.2.{}", 6: "2001:db8::{}"}
+
+OPTIONS = ClusterSet(default_driver="vxlan")
 
 
 def node(number: int, outer: int, *, gateway: bool = False) -> Node:
@@ -44,7 +46,7 @@ def asked(outer: int, pods: int) -> dict[str, Order]:
     clusters = [Cluster(WEST, (PODS[pods][0],), ()), Cluster(EAST, (PODS[pods][1],), ())]
     ends = [endpoint(WEST, "n1", 1, outer, pods), endpoint(EAST, "e1", 101, outer, pods)]
     nodes = [node(1, outer, gateway=True), node(2, outer), node(3, outer)]
-    return dict(orders(member, nodes, clusters, ends))
+    return dict(orders(member, nodes, clusters, ends, OPTIONS))
 
 
 @pytest.mark.parametrize(("outer", "pods"), list(product((4, 6), (4, 6))))
@@ -75,10 +77,10 @@ def test_ports_follow_the_node() -> None:
 
 def test_no_endpoint_yet() -> None:
     member = Member(WEST, (PODS[4][0],), ())
-    made = orders(member, [node(1, 4, gateway=True), node(2, 4)], [], [])
+    made = orders(member, [node(1, 4, gateway=True), node(2, 4)], [], [], OPTIONS)
     assert [one.tunnel for one in made["n1"].paths] == [Tunnel.OVERLAY]
-    assert orders(replace(member, pod_prefixes=()), [node(1, 4)], [], []) == {}
-    assert orders(member, [replace(node(1, 4), addresses=())], [], []) == {}
+    assert orders(replace(member, pod_prefixes=()), [node(1, 4)], [], [], OPTIONS) == {}
+    assert orders(member, [replace(node(1, 4), addresses=())], [], [], OPTIONS) == {}
 
 
 def test_a_large_cluster() -> None:
@@ -87,7 +89,7 @@ def test_a_large_cluster() -> None:
         Node(f"n{number}", f"uid{number}", (ip_address("10.200.0.1") + number,), (), gateway=number == 0)
         for number in range(700)
     ]
-    made = orders(member, many, [], [])
+    made = orders(member, many, [], [], OPTIONS)
     assert len(made["n0"].paths) == MOST_PATHS
     assert all(len(made[f"n{number}"].paths) == 1 for number in range(1, 700))
 
@@ -99,7 +101,7 @@ def test_a_large_cluster() -> None:
 )
 def test_any_nodes_are_asked_only_of_their_own_family(rows: list[tuple[int, int, bool]]) -> None:
     nodes = [node(number, outer, gateway=gateway) for number, outer, gateway in rows]
-    for name, order in orders(Member(WEST, (PODS[4][0],), ()), nodes, [], []).items():
+    for name, order in orders(Member(WEST, (PODS[4][0],), ()), nodes, [], [], OPTIONS).items():
         for path in order.paths:
             assert path.outer_source.version == path.outer_target.version
             assert path.peer != name

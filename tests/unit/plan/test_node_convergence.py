@@ -45,6 +45,8 @@ async def compared(node: NodeUnderTest) -> list[KernelState]:
 async def settle(node: NodeUnderTest, situation: Situation, rounds: int = 2) -> None:
     for _ in range(rounds):
         await node.round(situation)
+    for _ in range(rounds):
+        await node.round(situation, over=True)
     assert await node.round(situation) == (0, ())
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from ipaddress import IPv6Address, ip_address, ip_interface
 
 from mcnet.model.kernel import HostFacts, HostLink
+from mcnet.plan.cable import outer_family
 from mcnet.plan.own_endpoint import must_publish, next_sequence, wanted
-from mcnet.plan.vxlan_cable import outer_family
 from tests.fakes.worlds import DUAL_MEMBER, EAST_PREFIXES, MEMBER, host, node, prefixes
 
 ADVERTISED = prefixes(*EAST_PREFIXES)

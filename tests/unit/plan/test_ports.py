@@ -20,7 +20,7 @@ BASES = st.integers(min_value=1024, max_value=65500)
 def test_what_a_firewall_between_machines_must_let_pass() -> None:
     said = [(one.protocol.value, one.numbers, one.listeners, one.sources, one.required) for one in ports.outside()]
     assert said == [
-        ("udp", "4520", Side.GATEWAYS, Side.OTHER_GATEWAYS, True),
+        ("udp", "4500-4515", Side.GATEWAYS, Side.OTHER_GATEWAYS, True),
         ("udp", "4800", Side.NODES, Side.NODES, True),
         ("tcp", "4581", Side.GATEWAYS, Side.MONITORING, False),
         ("tcp", "4582", Side.NODES, Side.MONITORING, False),
@@ -32,6 +32,15 @@ def test_what_a_firewall_between_machines_must_let_pass() -> None:
 def test_cable_ports_follow_the_port_base(base: int) -> None:
     (cable,) = ports.cables("vxlan", base)
     assert (cable.first, cable.last) == (base + 20, base + 20)
+    (cable,) = ports.cables("wireguard", base)
+    assert (cable.first, cable.last) == (base, base + 15)
+
+
+def test_no_driver_has_a_port_of_another_nor_two_cables_the_same() -> None:
+    taken = [ownership.vxlan_cable_port(4500)]
+    taken += [ownership.wireguard_port(4500, rail, slot) for rail in range(ownership.MAX_RAILS) for slot in (0, 1)]
+    assert len(taken) == len(set(taken))
+    assert all(4500 <= port < 4530 for port in taken)
 
 
 @given(BASES)
@@ -81,6 +90,8 @@ def test_the_firewalls_guard_exactly_these_udp_ports() -> None:
     situation = SITUATIONS["gateway, connected"]
     (gateway,) = gateway_decide(situation.for_gateway()).state.tables
     (node,) = node_decide(situation.for_route_agent()).state.tables
-    wanted = {one.numbers for one in ports.of_nodes(ownership.DEFAULT_PORT_BASE) if one.protocol is Protocol.UDP}
+    wanted = {
+        one.numbers for one in ports.of_nodes(ownership.DEFAULT_PORT_BASE, ["vxlan"]) if one.protocol is Protocol.UDP
+    }
     assert rules_ports(gateway) | rules_ports(node) == wanted
     assert rules_ports(gateway) == {ports.vxlan_cable(ownership.DEFAULT_PORT_BASE).numbers}

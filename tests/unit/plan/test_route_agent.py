@@ -73,9 +73,7 @@ def test_every_look_up_ends_in_the_reject_table() -> None:
     ]
     assert order == [
         (301, "mcnet-cv", ownership.DELIVERY_TABLE),
-        (301, "mcnet-cv6", ownership.DELIVERY_TABLE),
         (302, "mcnet-cv", ownership.REJECT_TABLE),
-        (302, "mcnet-cv6", ownership.REJECT_TABLE),
         (303, None, ownership.CABLES_TABLE),
         (304, "mcnet-vx", ownership.REJECT_TABLE),
         (305, None, ownership.OVERLAY_TABLE),

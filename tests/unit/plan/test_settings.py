@@ -44,7 +44,8 @@ VALUES: dict[str, list[tuple[list[str], Any]]] = {
     "underlay-mtu": [(["0"], 0), (["1330"], 1330), (["9000"], 9000)],
     "probe-interval": [(["0.1"], 0.1), (["5s"], 5.0), (["0"], 0.0)],
     "probe-multiplier": [(["5"], 5), (["0"], 0)],
-    "default-driver": [(["vxlan"], "vxlan")],
+    "key-rotation": [(["30"], 30), (["0"], 0), (["3650"], 3650)],
+    "default-driver": [(["vxlan"], "vxlan"), (["wireguard"], "wireguard")],
 }
 WRONG: dict[str, list[list[str]]] = {
     "image": [["a b"], [""], ["a", "b"]],
@@ -61,6 +62,7 @@ WRONG: dict[str, list[list[str]]] = {
     "underlay-mtu": [["1329"], ["65536"], ["1.5"], ["-0"]],
     "probe-interval": [["0.05"], ["61"], ["nan"], ["soon"]],
     "probe-multiplier": [["101"], ["1.0"]],
+    "key-rotation": [["-1"], ["3651"], ["monthly"]],
     "default-driver": [["carrier-pigeon"]],
 }
 

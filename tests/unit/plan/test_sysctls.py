@@ -3,6 +3,7 @@
 import pytest
 
 from mcnet.model.kernel import Sysctl
+from mcnet.model.ownership import CABLE_DEVICES
 from mcnet.plan.sysctls import DEVICE_PATHS, wanted
 
 CV, VX = "ipv4/conf/mcnet-cv", "ipv4/conf/mcnet-vx"
@@ -28,7 +29,7 @@ def test_the_overlay_is_checked_loosely_always(everywhere: str) -> None:
 
 
 def test_all_that_is_held_of_devices_is_looked_at() -> None:
-    found = held("0", "mcnet-vx", "mcnet-cv", "mcnet-cv6")
+    found = held("0", "mcnet-vx", *CABLE_DEVICES)
     assert {sysctl.path for sysctl in found} == DEVICE_PATHS
 
 

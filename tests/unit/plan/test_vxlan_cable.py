@@ -7,14 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcnet.model.cluster import ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address
+from mcnet.plan import cable
 from mcnet.plan.addresses import cable_end
-from mcnet.plan.vxlan_cable import devices, outer_family, paths, peers
+from mcnet.plan.cable import CablePath, outer_family
+from mcnet.plan.vxlan_cable import links, peers
 from tests.fakes.worlds import EAST_0, WEST_0
 
 FOUR: dict[str, Address] = {"east": ip_address("192.168.1.1"), "west": ip_address("192.168.2.1")}
 SIX: dict[str, Address] = {"east": ip_address("fd01::1"), "west": ip_address("fd02::1")}
+
+
+OPTIONS = ClusterSet(default_driver="vxlan")
+
+
+def paths(own: Endpoint, remotes: list[Endpoint]) -> tuple[CablePath, ...]:
+    return cable.paths(OPTIONS, own, remotes)
 
 
 def outside(endpoint: Endpoint, families: str) -> Endpoint:
@@ -72,11 +82,11 @@ def test_both_ends_of_a_cable_know_each_other(east: str, west: str, pods: str, o
     if there.problem:
         return
     assert (there.local, there.remote) == (back.remote, back.local)
-    links = {link.name: link for link in devices(one, (there,), (4, 6))}
-    assert {interface.ip for interface in links[there.device].addresses} >= {back.via(f) for f in back.families}
-    assert links[there.device].mac == back.end.mac
+    made = {link.name: link for link in links(one, (there,), (4, 6), default=True)}
+    assert {interface.ip for interface in made[there.device].addresses} >= {back.via(f) for f in back.families}
+    assert made[there.device].mac == back.end.mac
     neighbours, fdb = peers((back,))
-    assert {(entry.mac, entry.remote) for entry in fdb} == {(links[there.device].mac, there.local)}
+    assert {(entry.mac, entry.remote) for entry in fdb} == {(made[there.device].mac, there.local)}
     assert {entry.address.version for entry in neighbours} == set(there.families)
 
 
@@ -105,8 +115,8 @@ def test_without_a_common_outer_family_both_sides_name_what_each_has() -> None:
 def test_a_dual_stack_gateway_has_a_device_for_each_family_that_its_peers_need() -> None:
     own = outside(EAST_0, "46")
     four, six = outside(WEST_0, "4"), replace(outside(WEST_0, "6"), gateway="n2", rail=1)
-    assert {link.name for link in devices(own, paths(own, [four]), (4,))} == {"mcnet-cv"}
-    found = {link.name: link for link in devices(own, paths(own, [four, six]), (4, 6))}
+    assert {link.name for link in links(own, paths(own, [four]), (4,), default=True)} == {"mcnet-cv"}
+    found = {link.name: link for link in links(own, paths(own, [four, six]), (4, 6), default=True)}
     assert {name: link.mtu for name, link in found.items()} == {"mcnet-cv": 1450, "mcnet-cv6": 1430}
     locals_ = {name: link.vxlan.local for name, link in found.items() if link.vxlan}
     assert locals_ == {"mcnet-cv": FOUR["east"], "mcnet-cv6": SIX["east"]}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mcnet.kube.kinds import kind_of
+from mcnet.model.ownership import WIREGUARD_SOCKETS
 from mcnet.render.engine import render
 from mcnet.render.values import AccountValues, MemberValues, NodePodValues
 
@@ -34,8 +35,17 @@ def roles() -> dict[str, list[dict[str, Any]]]:
     return {obj["metadata"]["name"]: obj["rules"] for obj in OBJECTS if obj["kind"] in ("Role", "ClusterRole")}
 
 
-def test_three_daemons() -> None:
-    assert set(DAEMONS) == {"mcnet-gateway", "mcnet-route-agent", "mcnet-discovery"}
+RIGHTS = {
+    "mcnet-gateway": {"NET_ADMIN", "NET_RAW"},
+    "mcnet-route-agent": {"NET_ADMIN", "NET_RAW"},
+    "mcnet-discovery": set(),
+    "mcnet-cable": {"NET_ADMIN"},
+}
+SOCKETS = "/run/mcnet/wireguard"
+
+
+def test_all_daemons_are_known_here() -> None:
+    assert set(DAEMONS) == set(RIGHTS)
 
 
 @pytest.mark.parametrize("name", sorted(DAEMONS))
@@ -45,7 +55,7 @@ def test_no_container_is_privileged(name: str) -> None:
     security = container["securityContext"]
     added = set(security["capabilities"].get("add", ()))
     assert security["capabilities"]["drop"] == ["ALL"]
-    assert added == (set() if name == "mcnet-discovery" else {"NET_ADMIN", "NET_RAW"})
+    assert added == RIGHTS[name]
     assert security["readOnlyRootFilesystem"] is True
     assert security["allowPrivilegeEscalation"] is False
     assert "privileged" not in security
@@ -62,10 +72,17 @@ def test_discovery_is_not_root_and_not_on_the_host() -> None:
     assert all("hostPath" not in volume for volume in pod["volumes"])
 
 
-@pytest.mark.parametrize("name", ["mcnet-gateway", "mcnet-route-agent"])
-def test_the_only_host_path_is_the_sysctls(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("mcnet-gateway", ["/proc/sys/net", SOCKETS]),
+        ("mcnet-route-agent", ["/proc/sys/net"]),
+        ("mcnet-cable", ["/dev/net/tun", SOCKETS]),
+    ],
+)
+def test_what_of_the_host_is_seen(name: str, wanted: list[str]) -> None:
     paths = [volume["hostPath"]["path"] for volume in DAEMONS[name]["volumes"] if "hostPath" in volume]
-    assert paths == ["/proc/sys/net"]
+    assert paths == wanted
     assert DAEMONS[name]["hostNetwork"] is True
     assert DAEMONS[name]["tolerations"] == [{"operator": "Exists"}]
 
@@ -76,7 +93,24 @@ def test_only_the_gateway_has_the_identity_and_only_labelled_nodes_run_it() -> N
     assert DAEMONS["mcnet-gateway"]["nodeSelector"] == {"mcnet.dev/gateway": "true"}
 
 
-@pytest.mark.parametrize("name", sorted(DAEMONS))
+def test_what_is_the_data_path_is_not_restarted_by_an_update_and_has_no_account() -> None:
+    cable = next(obj for obj in OBJECTS if obj["metadata"]["name"] == "mcnet-cable" and obj["kind"] == "DaemonSet")
+    assert cable["spec"]["updateStrategy"] == {"type": "OnDelete"}
+    assert DAEMONS["mcnet-cable"]["automountServiceAccountToken"] is False
+    assert "livenessProbe" not in DAEMONS["mcnet-cable"]["containers"][0]
+
+
+def test_gateway_and_cable_share_the_sockets_of_their_node_alone() -> None:
+    mounts = [
+        mount
+        for name in ("mcnet-gateway", "mcnet-cable")
+        for mount in DAEMONS[name]["containers"][0]["volumeMounts"]
+        if mount["name"] == "wireguard"
+    ]
+    assert mounts == [{"name": "wireguard", "mountPath": str(WIREGUARD_SOCKETS), "subPathExpr": "$(NODE_NAME)"}] * 2
+
+
+@pytest.mark.parametrize("name", sorted(DAEMONS.keys() - {"mcnet-cable"}))
 def test_probes_ask_the_daemons_own_port(name: str) -> None:
     (container,) = DAEMONS[name]["containers"]
     port = {"mcnet-gateway": 4581, "mcnet-route-agent": 4582, "mcnet-discovery": 4583}[name]

@@ -14,7 +14,7 @@ JOIN = "mcnet join broker-info.mcnet --context west"
 
 def daemon_set(name: str, *, wanted: int = 2, ready: int = 2) -> dict[str, Any]:
     status = {"desiredNumberScheduled": wanted, "updatedNumberScheduled": wanted, "numberReady": ready}
-    return {"kind": "DaemonSet", "metadata": {"name": name}, "status": status | {"observedGeneration": 1}}
+    return {"kind": "DaemonSet", "metadata": {"name": name}, "spec": {}, "status": status | {"observedGeneration": 1}}
 
 
 def deployment(replicas: int = 2) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def workloads(**changed: Any) -> dict[str, Any]:
         "mcnet-discovery": deployment(),
         "mcnet-route-agent": daemon_set("mcnet-route-agent"),
         "mcnet-gateway": daemon_set("mcnet-gateway"),
+        "mcnet-cable": daemon_set("mcnet-cable"),
     } | {name.replace("_", "-"): value for name, value in changed.items()}
 
 

@@ -3,15 +3,17 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcnet.model.endpoint import DriverOffer
+from mcnet.model.cluster import ClusterId, ClusterSet
 from mcnet.plan import ports
 from mcnet.plan.views.ports import generic, rows
 from tests.fakes.pictures import changed, clusterset
 
 PICTURE = clusterset({"east": 1, "west": 2})
+EAST, WEST = ClusterId("east"), ClusterId("west")
 VIEW = PICTURE.members[0]
 
 
@@ -49,10 +51,19 @@ def test_a_port_base_of_its_own_and_the_family_of_the_gateway() -> None:
     )  # fmt: skip
 
 
-def test_a_driver_that_nobody_shares_opens_nothing() -> None:
-    own = replace(VIEW.endpoints[0], drivers=(DriverOffer("pigeon"),))
-    found = rows(changed(PICTURE, endpoints=(own, *VIEW.endpoints[1:])))
-    assert not [row for row in found if (row["cluster"], row["name"]) == ("east", "vxlan-cable")]
+@pytest.mark.parametrize(
+    ("options", "ports"),
+    [
+        (ClusterSet("wireguard"), ["4500-4515"]),
+        (ClusterSet("vxlan", drivers_for_pairs={frozenset({EAST, WEST}): "wireguard"}), ["4500-4515"]),
+        (ClusterSet("wireguard", drivers_for_pairs={frozenset({EAST, WEST}): "vxlan"}), ["4520"]),
+        (ClusterSet("pigeon"), []),
+        (None, ["4500-4515", "4520"]),
+    ],
+)
+def test_the_ports_are_those_of_the_pairs_driver(options: ClusterSet | None, ports: list[str]) -> None:
+    found = rows(changed(PICTURE, clusterset=options))
+    assert [row["ports"] for row in found if row["cluster"] == "east" and row["name"].endswith("-cable")] == ports
 
 
 def test_a_cluster_of_one_node_has_no_overlay_to_open() -> None:
