@@ -19,6 +19,8 @@ HOLD_PATIENCE: Final = 10.0
 """Seconds for a process to be started."""
 PATIENCE: Final = 5.0
 """Seconds for one question and its answer."""
+LONGEST_ANSWER: Final = 64 << 20
+"""Bytes: a peer with its prefixes takes some hundred to some thousand, and there may be thousands of peers."""
 
 
 async def read(name: str, sockets: Path = WIREGUARD_SOCKETS) -> Answer | None:
@@ -77,7 +79,7 @@ async def _ask(name: str, request: str, sockets: Path) -> str | None:
     """The whole answer; None where the socket is not there or nobody listens any more."""
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(sockets / f"{name}.sock")
+            reader, writer = await asyncio.open_unix_connection(sockets / f"{name}.sock", limit=LONGEST_ANSWER)
             try:
                 writer.write(request.encode())
                 await writer.drain()

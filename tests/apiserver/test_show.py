@@ -225,9 +225,9 @@ async def test_the_topology(member: Api, kubeconfig: Path, capsys: pytest.Captur
 async def test_ports_before_anything_is_joined(kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = await shown(capsys, "ports", "--kubeconfig", kubeconfig, "--context", "west")
     assert (status, err) == (0, "")
-    assert "UDP 4520" in out
+    assert "UDP 4500-4515" in out
     _, out, _ = await shown(capsys, "ports", "--port-base", 4600, "--kubeconfig", "/nowhere")
-    assert "UDP 4620" in out
+    assert "UDP 4600-4615" in out
 
 
 async def test_a_user_who_may_not_read_secrets_sees_all_but_where_the_broker_is(

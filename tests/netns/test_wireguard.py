@@ -129,6 +129,25 @@ def test_changes_that_do_not_concern_a_peer_leave_its_session(pair: tuple[Namesp
     assert found.device == wanted(1)
 
 
+def test_a_device_with_a_thousand_peers(pair: tuple[Namespace, Namespace]) -> None:
+    many = frozenset(
+        WireguardPeer(
+            public_key(clamped(number.to_bytes(32))), PSK, (ip_address("192.0.2.77"), PORT), 0,
+            frozenset({ip_network(f"10.{number >> 8}.{number & 255}.0/24"), ip_network(f"fd01:{number:x}::/48")}),
+        )
+        for number in range(1000, 2000)
+    )  # fmt: skip
+    whole = replace(wanted(1), peers=many)
+
+    async def told_and_read() -> None:
+        await configure(None, whole)
+        answer = await read(NAME)
+        assert answer is not None
+        assert answer.device == whole
+
+    pair[0].run(told_and_read())
+
+
 def test_a_device_that_nobody_holds(namespace: Namespace) -> None:
     other = replace(wanted(1), name=wireguard_device(1, 0))
     assert namespace.run(read(other.name)) is None
