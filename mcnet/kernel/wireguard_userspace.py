@@ -76,7 +76,7 @@ async def configure(old: WireguardDevice | None, new: WireguardDevice, sockets: 
 
 
 async def _ask(name: str, request: str, sockets: Path) -> str | None:
-    """The whole answer; None where the socket is not there or nobody listens any more."""
+    """The whole answer; None where the socket is not there, nobody listens, or the process ends just then."""
     try:
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_unix_connection(sockets / f"{name}.sock", limit=LONGEST_ANSWER)
@@ -86,7 +86,7 @@ async def _ask(name: str, request: str, sockets: Path) -> str | None:
                 return (await reader.readuntil(b"\n\n")).decode(errors="replace")
             finally:
                 writer.close()
-    except (FileNotFoundError, ConnectionRefusedError):
+    except (FileNotFoundError, ConnectionError, asyncio.IncompleteReadError):
         return None
-    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+    except (OSError, asyncio.LimitOverrunError) as error:
         raise KernelError(f"ask WireGuard device {name}: {error or type(error).__name__}") from error

@@ -1,6 +1,7 @@
 """WireGuard in userspace between two namespaces: real processes, real packets."""
 
 import asyncio
+import hashlib
 import os
 import signal
 from contextlib import suppress
@@ -132,7 +133,7 @@ def test_changes_that_do_not_concern_a_peer_leave_its_session(pair: tuple[Namesp
 def test_a_device_with_a_thousand_peers(pair: tuple[Namespace, Namespace]) -> None:
     many = frozenset(
         WireguardPeer(
-            public_key(clamped(number.to_bytes(32))), PSK, (ip_address("192.0.2.77"), PORT), 0,
+            public_key(clamped(hashlib.sha256(b"%d" % number).digest())), PSK, (ip_address("192.0.2.77"), PORT), 0,
             frozenset({ip_network(f"10.{number >> 8}.{number & 255}.0/24"), ip_network(f"fd01:{number:x}::/48")}),
         )
         for number in range(1000, 2000)
@@ -180,6 +181,19 @@ def test_a_socket_that_is_left_behind_is_no_device(namespace: Namespace) -> None
         assert await read(NAME) is None
 
     namespace.run(leave_one())
+
+
+@pytest.mark.parametrize("said", [b"", b"private_key="])
+def test_a_process_that_ends_while_it_is_asked_holds_no_device(namespace: Namespace, said: bytes) -> None:
+    async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        writer.close()
+
+    async def ask() -> None:
+        async with await asyncio.start_unix_server(ends, WIREGUARD_SOCKETS / f"{NAME}.sock"):
+            assert await read(NAME) is None
+
+    namespace.run(ask())
 
 
 async def devices() -> set[str]:
