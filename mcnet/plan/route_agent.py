@@ -139,7 +139,7 @@ def decide(world: World) -> Decision:
                 *(_delivery(me, world.nodes, ends, used) if me.gateway and handover.by_overlay else ()),
             }
         ),
-        rules=frozenset(_rules(me, used, _cable_devices(world, own, remotes))),
+        rules=frozenset(_rules(me, used, _cable_devices(world, me, remotes))),
         tables=frozenset({firewall}),
         sysctls=sysctls.wanted(
             node_uid=me.uid,
@@ -196,13 +196,17 @@ def _cable_mtus(world: World, own: Iterable[Endpoint], remotes: Remotes) -> list
     ]
 
 
-def _cable_devices(world: World, own: Iterable[Endpoint], remotes: Remotes) -> tuple[str, ...]:
-    """The node's cable devices: those that are there, and those that its gateway daemon is about to make."""
-    there = {link.name for link in world.host.links if link.name.startswith(ownership.CABLE_DEVICE_PREFIX)}
-    for mine in own:
-        if mine.gateway == world.node:
-            there |= set(cable.devices(world.options, mine, remotes.endpoints))
-    return tuple(sorted(there))
+def _cable_devices(world: World, me: Node, remotes: Remotes) -> tuple[str, ...]:
+    """The cable devices that the node has, and on a gateway all that its daemon may make for the gateways that there
+    are: their rules have to be there before the first packet comes by one."""
+    found = {link.name for link in world.host.links if link.name.startswith(ownership.CABLE_DEVICE_PREFIX)}
+    used = driver.in_use(world.options, world.member.cluster) if me.gateway else ()
+    if driver.VXLAN in used:
+        found |= set(ownership.VXLAN_CABLE_DEVICES.values())
+    if driver.WIREGUARD in used:
+        rails = {endpoint.rail for endpoint in remotes.endpoints}
+        found |= {ownership.wireguard_device(rail, slot) for rail in rails for slot in (0, 1)}
+    return tuple(sorted(found))
 
 
 def _peers(

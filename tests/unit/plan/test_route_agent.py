@@ -73,7 +73,9 @@ def test_every_look_up_ends_in_the_reject_table() -> None:
     ]
     assert order == [
         (301, "mcnet-cv", ownership.DELIVERY_TABLE),
+        (301, "mcnet-cv6", ownership.DELIVERY_TABLE),
         (302, "mcnet-cv", ownership.REJECT_TABLE),
+        (302, "mcnet-cv6", ownership.REJECT_TABLE),
         (303, None, ownership.CABLES_TABLE),
         (304, "mcnet-vx", ownership.REJECT_TABLE),
         (305, None, ownership.OVERLAY_TABLE),
@@ -345,3 +347,15 @@ def test_what_this_machine_was_called_before_is_no_other_node() -> None:
     decision = decide(Situation(nodes=(node(1, gateway=True), before)).for_route_agent())
     assert not routes(decision, ownership.DELIVERY_TABLE)
     assert decision.state.fdb == frozenset()
+
+
+def test_the_rules_of_a_cable_are_there_before_its_device() -> None:
+    """Both slots of each remote rail: a packet that comes by a new device is not to miss them."""
+    for name, devices in (
+        ("wireguard, no cable yet", {"mcnet-cw0a", "mcnet-cw0b"}),
+        ("wireguard, two rails", {"mcnet-cw0a", "mcnet-cw0b", "mcnet-cw1a", "mcnet-cw1b"}),
+        ("wireguard and vxlan", {"mcnet-cw0a", "mcnet-cw0b", "mcnet-cv", "mcnet-cv6"}),
+        ("node, one gateway", set()),
+    ):
+        rules = decided(name).state.rules
+        assert {rule.iif for rule in rules if rule.priority == ownership.RULE_CABLE_DELIVERY} == devices, name
