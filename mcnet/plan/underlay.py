@@ -1,6 +1,6 @@
 """Which family the overlay inside a cluster uses: one for all nodes, since its device has one outer address.
 
-Every node computes the same from the Node objects alone. What cables use is mcnet.plan.vxlan_cable's.
+Every node computes the same from the Node objects alone. What cables use is mcnet.plan.cable's.
 """
 
 from collections.abc import Iterable
