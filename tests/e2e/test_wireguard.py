@@ -11,10 +11,9 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
-from mcnet.kube.kinds import POD
 from mcnet.lab.processes import Completed
 from mcnet.model.gateway import CableState
-from mcnet.model.ownership import wireguard_port
+from mcnet.model.ownership import VXLAN_CABLE_DEVICE, wireguard_port
 from tests.e2e.aftermath import CABLES, answered_for, pings, whole_again
 from tests.e2e.clusterset import Clusterset, eventually
 
@@ -55,6 +54,12 @@ async def _all_by(clusterset: Clusterset, driver: str) -> bool:
     cables = await clusterset.cables()
     good = [cable for cable in cables if cable.driver == driver and cable.state is CableState.CONNECTED]
     return len(good) == len(cables) == CABLES
+
+
+async def _no_vxlan(clusterset: Clusterset) -> bool:
+    """They stay for half a minute, for what the other side still sends by them."""
+    shown = [await clusterset.node(place, "ip", "-o", "link") for place in ("east/n1", "west/n1", "west/n2")]
+    return not any(VXLAN_CABLE_DEVICE in one.output for one in shown)
 
 
 @asynccontextmanager
@@ -105,7 +110,7 @@ async def test_the_driver_changes_under_traffic_and_nothing_goes_in_the_clear(cl
         await answered_for(running, 1)
         await _switch(clusterset, "wireguard")
         async with _sniffed(clusterset, "east/n1", "west/n1", "west/n2") as lines:
-            await asyncio.sleep(35)  # what still comes by the old cables ends after half a minute
+            await eventually(lambda: _no_vxlan(clusterset), 60, "the old cables have gone")
             lines.clear()
             await answered_for(running, 3)
         assert lines
@@ -153,6 +158,7 @@ async def test_a_killed_process_is_back_within_seconds_and_nothing_leaks_meanwhi
         assert (await _kill(encrypted, "east/n1", device)).status == 0
         await eventually(lambda: running[0].answered_since(killed + 3), 30, "it is carried again")
     assert running[0].longest_gap < 8, "a handshake is tried again after five seconds"
+    assert lines
     assert not [line for line in lines if target in line]
     await whole_again(encrypted)
 
@@ -204,11 +210,13 @@ async def test_a_pair_may_differ(encrypted: Clusterset) -> None:
         assert why in said
 
 
-async def test_without_a_process_the_cable_says_so(encrypted: Clusterset) -> None:
-    """The pod that makes devices is gone, and so is the device: no connection, a reason, and no way around."""
-    async with await encrypted.api("east") as api:
-        pods = await api.list(POD, "mcnet-system", labels="app.kubernetes.io/component=cable")
-        assert pods
-        for pod in pods:
-            await api.delete(POD, pod["metadata"]["name"], "mcnet-system")
+async def test_cable_pods_that_are_deleted_come_back_with_their_cables(encrypted: Clusterset) -> None:
+    """As for an update: they are the data path, so traffic waits; then all is as before."""
+    target = encrypted.pod("west-n1").address
+    async with pings(encrypted, WAYS[1]) as running, _sniffed(encrypted, "east/n1") as lines:
+        await answered_for(running, 1)
+        await encrypted.delete_daemons("cable")
+        await answered_for(running, 2)
+    assert lines
+    assert not [line for line in lines if target in line]
     await whole_again(encrypted)

@@ -11,7 +11,6 @@ from mcnet.codec.cable_keys import public_key
 from mcnet.model.cluster import ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import KernelState, Vxlan
-from mcnet.model.ownership import GATEWAY
 from mcnet.plan import gateway, wireguard_cable
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
@@ -242,7 +241,3 @@ async def test_a_gateway_that_has_left_keeps_no_cable() -> None:
     await pair.round(EAST)
     assert not east.state.links
     assert not east.state.wireguard
-
-
-def test_the_partition_owns_every_device() -> None:
-    assert GATEWAY.links == ("mcnet-c*",)
