@@ -127,8 +127,7 @@ class Gateway:
             self._held = None
             return False  # not joined (any more): leaving is what removes, not this daemon
         if not any(one.gateway for one in view.nodes if one.name == self._settings.node):
-            self._outcome = self._held = None
-            self._repairs.forget()
+            self._resign()
             return False  # no gateway any more: the route agent clears, and this daemon must not undo that
         gateways = frozenset(one.name for one in view.nodes if one.gateway)
         rail = await self._publisher.rail(view.rails, gateways, node)
@@ -147,6 +146,15 @@ class Gateway:
         if failures:
             raise KernelError(failures[0].error.message)
         return bool(changes)
+
+    def _resign(self) -> None:
+        """A node that is a gateway again later begins anew: what its cables' probes and its adverts said until now no
+        longer holds then, since the other side has dropped the cables too."""
+        if self._outcome is not None:
+            self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
+        self._prober.set_targets(frozenset())
+        self._outcome = self._held = None
+        self._repairs.forget()
 
     def _note_repairs(self, wanted: KernelState, changes: Sequence[Change], failures: Sequence[Failure]) -> None:
         refused = [failure.change for failure in failures]

@@ -34,6 +34,10 @@ class AdvertSender:
             self._datagram, self._targets = datagram, sorted_targets
             self._changed.set()
 
+    def say(self, datagram: bytes) -> None:
+        """From now on send `datagram` to whom the one before went."""
+        self.set(datagram, self._targets)
+
     async def run(self) -> None:
         """Send until cancelled. What can't be sent (no route yet) is left for the next time."""
         with _socket(4) as socket4, _socket(6) as socket6:

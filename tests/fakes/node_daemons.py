@@ -97,6 +97,8 @@ class SilentProber(Prober):
         self.health: dict[str, PathHealth] = {}
 
     def set_targets(self, targets: frozenset[Target]) -> None:
+        for gone in {target.key for target in self.targets} - {target.key for target in targets}:
+            self.health.pop(gone, None)
         self.targets = targets
 
     def snapshot(self) -> dict[str, PathHealth]:
@@ -117,6 +119,9 @@ class SilentSender(AdvertSender):
 
     datagram = b""
     targets: tuple[Address, ...] = ()
+
+    def say(self, datagram: bytes) -> None:
+        self.datagram = datagram
 
     def set(self, datagram: bytes, targets: Collection[Address]) -> None:
         self.datagram, self.targets = datagram, tuple(targets)

@@ -14,6 +14,7 @@ from mcnet.model.cluster import cluster_number
 from mcnet.model.errors import ApiError, ConflictError, McnetError, UnreachableError
 from mcnet.model.gateway import CableState
 from tests.fakes.eventually import eventually
+from tests.fakes.kernel import FakeKernel
 from tests.fakes.node_daemons import KEYS, NAMESPACE, Scene, node_object
 from tests.fakes.worlds import WEST, WEST_0
 
@@ -133,6 +134,24 @@ async def test_a_former_gateway_leaves_the_clearing_to_the_route_agent(scene: Sc
         await eventually(lambda: daemon._loop.rounds > rounds and daemon._publishing.rounds > published)
     assert not routed(scene)
     assert (scene.own_endpoint(), scene.server.all(GATEWAY)) == (None, [])
+
+
+async def test_a_gateway_again_begins_anew(scene: Scene) -> None:
+    """The other side has dropped the cables meanwhile: that they were up once says nothing."""
+    async with scene.gateway() as daemon:
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+        scene.server.add(node_object(1, gateway=False))
+        await eventually(lambda: daemon._outcome is None)
+        assert not scene.prober.targets
+        assert advert.decode(scene.sender.datagram).reach == frozenset()
+        foreign = scene.kernel.parts[ownership.GATEWAY].foreign
+        scene.kernel.parts[ownership.GATEWAY] = FakeKernel(foreign=foreign)  # as the route agent clears it
+        scene.server.add(node_object(1, gateway=True))
+        await eventually(lambda: reported(scene, CableState.CONNECTING))
+        assert not routed(scene)
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
 
 
 async def test_one_bad_object_stops_nothing_and_is_named(scene: Scene) -> None:
