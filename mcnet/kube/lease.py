@@ -25,7 +25,8 @@ class Leadership:
     """Competes for the Lease `name`; `held` says whether this process is the leader now.
 
     Clocks of different machines are never compared: a candidate takes a lease that has not changed for
-    its duration by the candidate's own clock. `on_change` is called whenever `held` changes.
+    its duration by the candidate's own clock. `on_change` is called whenever `held` was found to have changed, also
+    when it has lapsed and come back unseen in between.
     """
 
     def __init__(
@@ -73,14 +74,16 @@ class Leadership:
                 held = await self._try()
             self.synced = True
         except ConflictError:
-            held = False  # somebody else was quicker
+            held = before = False  # somebody else was quicker
         except (McnetError, TimeoutError) as error:
-            held = self.held  # perhaps: until a renewal is overdue
+            held = before = self.held  # perhaps: until a renewal is overdue
             self.error = str(error) or "no answer in time"
         else:
+            before = self.held
             self._renewed = begun if held else self._renewed
             self.error = ""
-        self._set(held)
+        # Not only after a failure: a renewal may come late and well, and who looked in between found no leader.
+        self._set(held, lapsed=held and not before)
 
     async def _try(self) -> bool:
         """Take or renew the lease if that is allowed; whether it is held now."""
@@ -123,8 +126,8 @@ class Leadership:
         except (McnetError, TimeoutError):
             return  # it ends by itself
 
-    def _set(self, held: bool) -> None:
-        if held != self._held:
+    def _set(self, held: bool, *, lapsed: bool) -> None:
+        if held != self._held or lapsed:
             self._held = held
             self._on_change()
 

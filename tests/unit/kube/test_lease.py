@@ -1,6 +1,7 @@
 """Leadership: one at a time, taken over when the holder is silent, never on another machine's clock."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -85,6 +86,22 @@ async def test_without_the_server_leadership_ends() -> None:
         await eventually(lambda: not first.held)
         server.come_up()
         await eventually(lambda: first.held)
+
+
+async def test_a_late_renewal_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looked while it was overdue found no leader, and waits to hear of one."""
+    told: list[bool] = []
+    leadership = Leadership(
+        FakeServer().api(), name="l", namespace="n", identity="a", on_change=lambda: told.append(leadership.held)
+    )
+    await leadership._round()
+    await leadership._round()
+    assert told == [True]
+    later = time.monotonic() + lease.GIVE_UP
+    monkeypatch.setattr("mcnet.kube.lease.time.monotonic", lambda: later)
+    assert not leadership.held
+    await leadership._round()
+    assert told == [True, True]
 
 
 async def test_two_at_once_make_one_leader() -> None:
