@@ -26,7 +26,7 @@ from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
 from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY
-from mcnet.plan import drift, gateway, gateway_report, own_endpoint
+from mcnet.plan import drift, gateway, gateway_report, own_endpoint, withdrawn
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.cable import own_address
 from mcnet.plan.diff import diff
@@ -89,6 +89,7 @@ class Gateway:
         self._options: ClusterSet | None = None
         self._identity: PrivateIdentity | None = None
         self._clock: dict[str, float] = {}
+        self._seen: dict[str, tuple[Endpoint, float]] = {}
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -186,6 +187,7 @@ class Gateway:
         host = await self._kernel.host_facts()
         self._identity = self._publisher.identity() or self._identity
         node = next(one for one in view.nodes if one.name == self._settings.node)
+        self._seen = withdrawn.remember(self._seen, view.endpoints, monotonic())
         approved = next((one.prefixes for one in view.clusters if one.id == view.member.cluster), ())
         own = own_endpoint.wanted(
             member=view.member,
@@ -209,6 +211,7 @@ class Gateway:
             options=self._options,
             identity=self._identity,
             clock=self._clock,
+            seen=self._seen,
             now=monotonic(),
         )
 

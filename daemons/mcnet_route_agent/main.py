@@ -21,7 +21,7 @@ from mcnet.model.errors import KernelError
 from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Change, KernelState
 from mcnet.model.member import Member
-from mcnet.model.node import NodeState
+from mcnet.model.node import Node, NodeState
 from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
 from mcnet.plan import delivery, drift, gateway_report, gateway_views, host_firewall, route_agent
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
@@ -30,6 +30,7 @@ from mcnet.plan.diff import diff
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
+from mcnet.plan.withdrawn import RETIREMENT
 from mcnet.probe.adverts import AdvertListener
 from mcnet.probe.ping import Prober, Target
 from mcnet_route_agent.metrics import RouteAgentMetrics
@@ -80,6 +81,8 @@ class RouteAgent:
         self._outcome: _Outcome | None = None
         self._delivery = ""
         self._delivery_since = 0.0
+        self._retired: float | None = None
+        """Since when the node is no gateway any more, None while it is one or is not known."""
         self._host_rules = True
         """Whether rules of ours may stand in other programs' chains: unknown at first."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
@@ -130,7 +133,8 @@ class RouteAgent:
         self._note_repairs(decision.state, changes, failures)
         self._metrics.show(world.gateways)
         self._follow(view, world)
-        await self._retire_gateway(view)
+        if not world.retiring:
+            await self._clear_gateway(view)
         refused = (failure.error.message for failure in failures)
         problems = bounded((*refused, *decision.problems, *view.problems))
         self._outcome = _Outcome(decision, problems)
@@ -164,6 +168,7 @@ class RouteAgent:
         health = {name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()}
         host = await self._kernel.host_facts(sysctls=GLOBAL_PATHS | {delivery.ALL})
         me = next((node for node in view.nodes if node.name == self._settings.node), None)
+        retiring = await self._retiring(me)
         devices = delivery.incoming(host, me, view.nodes) if me is not None else ()
         reported = dict(view.report.original_sysctls) if view.report is not None else {}
         paths = GLOBAL_PATHS | DEVICE_PATHS | delivery.observed(devices, reported)
@@ -188,6 +193,7 @@ class RouteAgent:
             reported_sysctls=reported,
             foreign=foreign,
             settled=self._settled(view.member),
+            retiring=retiring,
         )
 
     async def _foreign(self, member: Member) -> tuple[ForeignChain, ...]:
@@ -230,7 +236,23 @@ class RouteAgent:
             )
         )
 
-    async def _retire_gateway(self, view: View) -> None:
+    async def _retiring(self, me: Node | None) -> bool:
+        """Whether the node was a gateway until a moment ago; when that is over, there is another round."""
+        if me is None:
+            return False
+        if me.gateway:
+            self._retired = None
+            return False
+        if self._retired is None:
+            was_gateway = bool(diff(KernelState(), await self._kernel.read(GATEWAY)))
+            self._retired = monotonic() if was_gateway else float("-inf")
+            if was_gateway:
+                asyncio.get_running_loop().call_later(
+                    RETIREMENT + 0.1, self._loop.trigger, "nobody takes the node for a gateway any more"
+                )
+        return monotonic() - self._retired < RETIREMENT
+
+    async def _clear_gateway(self, view: View) -> None:
         """Clear the gateway's part on a node that stopped being one: its daemon is no longer here to do it."""
         me = next((node for node in view.nodes if node.name == self._settings.node), None)
         if me is None or me.gateway:

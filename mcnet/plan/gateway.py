@@ -15,12 +15,12 @@ from mcnet.model.kernel import Address, HostFacts, KernelState, NextHop, NextHop
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
-from mcnet.plan import cable, gateway_firewall, transition, vxlan_cable, wireguard_cable
+from mcnet.plan import cable, gateway_firewall, transition, vxlan_cable, wireguard_cable, withdrawn
 from mcnet.plan.addresses import cable_number
 from mcnet.plan.cable import CablePath
 from mcnet.plan.choice import Health, choose_cables
 from mcnet.plan.driver import VXLAN
-from mcnet.plan.remote import Remote, accept, families
+from mcnet.plan.remote import Remote, Remotes, accept, families
 from mcnet.plan.routable import routable_addresses
 from mcnet.plan.throw import exceptions, throw_routes
 from mcnet.plan.transition import Clock
@@ -48,6 +48,8 @@ class World:
     identity: PrivateIdentity | None = field(default=None, repr=False)
     clock: Clock = field(default_factory=dict)
     """As the last round's Decision had it."""
+    seen: withdrawn.Memory = field(default_factory=dict)
+    """Endpoints that are or were there a moment ago."""
     now: float = 0.0
     """Seconds, by a clock that never goes back."""
 
@@ -94,7 +96,8 @@ def decide(world: World) -> Decision:
         now=world.now,
     )
     cables = transition.in_use(wanted, former.paths, health=world.health, hops=_hops(world, wanted))
-    every = (*wanted, *former.paths)
+    leaving = _leaving(world, remotes, keys)
+    every = (*wanted, *former.paths, *leaving)
     if not world.own.private_addresses:
         standings = tuple(Standing(path, False) for path in cables)
         return Decision(KernelState(), standings, problems=(*remotes.problems, cable.no_outer_address(world.own)))
@@ -135,7 +138,7 @@ def decide(world: World) -> Decision:
         | wireguard_cable.links(world.own, every, used),
         wireguard=wireguard_cable.settings(
             world.own,
-            wanted,
+            (*wanted, *leaving),
             former.paths,
             keys=keys,
             remotes=remotes,
@@ -155,11 +158,18 @@ def decide(world: World) -> Decision:
     return Decision(
         state=state,
         cables=_standings(cables, active, world.actual),
-        probed=tuple(path for path in every if not path.problem),
+        probed=tuple(path for path in (*wanted, *former.paths) if not path.problem),
         clock=former.clock,
         reach=frozenset(reach),
         problems=remotes.problems,
     )
+
+
+def _leaving(world: World, remotes: Remotes, keys: wireguard_cable.Keys | None) -> tuple[CablePath, ...]:
+    """Cables of gateways that have gone a moment ago: taken in, not sent to."""
+    gone = withdrawn.lingering(world.seen, world.endpoints, remotes)
+    paths = wireguard_cable.with_keys(world.own, cable.paths(world.options, world.own, gone), keys)
+    return tuple(path for path in paths if not path.problem)
 
 
 def _hops(world: World, cables: tuple[CablePath, ...]) -> dict[str, str]:

@@ -5,7 +5,7 @@ mcnet.plan.diff's; the gateway's own part (cables) is mcnet.plan.gateway's.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mcnet.model import ownership
 from mcnet.model.cluster import Cluster, ClusterSet
@@ -64,6 +64,8 @@ class World:
     settled: bool = True
     options: ClusterSet | None = None
     """None until the clusterset's options have come from the broker."""
+    retiring: bool = False
+    """The node was a gateway until a moment ago: what others still send by it is carried on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def decide(world: World) -> Decision:
             originals=tuple(sorted(_remembered(world).items())),
             problems=(f"node {world.node} has no InternalIP at the API server yet",),
         )
+    me = replace(me, gateway=me.gateway or world.retiring)
     used = tuple(family for family in families(world.member) if family == 4 or world.host.ipv6)
     ends = overlay_ends(world.nodes)
     remotes = accept(world.member, world.clusters, world.endpoints)

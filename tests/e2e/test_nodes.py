@@ -108,7 +108,7 @@ async def test_a_gateway_that_is_added_and_one_that_is_taken_back_under_traffic(
         await eventually(lambda: all_connected(clusterset), 120, "east has one gateway again")
         since = time.time()
         await eventually(lambda: pings.answered_since(since + 2), 20, "pings go on")
-    assert pings.longest_gap < 15, f"{pings.lost} lost, longest gap {pings.longest_gap:.1f} s"
+    assert pings.lost == 0, f"{pings.lost} lost, longest gap {pings.longest_gap:.1f} s"
 
 
 async def test_another_gateway_takes_over_when_the_node_is_deleted(clusterset: Clusterset) -> None:

@@ -129,6 +129,8 @@ class Situation:
     foreign: tuple[ForeignChain, ...] = ()
     options: ClusterSet | None = VXLAN_OPTIONS
     identity: PrivateIdentity | None = None
+    withdrawn: tuple[Endpoint, ...] = ()
+    retiring: bool = False
 
     def for_route_agent(self, actual: KernelState = EMPTY) -> route_agent.World:
         return route_agent.World(
@@ -142,6 +144,7 @@ class Situation:
             actual=actual,
             foreign=self.foreign,
             options=self.options,
+            retiring=self.retiring,
         )
 
     def for_gateway(self, actual: KernelState = EMPTY) -> gateway.World:
@@ -156,6 +159,7 @@ class Situation:
             actual=actual,
             options=self.options,
             identity=self.identity,
+            seen={one.name: (one, 0.0) for one in (*self.endpoints, *self.withdrawn)},
         )
 
 
@@ -188,6 +192,13 @@ SITUATIONS: dict[str, Situation] = {
     "gateway, two rails": Situation(endpoints=(EAST_0, WEST_0, WEST_1), health={"west.n1": UP, "west.n2": UP}),
     "gateway, first rail lost": Situation(
         endpoints=(EAST_0, WEST_0, WEST_1), health={"west.n1": DOWN, "west.n2": UP}
+    ),
+    "gateway, the other one has gone": Situation(endpoints=(EAST_0,), withdrawn=(WEST_0,)),
+    "gateway, one of two has gone": Situation(
+        endpoints=(EAST_0, WEST_0), withdrawn=(WEST_1,), health={"west.n1": UP, "west.n2": UP}
+    ),
+    "node, a gateway until now": Situation(
+        nodes=(node(1), node(2, gateway=True)), gateways=(view("n2", 1, reach=[WEST]),), retiring=True
     ),
     "gateway, remote moved": Situation(
         endpoints=(EAST_0, endpoint(WEST, 0, address="192.168.2.9", routed=WEST_PREFIXES)), health={"west.n1": UP}
@@ -284,6 +295,11 @@ SITUATIONS: dict[str, Situation] = {
         },
         health={"west.n1 mcnet-cw0a": UP, "north.n1": UP},
     ),
+    "wireguard, one of two has gone": Situation(
+        **SECURED | {"endpoints": (secured(EAST_0), secured(WEST_0))},
+        withdrawn=(secured(WEST_1),),
+        health={"west.n1 mcnet-cw0a": UP, "west.n2 mcnet-cw1a": UP},
+    ),
     "wireguard, a cluster without identity": Situation(**SECURED | {"clusters": (CLUSTER_WEST,)}),
     "gateway, host firewall": Situation(
         member=replace(MEMBER, manage_host_firewall=True), foreign=DROPPING, health={"west.n1": UP}
@@ -349,7 +365,9 @@ def situations(draw: st.DrawFn) -> Situation:
         options=draw(st.sampled_from([VXLAN_OPTIONS, WIREGUARD_OPTIONS, MIXED_OPTIONS])),
         own=secured(EAST_0),
         identity=identity_of(EAST),
-        endpoints=(secured(EAST_0), *remote_endpoints),
+        endpoints=(secured(EAST_0), *remote_endpoints[: len(remote_endpoints) - draw(st.integers(0, 1))]),
+        withdrawn=tuple(remote_endpoints),
+        retiring=draw(st.booleans()),
         facts=host(
             underlay_mtu=draw(st.sampled_from([1500, 1400])), routable=draw(st.booleans()), ipv6=draw(st.booleans())
         ),

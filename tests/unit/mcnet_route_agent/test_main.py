@@ -10,7 +10,7 @@ from mcnet.codec import advert, endpoint, member, node_state
 from mcnet.kube.kinds import ENDPOINT, EVENT, GATEWAY, NODE_STATE
 from mcnet.model import ownership
 from mcnet.model.errors import ApiError, UnreachableError
-from mcnet.model.kernel import Link, RouteType
+from mcnet.model.kernel import Link, Route, RouteType
 from mcnet.plan.addresses import overlay_ends
 from tests.fakes.eventually import eventually
 from tests.fakes.node_daemons import NAMESPACE, Scene, node_object
@@ -109,7 +109,13 @@ async def test_a_restart_changes_nothing(scene: Scene) -> None:
     assert kernel.operations == 0
 
 
-async def test_a_node_that_is_no_gateway_any_more_is_cleared(scene: Scene) -> None:
+def agent_routes(scene: Scene) -> frozenset[Route]:
+    return scene.kernel.parts[ownership.ROUTE_AGENT].read(()).routes
+
+
+async def test_a_node_that_is_no_gateway_any_more_is_cleared(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before others have heard of it: what they still send by it goes on."""
+    monkeypatch.setattr("mcnet_route_agent.main.RETIREMENT", 1.0)
     scene.server.add(node_object(1, gateway=True))
     async with scene.gateway():
         scene.prober.say("west.n1", "up")
@@ -118,6 +124,10 @@ async def test_a_node_that_is_no_gateway_any_more_is_cleared(scene: Scene) -> No
     scene.server.add(node_object(1, gateway=False))
     async with scene.route_agent():
         await eventually(lambda: scene.own_endpoint() is None and not scene.server.all(GATEWAY))
+        assert scene.kernel.parts[ownership.GATEWAY].links
+        assert any(route.table == ownership.DELIVERY_TABLE for route in agent_routes(scene))
+        await eventually(lambda: not scene.kernel.parts[ownership.GATEWAY].links)
+        await eventually(lambda: not any(route.table == ownership.DELIVERY_TABLE for route in agent_routes(scene)))
     left = scene.kernel.parts[ownership.GATEWAY].read(())
     assert [*left.links, *left.routes, *left.nexthops, *left.groups, *left.tables] == []
     assert [one["metadata"]["name"] for one in scene.server.all(ENDPOINT)] == ["east.n2", "west.n1"]
