@@ -11,7 +11,6 @@ def decode(obj: JsonObject) -> Node:
     """The node; raises DecodeError. A wrong private-address annotation counts as none: see `annotation_problem`."""
     fields = fields_of(obj)
     metadata = fields.child("metadata")
-    created = metadata.parsed("creationTimestamp", datetime.fromisoformat)
     spec = fields.child("spec")
     single = spec.parsed("podCIDR", plain_network)
     return Node(
@@ -20,9 +19,17 @@ def decode(obj: JsonObject) -> Node:
         addresses=_addresses(fields),
         pod_prefixes=spec.prefixes("podCIDRs") or ((single,) if single else ()),
         gateway=metadata.child("labels").text(GATEWAY_LABEL, "") == "true",
-        created=int(created.timestamp()) if created else 0,
+        created=metadata.parsed("creationTimestamp", _seconds) or 0,
         private_address=_private_address(metadata)[0],
     )
+
+
+def _seconds(text: str) -> int:
+    """A time in seconds since the epoch. Raises ValueError."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is too far away") from error
 
 
 def annotation_problem(obj: JsonObject) -> str:
