@@ -94,7 +94,7 @@ def _read(path: Path) -> "Report":
 
     try:
         return decode(json.loads(path.read_text()))
-    except (OSError, ValueError, DecodeError) as error:
+    except (OSError, ValueError, RecursionError, DecodeError) as error:
         raise UsageError(
             f"the report {path} can't be read: {error}", f"make one: mcnet benchmark latency --save {path}"
         ) from error

@@ -41,8 +41,11 @@ def decode(datagram: bytes) -> Advert:
         reach = body["reach"]
         if not isinstance(reach, list) or not all(type(number) is int for number in reach):
             raise DecodeError("advert without a list of cluster numbers")
-        return Advert(gateway=str(body["gateway"]), rail=int(body["rail"]), reach=frozenset(reach))
+        gateway, rail = body["gateway"], body["rail"]
+        if not isinstance(gateway, str) or type(rail) is not int:
+            raise DecodeError("advert without gateway and rail")
+        return Advert(gateway, rail, frozenset(reach))
     except DecodeError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DecodeError(f"advert not understood: {error}") from error

@@ -71,6 +71,8 @@ def decode_secret(secret: JsonObject) -> BrokerCredential:
         end = datetime.fromisoformat(expires) if expires else None
     except ValueError as error:
         raise data.wrong("expires", "is not an RFC 3339 time") from error
+    if end is not None and end.tzinfo is None:
+        raise data.wrong("expires", "has no time zone")
     credential = BrokerCredential(
         server=_decoded(data, "server"),
         ca=_decoded(data, "ca.crt").encode(),
@@ -95,7 +97,7 @@ def token_lifetime(token: str) -> Lifetime | None:
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         issued, expires = (datetime.fromtimestamp(int(claims[key]), UTC) for key in ("iat", "exp"))
-    except (binascii.Error, ValueError, KeyError, TypeError, OverflowError, OSError):
+    except (binascii.Error, ValueError, KeyError, TypeError, OverflowError, RecursionError, OSError):
         return None
     return Lifetime(issued, expires)
 

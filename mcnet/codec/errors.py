@@ -1,5 +1,10 @@
 """What decoding says when an object or a datagram can't be understood."""
 
+from typing import Final
+
+LONGEST: Final = 300
+"""Characters of each part: what is wrong may be a text of any length that another party wrote."""
+
 
 class DecodeError(ValueError):
     """`name` is the object's name, `field` the path of the field ("spec.mtu"), `why` the fault.
@@ -8,7 +13,9 @@ class DecodeError(ValueError):
     """
 
     def __init__(self, name: str, field: str = "", why: str = "") -> None:
-        super().__init__(": ".join(part for part in (name, field, why) if part))
-        self.name = name
-        self.field = field
-        self.why = why
+        self.name, self.field, self.why = map(_short, (name, field, why))
+        super().__init__(": ".join(part for part in (self.name, self.field, self.why) if part))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -4,7 +4,6 @@ Kept after the cluster has left, so that a member that was away then learns of i
 be forged without the key that is given up.
 """
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,8 +11,9 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from mcnet.codec.fields import base64_text
-from mcnet.codec.identity import PrivateIdentity
+from mcnet.codec.errors import DecodeError
+from mcnet.codec.fields import Fields, base64_text
+from mcnet.codec.identity import KEY_BYTES, SIGNATURE_BYTES, PrivateIdentity
 from mcnet.model.cluster import ClusterId
 from mcnet.model.trust import FAREWELL_ANNOTATION, Farewell
 
@@ -56,9 +56,9 @@ def encode(farewells: Sequence[Farewell]) -> str:
 
 def decode(lease: Mapping[str, Any]) -> tuple[Farewell, ...]:
     """The farewells in a Lease, oldest first. What can't be read is left out: it proves nothing."""
-    annotations = (lease.get("metadata") or {}).get("annotations") or {}
     try:
-        entries = json.loads(str(annotations.get(FAREWELL_ANNOTATION) or "[]"))
+        annotations = Fields(lease, "Lease").child("metadata").child("annotations")
+        entries = json.loads(annotations.text(FAREWELL_ANNOTATION, "") or "[]")
     except (ValueError, RecursionError):
         return ()
     found = [_farewell(entry) for entry in entries[-MOST:]] if isinstance(entries, list) else []
@@ -66,10 +66,8 @@ def decode(lease: Mapping[str, Any]) -> tuple[Farewell, ...]:
 
 
 def _farewell(entry: object) -> Farewell | None:
-    if not isinstance(entry, dict):
-        return None
     try:
-        key, signature = (base64.b64decode(str(entry[name]), validate=True) for name in ("signingKey", "signature"))
-    except (KeyError, ValueError):
+        fields = Fields(entry, "farewell")
+        return Farewell(fields.octets("signingKey", KEY_BYTES), fields.octets("signature", SIGNATURE_BYTES))
+    except DecodeError:
         return None
-    return Farewell(key, signature)

@@ -6,6 +6,7 @@ What fields a kind has stands in the module of that kind.
 import base64
 import binascii
 import ipaddress
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -25,6 +26,18 @@ def plain_address(text: str) -> Address:
 def plain_network(text: str) -> Network:
     """A prefix whose address has no zone. Raises ValueError."""
     return ipaddress.ip_network(_zoneless(text))
+
+
+def finite(value: Any) -> float:
+    """A number as JSON has them; Python's reading of it also gives NaN, infinity and integers beyond a float. Raises
+    ValueError for those, ValueError or TypeError for what is none at all."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is not a finite number")
+    return number
 
 
 def _zoneless(text: str) -> str:
@@ -64,8 +77,11 @@ class Fields:
     def decimal(self, key: str, default: float = 0.0) -> float:
         value = self._data.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.wrong(key, f"{value!r} is not a number")
-        return float(value)
+            raise self.wrong(key, f"{_shown(value)} is not a number")
+        try:
+            return finite(value)
+        except ValueError as error:
+            raise self.wrong(key, str(error)) from error
 
     def flag(self, key: str, default: bool = False) -> bool:
         return self._typed(key, bool, default)
@@ -119,7 +135,7 @@ class Fields:
                 raise self.wrong(key, "is missing")
             return default
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.wrong(key, f"{value!r} is not of type {kind.__name__}")
+            raise self.wrong(key, f"{_shown(value)} is not of type {kind.__name__}")
         return value
 
     def _list(self, key: str) -> Sequence[object]:
@@ -135,7 +151,7 @@ class Fields:
         for index, text in enumerate(self._list(key)):
             field = f"{key}[{index}]"
             if not isinstance(text, str):
-                raise self.wrong(field, f"{text!r} is not a text")
+                raise self.wrong(field, f"{_shown(text)} is not a text")
             try:
                 values.append(parse(text))
             except ValueError as error:
@@ -145,8 +161,20 @@ class Fields:
 
 def metadata_name(obj: JsonObject) -> str:
     """The object's name for messages, whatever it looks like."""
-    metadata = obj.get("metadata")
-    return str(metadata.get("name", "(no name)")) if isinstance(metadata, Mapping) else "(no name)"
+    metadata = obj.get("metadata") if isinstance(obj, Mapping) else None
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return name if isinstance(name, str) else "(no name)"
+
+
+def _shown(value: object) -> str:
+    """A wrong value for messages; what holds others only by its kind, since it may be deeper than can be shown."""
+    match value:
+        case Mapping():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return repr(value)
 
 
 def fields_of(obj: JsonObject) -> Fields:

@@ -41,8 +41,13 @@ def decode(text: str) -> JoinToken:
             expires=datetime.fromisoformat(document["expires"]),
             secret=str(document["token"]),
         )
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DecodeError("join token", "", "is damaged, perhaps cut while copying") from error
-    if not CLUSTER_ID_PATTERN.fullmatch(token.cluster) or token.expires.tzinfo is None or not token.secret:
+    if not CLUSTER_ID_PATTERN.fullmatch(token.cluster) or token.expires.tzinfo is None or not _is_word(token.secret):
         raise DecodeError("join token", "", "is damaged, perhaps cut while copying")
     return token
+
+
+def _is_word(secret: str) -> bool:
+    """Whether it can be sent as a bearer token (RFC 6750 2.1), roughly: visible ASCII."""
+    return bool(secret) and all("!" <= letter <= "~" for letter in secret)

@@ -5,6 +5,7 @@ from math import inf, isinf
 from typing import Any, Final
 
 from mcnet.codec.errors import DecodeError
+from mcnet.codec.fields import finite
 from mcnet.model.cluster import ClusterId
 from mcnet.model.latency import (
     Block,
@@ -74,11 +75,11 @@ def decode(document: object) -> Report:
         return Report(
             time=str(document["time"]),
             version=str(document["version"]),
-            duration=float(document["durationSeconds"]),
-            interval=float(document["intervalSeconds"]),
+            duration=finite(document["durationSeconds"]),
+            interval=finite(document["intervalSeconds"]),
             results=tuple(_read_path(one) for one in document["paths"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise DecodeError(f"it is damaged: {type(error).__name__}: {error}") from error
 
 
@@ -152,7 +153,9 @@ def _estimate(estimate: Estimate) -> JsonObject:
 
 def _read_estimate(value: JsonObject) -> Estimate:
     low, high = value["low"], value["high"]
-    return Estimate(float(value["value"]), -inf if low is None else float(low), inf if high is None else float(high))
+    return Estimate(
+        finite(value["value"]), -inf if low is None else finite(low), inf if high is None else finite(high)
+    )
 
 
 def _histogram(histogram: Histogram | None) -> JsonObject | None:
@@ -165,7 +168,7 @@ def _histogram(histogram: Histogram | None) -> JsonObject | None:
 def _read_histogram(value: JsonObject | None) -> Histogram | None:
     if value is None:
         return None
-    edges = tuple(float(edge) for edge in value["edges"])
+    edges = tuple(finite(edge) for edge in value["edges"])
     pods, nodes = (tuple(int(count) for count in value[way]) for way in ("pods", "nodes"))
     if not len(edges) - 1 == len(pods) == len(nodes):
         raise ValueError("a histogram's edges and counts don't match")
@@ -188,4 +191,4 @@ def _round(value: float | None) -> float | None:
 
 
 def _float(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None else finite(value)

@@ -10,9 +10,12 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from mcnet.codec.errors import DecodeError
+from mcnet.codec.fields import finite
 from mcnet.model.kernel import Address
 from mcnet.model.latency import Series, Way
 
+_FAULTS: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What JSON of another shape, or with numbers beyond all measure, gives."""
 PIECE: Final = 200
 """Samples per line."""
 
@@ -74,8 +77,8 @@ def decode_order(text: str) -> Order:
         follower = _read_targets(value["follower"])
         return Order(
             way=Way(value["way"]),
-            duration=float(value["duration"]),
-            interval=float(value["interval"]),
+            duration=finite(value["duration"]),
+            interval=finite(value["interval"]),
             targets=_read_targets(value["targets"]),
             follower=follower[0] if follower else None,
             follower_targets=_read_targets(value["followerTargets"]),
@@ -89,7 +92,7 @@ def encode_start(start: Start) -> str:
 def decode_start(text: str) -> Start:
     with _Understood("a start"):
         value = json.loads(text)
-        return Start(float(value["at"]), _read_targets(value["targets"]))
+        return Start(finite(value["at"]), _read_targets(value["targets"]))
 
 
 def encode_listening(listening: Listening) -> str:
@@ -99,7 +102,7 @@ def encode_listening(listening: Listening) -> str:
 def decode_listening(line: str) -> Listening:
     with _Understood("a listening line"):
         value = json.loads(line)
-        return Listening(int(value["port"]), tuple(ip_address(one) for one in value["addresses"]))
+        return Listening(_port(value["port"]), tuple(ip_address(one) for one in value["addresses"]))
 
 
 def encode_series(series: Iterable[Series]) -> Iterator[str]:
@@ -128,8 +131,10 @@ def decode_series(text: str) -> tuple[Series, ...]:
                 continue
             key = str(value["protocol"]), int(value["family"]), Way(value["way"])
             ats, trips = pieces.setdefault(key, ([], []))
-            ats += [float(at) for at in value["at"]]
-            trips += [None if trip is None else max(0.1, float(trip)) for trip in value["trips"]]
+            if len(value["at"]) != len(value["trips"]):
+                raise ValueError("its times and round trips don't match")
+            ats += [finite(at) for at in value["at"]]
+            trips += [None if trip is None else max(0.1, finite(trip)) for trip in value["trips"]]
         return tuple(
             Series(protocol, family, way, tuple(at), tuple(trips))
             for (protocol, family, way), (at, trips) in pieces.items()
@@ -145,9 +150,16 @@ def _targets(targets: Iterable[Target]) -> list[dict[str, Any]]:
 
 def _read_targets(values: list[dict[str, Any]]) -> tuple[Target, ...]:
     return tuple(
-        Target(int(one["family"]), tuple(ip_address(each) for each in one["addresses"]), int(one["port"]))
+        Target(int(one["family"]), tuple(ip_address(each) for each in one["addresses"]), _port(one["port"]))
         for one in values
     )
+
+
+def _port(value: Any) -> int:
+    port = int(value)
+    if not 0 < port < 1 << 16:
+        raise ValueError(f"{port} is no port")
+    return port
 
 
 class _Understood:
@@ -160,7 +172,5 @@ class _Understood:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ValueError | KeyError | TypeError | AttributeError) and not isinstance(
-            error, DecodeError
-        ):
+        if isinstance(error, _FAULTS) and not isinstance(error, DecodeError):
             raise DecodeError(f"{self._what} is not understood: {type(error).__name__}: {error}") from error

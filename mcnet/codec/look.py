@@ -41,7 +41,7 @@ def decode_order(text: str) -> Order:
         prefixes = {key: tuple(ip_network(one) for one in data[key]) for key in ("pods", "remote")}
         lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
         return Order(**data | lists | prefixes | {"paths": paths})
-    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:
         raise DecodeError(NAME, "order", f"is not usable: {error!r}") from error
 
 
@@ -64,7 +64,7 @@ def decode_look(text: str) -> NodeLook:
             "translations": tuple(Translation(**one) for one in data["translations"]),
         }
         return NodeLook(**made)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise DecodeError(NAME, "answer", f"is not usable: {error!r}") from error
 
 

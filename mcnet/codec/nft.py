@@ -93,7 +93,7 @@ def parse(json_text: str) -> NftFingerprint:
     """The fingerprint of the table that `nft -j list table inet NAME` printed. Raises ValueError."""
     try:
         return _parse(json.loads(json_text)["nftables"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not the output of `nft -j list table`: {error!r}") from error
 
 

@@ -37,7 +37,7 @@ def parse(json_text: str, marks: Mapping[int, str] | None = None, *, owned: bool
     it. Raises ValueError."""
     try:
         return tuple(_parse(json.loads(json_text)["nftables"], marks or {}, owned))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not the output of `nft -j list ruleset`: {error!r}") from error
 
 

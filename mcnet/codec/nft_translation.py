@@ -12,9 +12,9 @@ _XT_SOURCE: Final = frozenset({"MASQUERADE", "SNAT"})
 
 def parse(json_text: str) -> NatChains:
     """The table's chains. Raises ValueError."""
-    data = json.loads(json_text)
     priorities: dict[str, int] = {}
     try:
+        data = json.loads(json_text)
         for entry in data["nftables"]:
             chain, rule = entry.get("chain"), entry.get("rule")
             if chain and chain.get("type") == "nat":
@@ -24,9 +24,9 @@ def parse(json_text: str) -> NatChains:
                     priorities[chain["name"]] = int(chain["prio"])
             elif rule:
                 rule["expr"] = [_statement(one) for one in rule.get("expr", ())]
-    except (KeyError, TypeError, AttributeError) as error:
+        chains: tuple[ForeignChain, ...] = nft_ruleset.parse(json.dumps(data))
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not the output of `nft -j list table`: {error!r}") from error
-    chains: tuple[ForeignChain, ...] = nft_ruleset.parse(json.dumps(data))
     return NatChains(tuple(chain for chain in chains if not chain.hook or chain.name in priorities), priorities)
 
 

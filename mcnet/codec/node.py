@@ -22,7 +22,6 @@ def decode(obj: JsonObject) -> Node:
     """The node; raises DecodeError. A wrong annotation of ours counts as none: see `annotation_problems`."""
     fields = fields_of(obj)
     metadata = fields.child("metadata")
-    created = metadata.parsed("creationTimestamp", datetime.fromisoformat)
     spec = fields.child("spec")
     single = spec.parsed("podCIDR", plain_network)
     return Node(
@@ -31,13 +30,21 @@ def decode(obj: JsonObject) -> Node:
         addresses=_addresses(fields),
         pod_prefixes=spec.prefixes("podCIDRs") or ((single,) if single else ()),
         gateway=metadata.child("labels").text(GATEWAY_LABEL, "") == "true",
-        created=int(created.timestamp()) if created else 0,
+        created=metadata.parsed("creationTimestamp", _seconds) or 0,
         private_address=_private_address(metadata)[0],
         public_sources=_sources(metadata)[0],
         port_base=_port(metadata, PORT_BASE_ANNOTATION)[0],
         public_port_base=_port(metadata, PUBLIC_PORT_BASE_ANNOTATION)[0],
         nat=metadata.child("labels").text(NAT_MARK, "") or metadata.child("annotations").text(NAT_MARK, ""),
     )
+
+
+def _seconds(text: str) -> int:
+    """A time in seconds since the epoch. Raises ValueError."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is too far away") from error
 
 
 def annotation_problems(obj: JsonObject) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 
 from mcnet.codec.cluster import identity_fields, read_identity
-from mcnet.codec.errors import DecodeError
 from mcnet.codec.fields import Fields, JsonObject, without_empty
 from mcnet.model.cluster import CLUSTER_ID_PATTERN, ClusterId
 from mcnet.model.member import MANAGED_LABEL
@@ -35,21 +34,22 @@ def entry(pin: Pin) -> str:
 
 def decode(obj: JsonObject | None) -> dict[ClusterId, Pin]:
     """By cluster; none without an object. An entry that can't be read is a pin without identity, never no pin: else
-    whoever spoils it would have other keys taken for the first ones."""
-    data = (obj or {}).get("data") or {}
-    return {ClusterId(name): _pin(str(text)) for name, text in data.items() if CLUSTER_ID_PATTERN.fullmatch(name)}
+    whoever spoils it would have other keys taken for the first ones. Raises DecodeError where not even the clusters
+    can be told."""
+    data = Fields(obj or {}, PINS_NAME).child("data")
+    return {ClusterId(name): _pin(data, name) for name in data.names() if CLUSTER_ID_PATTERN.fullmatch(name)}
 
 
-def _pin(text: str) -> Pin:
+def _pin(data: Fields, name: str) -> Pin:
     try:
-        fields = Fields(json.loads(text), PINS_NAME)
+        fields = Fields(json.loads(data.text(name)), PINS_NAME)
         offered = fields.child("offered")
         return Pin(
             identity=read_identity(fields) if fields.present("signingKey") else None,
             sequences=_sequences(fields.child("sequences")),
             offered=read_identity(offered) if offered.present("signingKey") else None,
         )
-    except (ValueError, RecursionError, DecodeError):
+    except (ValueError, RecursionError):
         return Pin(None)
 
 

@@ -10,12 +10,15 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from mcnet.codec.errors import DecodeError
-from mcnet.model.kernel import Address
+from mcnet.model.kernel import Address, Network
 from mcnet.model.wireguard import KEY_BYTES, PeerStatus, WireguardDevice, WireguardPeer
 
 GET: Final = "get=1\n\n"
 NO_KEY: Final = bytes(KEY_BYTES)
 """A preshared key of zeros is none."""
+
+LONGEST_VALUE: Final = 47
+"""Characters: an IPv6 address with brackets and port. A key has 64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ def parse(name: str, text: str) -> Answer:
     """What the device `name` answered to GET. Raises DecodeError, without any part of a key."""
     private_key, port = NO_KEY, 0
     peers: list[WireguardPeer] = []
+    allowed: list[set[Network]] = []
+    """Of each peer."""
     status: dict[bytes, PeerStatus] = {}
     error = "missing"
     for key, value in _pairs(text):
@@ -78,20 +83,28 @@ def parse(name: str, text: str) -> Answer:
                     port = int(value)
                 case "public_key":
                     peers.append(WireguardPeer(_key(value), NO_KEY))
+                    allowed.append(set())
                     status[peers[-1].public_key] = PeerStatus()
                 case "errno":
                     error = value
+                case "allowed_ip" if peers:
+                    allowed[-1].add(ip_network(value))
                 case _ if peers:
                     peer = peers[-1]
                     peers[-1] = _of_peer(peer, key, value)
                     status[peer.public_key] = _of_status(status[peer.public_key], key, value)
         except ValueError as problem:
-            shown = "not a key of 32 bytes" if key.endswith("_key") else f"{value!r} can't be read"
+            shown = "not a key of 32 bytes" if key.endswith("_key") else f"{_shown(value)} can't be read"
             raise DecodeError("answer of the WireGuard process", key, shown) from problem
     if error != "0":
-        raise DecodeError("answer of the WireGuard process", "errno", error)
-    device = WireguardDevice(name, private_key, port, frozenset(peers)) if private_key != NO_KEY else None
-    return Answer(device, status)
+        raise DecodeError("answer of the WireGuard process", "errno", _shown(error))
+    whole = frozenset(replace(peer, allowed=frozenset(of)) for peer, of in zip(peers, allowed, strict=True))
+    return Answer(WireguardDevice(name, private_key, port, whole) if private_key != NO_KEY else None, status)
+
+
+def _shown(value: str) -> str:
+    """A value for messages, but none that another line, with a key perhaps, may have run into."""
+    return repr(value) if len(value) <= LONGEST_VALUE and "=" not in value else "what it says"
 
 
 def succeeded(text: str) -> bool:
@@ -122,8 +135,6 @@ def _of_peer(peer: WireguardPeer, name: str, value: str) -> WireguardPeer:
             return replace(peer, endpoint=(ip_address(host.strip("[]")), int(port)))
         case "persistent_keepalive_interval":
             return replace(peer, keepalive=int(value))
-        case "allowed_ip":
-            return replace(peer, allowed=peer.allowed | {ip_network(value)})
         case _:
             return peer
 

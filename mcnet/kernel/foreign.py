@@ -6,7 +6,7 @@ thousands of rules are elsewhere. Legacy iptables has no nft chains; which of it
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mcnet.codec import nft_ruleset, nft_translation
 from mcnet.kernel import nft_marks
@@ -16,7 +16,10 @@ from mcnet.model.foreign import ForeignChain, NatChains
 from mcnet.model.kernel import HostRule
 from mcnet.model.ownership import GATEWAY_NFT_TABLE, NODE_NFT_TABLE
 
+_FAMILIES: Final = frozenset({"ip", "ip6", "inet"})
 _HOOKS: Final = frozenset({"input", "forward", "output"})
+_NAT: Final = ("nat", "postrouting")
+"""Type and hook of chains that translate sources."""
 _LEGACY: Final = ("ip_tables_names", "ip6_tables_names")
 """Below /proc/net: the tables that legacy iptables has made, one a line; readable by root of the namespace."""
 
@@ -52,32 +55,49 @@ async def read_nat(below: int) -> tuple[NatChains, ...]:
 def _translating(output: str, below: int) -> list[tuple[str, str]]:
     return sorted(
         {
-            (head["family"], head["table"])
+            (head.family, head.table)
             for head in _heads(output)
-            if (head.get("type"), head.get("hook")) == ("nat", "postrouting")
-            and head["family"] in {"ip", "ip6", "inet"}
-            and int(head["prio"]) < below
-            and (head["family"], head["table"]) != ("inet", NODE_NFT_TABLE)
+            if (head.type, head.hook) == _NAT
+            and head.family in _FAMILIES
+            and head.priority < below
+            and (head.family, head.table) != ("inet", NODE_NFT_TABLE)
         }
     )
 
 
-def _heads(output: str) -> list[dict[str, Any]]:
+class _Head(NamedTuple):
+    """A chain as nft lists it; `priority` is read of those that may translate sources."""
+
+    family: str
+    table: str
+    type: str
+    hook: str
+    priority: int
+
+
+def _heads(output: str) -> list[_Head]:
+    """Raises KernelError."""
     try:
-        return [entry["chain"] for entry in json.loads(output)["nftables"] if "chain" in entry]
-    except (ValueError, KeyError, TypeError) as error:
+        return [_head(entry["chain"]) for entry in json.loads(output)["nftables"] if "chain" in entry]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise KernelError(f"list nft chains: {error}") from error
+
+
+def _head(chain: dict[str, Any]) -> _Head:
+    kind, hook = str(chain.get("type", "")), str(chain.get("hook", ""))
+    priority = int(chain["prio"]) if (kind, hook) == _NAT else 0
+    return _Head(str(chain["family"]), str(chain["table"]), kind, hook, priority)
 
 
 def _filtering(output: str) -> list[tuple[str, str]]:
     return sorted(
         {
-            (head["family"], head["table"])
+            (head.family, head.table)
             for head in _heads(output)
-            if head.get("type") == "filter"
-            and head.get("hook") in _HOOKS
-            and head["family"] in {"ip", "ip6", "inet"}
-            and (head["family"], head["table"]) not in {("inet", NODE_NFT_TABLE), ("inet", GATEWAY_NFT_TABLE)}
+            if head.type == "filter"
+            and head.hook in _HOOKS
+            and head.family in _FAMILIES
+            and (head.family, head.table) not in {("inet", NODE_NFT_TABLE), ("inet", GATEWAY_NFT_TABLE)}
         }
     )
 

@@ -132,5 +132,5 @@ def _concerns_us(kind: int, body: bytes) -> bool:
     _, index, *_ = _NEIGHBOUR.unpack_from(body)
     try:
         return socket.if_indextoname(index).startswith(_OUR_PREFIX)
-    except OSError:
+    except (OSError, OverflowError):
         return False

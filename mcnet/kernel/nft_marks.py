@@ -78,6 +78,8 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size:
+            return
         yield kind, data[offset + _HEADER.size : offset + length]
         offset += (length + 3) & ~3
 

@@ -3,7 +3,6 @@
 What a request travels on belongs to `transport`, keeping a list up to date to `store`, waiting to `wait`.
 """
 
-import json
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from mcnet.model.member import FIELD_MANAGER
 
 PAGE = 500
 """Objects per request of a list."""
+_EVENTS = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"})
+"""What a watch may say (k8s.io/apimachinery/pkg/watch)."""
 COLLECTION_TIMEOUT = 60.0
 """Seconds to delete many objects in one request: as long as API servers work on it."""
 WATCH_SECONDS = 300
@@ -133,7 +134,7 @@ class Api:
         named = _Target(kind, _meta(obj).get("name", ""), namespace or _meta(obj).get("namespace"))
         path = kind.path("", named.namespace)
         request = Request("POST", path, named.attempt("create"), _writing(dry_run), _typed(obj, kind))
-        return as_json(await self._transport.send(request))
+        return await self._json(request)
 
     async def apply(
         self, obj: JsonObject, *, force: bool = True, dry_run: bool = False, subresource: str = ""
@@ -214,14 +215,18 @@ class Api:
         attempt = target.attempt("watch")
         request = Request("GET", target.path, attempt, query, timeout=seconds + WATCH_SLACK)
         async for line in self._transport.stream(request):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
+            event = as_json(line, attempt=attempt, server=self.server)
+            what, obj = event.get("type"), event.get("object")
+            if what not in _EVENTS or not isinstance(obj, dict):
+                continue  # of a later version: what it means is told by another event, or by the next list
+            if what == "ERROR":
+                code = obj.get("code")
                 raise status_error(
-                    int(event["object"].get("code") or 500), str(event["object"].get("message", "")),
+                    code if isinstance(code, int) else 500, str(obj.get("message", "")),
                     attempt=attempt, server=self.server,
                 )  # fmt: skip
-            if event["type"] != "BOOKMARK" or bookmarks:
-                yield event["type"], _typed(event["object"], kind)
+            if what != "BOOKMARK" or bookmarks:
+                yield what, _typed(obj, kind)
 
     async def wait_for(
         self,
@@ -236,8 +241,8 @@ class Api:
 
     async def version(self) -> str:
         """The server's version, "v1.37.2"."""
-        body = await self._transport.send(Request("GET", "/version", "ask for the version"))
-        return str(as_json(body).get("gitVersion", ""))
+        answer = await self._json(Request("GET", "/version", "ask for the version"))
+        return str(answer.get("gitVersion", ""))
 
     async def date(self) -> datetime | None:
         """The server's clock, to the second; None if its answer bears no usable Date header."""
@@ -303,7 +308,10 @@ class Api:
         timeout: float = REQUEST_TIMEOUT,
     ) -> JsonObject:
         request = Request(method, target.path, target.attempt(verb), query, body, content_type, timeout)
-        return as_json(await self._transport.send(request))
+        return await self._json(request)
+
+    async def _json(self, request: Request) -> JsonObject:
+        return as_json(await self._transport.send(request), attempt=request.attempt, server=self.server)
 
 
 def _typed(obj: JsonObject, kind: Kind) -> JsonObject:

@@ -57,6 +57,6 @@ def _reason(body: bytes | str) -> str:
     text = body.decode(errors="replace") if isinstance(body, bytes) else body
     try:
         status = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()[:200]
     return str(status.get("message", ""))[:1000] if isinstance(status, dict) else ""

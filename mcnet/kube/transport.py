@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from mcnet.kube.access import Access
 from mcnet.kube.errors import api_error, unreachable
 from mcnet.kube.proxy import proxy_for
+from mcnet.model.errors import UnreachableError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -112,6 +113,8 @@ class HttpTransport:
                 for line in lines:
                     if line:
                         yield line
+            if rest:  # without its end: the reader finds out what it is
+                yield rest
 
     @asynccontextmanager
     async def _answer(
@@ -170,7 +173,17 @@ def _keep_alive(response: "aiohttp.ClientResponse") -> None:
         sock.setsockopt(socket.IPPROTO_TCP, option, seconds)
 
 
-def as_json(body: bytes) -> dict[str, Any]:
-    """A JSON object; {} for an empty or other answer."""
-    value = json.loads(body) if body else {}
-    return value if isinstance(value, dict) else {}
+def as_json(body: bytes, *, attempt: str, server: str) -> dict[str, Any]:
+    """A JSON object; {} for an empty answer. Raises UnreachableError for what no API server says: a proxy's login
+    page, or half an answer."""
+    try:
+        value = json.loads(body) if body else {}
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        said = body[:60].decode(errors="replace").strip()
+        raise UnreachableError(
+            f"{attempt} at {server}: the answer is none of an API server's: {said!r}",
+            f"something answers in its place, or a proxy on the way: curl -k {server}/version",
+        )
+    return value

@@ -25,7 +25,7 @@ async def serve_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
                 pass
         client = writer.get_extra_info("peername")[0].removeprefix("::ffff:")
         if path.startswith("/bytes/"):
-            await _send_bytes(writer, min(int(path.removeprefix("/bytes/")), LARGEST))
+            await _send_bytes(writer, min(max(int(path.removeprefix("/bytes/")), 0), LARGEST))
         else:
             body = json.dumps({"server": socket.gethostname(), "client": client}).encode() + b"\n"
             writer.write(_head(len(body)) + body)

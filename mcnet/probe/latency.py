@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Protocol, cast
 
-from mcnet.codec.errors import DecodeError
 from mcnet.codec.icmp import TOKEN_BYTES, Echo, decode_reply, encode_request
 from mcnet.codec.latency_samples import (
     Listening,
@@ -149,7 +148,7 @@ async def follow(order: Order) -> tuple[Series, ...]:
             start = decode_start((await reader.readline()).decode())
             if not word.done():
                 word.set_result(start)
-        except DecodeError:
+        except (ValueError, OSError):
             pass  # somebody else who looks at open ports
         finally:
             writer.close()

@@ -9,6 +9,7 @@ from tests.repo.checkout import ROOT, TOP, files, python_files, relative
 LONGEST = 500
 WHOLE_PACKAGE = {
     "codec/test_decode.py",
+    "codec/test_hostile.py",
     "codec/test_roundtrip.py",
     "kube/test_fake.py",
     "plan/test_node_convergence.py",

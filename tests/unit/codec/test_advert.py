@@ -28,7 +28,9 @@ def test_a_hundred_clusters_fit_one_packet() -> None:
     "datagram",
     [b"", b"\xff\x00", b"[]", b"{}", b"7", b'{"mcnet":2,"gateway":"n","rail":0,"reach":[]}',
      b'{"mcnet":1,"gateway":"n","rail":0,"reach":"x"}', b'{"mcnet":1,"gateway":"n","rail":"x","reach":[]}',
-     b'{"mcnet":1,"gateway":"n","rail":0,"reach":[true]}'],
+     b'{"mcnet":1,"gateway":"n","rail":0,"reach":[true]}', b'{"mcnet":1,"gateway":"n","rail":1e400,"reach":[]}',
+     b'{"mcnet":1,"gateway":[],"rail":0,"reach":[]}', b'{"mcnet":1,"gateway":"n","rail":true,"reach":[]}',
+     b"[" * 65507],
 )  # fmt: skip
 def test_anything_else_is_refused(datagram: bytes) -> None:
     with pytest.raises(DecodeError):

@@ -30,10 +30,11 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "member": member.encode(Member(WEST, (), ())),
     "gateway": gateway.encode(Gateway("node-1", WEST, 0), namespace="n"),
     "node_state": node_state.encode(NodeState("node-1"), namespace="n"),
+    "node": {"metadata": {"name": "n1"}},
 }
 DECODERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "clusterset": clusterset.decode, "cluster": cluster.decode, "endpoint": endpoint.decode,
-    "member": member.decode, "gateway": gateway.decode, "node_state": node_state.decode,
+    "member": member.decode, "gateway": gateway.decode, "node_state": node_state.decode, "node": node.decode,
 }  # fmt: skip
 
 BAD: list[tuple[str, str, object, str]] = [
@@ -67,6 +68,16 @@ BAD: list[tuple[str, str, object, str]] = [
      "node-1: status.cables[0].state: 'odd' is not a valid CableState"),
     ("gateway", "status.cables", [{"cluster": "e", "gateway": "g", "rail": 0, "loss": "x"}],
      "node-1: status.cables[0].loss: 'x' is not a number"),
+    ("gateway", "status.cables", [{"cluster": "e", "gateway": "g", "rail": 0, "loss": float("nan")}],
+     "node-1: status.cables[0].loss: nan is not a finite number"),
+    ("member", "spec.probeIntervalSeconds", 10**400, "mcnet: spec.probeIntervalSeconds: inf is not a finite number"),
+    ("member", "spec.image", ["a"], "mcnet: spec.image: a list is not of type str"),
+    ("member", "spec.image", {"a": 1}, "mcnet: spec.image: an object is not of type str"),
+    ("endpoint", "spec.rail", "x" * 1000, f"west.node-1: spec.rail: '{'x' * 298}…"),
+    ("endpoint", "metadata.name", ["west.node-1"],
+     "(no name): spec.cluster: 'west' and gateway 'node-1' do not fit the object's name"),
+    ("node", "metadata.creationTimestamp", "0001-01-01",
+     "n1: metadata.creationTimestamp: year 0 is out of range"),
     ("node_state", "status.ready", "yes", "node-1: status.ready: 'yes' is not of type bool"),
 ]  # fmt: skip
 
@@ -198,6 +209,7 @@ def test_the_brokers_secret() -> None:
     [
         ("token", b"", "mcnet-broker: data.token: is missing"),
         ("server", b"", "mcnet-broker: data.server: is missing"),
+        ("expires", b"2026-02-01T00:00:00", "mcnet-broker: data.expires: has no time zone"),
         ("expires", b"soon", "mcnet-broker: data.expires: is not an RFC 3339 time"),
         ("token", b"\xff", "mcnet-broker: data.token: is not base64 of a text"),
     ],

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcnet.codec.icmp import Echo, checksum, decode_reply, encode_request
+from tests.fakes.mutations import damaged
 
 ECHOES = st.builds(Echo, st.binary(min_size=8, max_size=8), st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1))
 IPV4_HEADER = bytes([0x45]) + bytes(19)
@@ -57,3 +58,17 @@ def test_a_request_another_code_and_a_wrong_sequence_are_no_reply(version: int) 
 def test_garbage_never_raises(version: int, data: bytes) -> None:
     decoded = decode_reply(version, data)
     assert decoded is None or isinstance(decoded, Echo)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_damaged_reply_is_another_probes_or_none(version: int) -> None:
+    """Whose it is stands in token, identifier and number: what differs there is not the prober's own."""
+    echo = Echo(b"mcnet123", 0x0701, 0x01020304)
+    good = answer(version, encode_request(version, echo))
+    found = [decode_reply(version, data) for data in damaged(good)]
+    assert None in found
+    assert any(one not in (None, echo) for one in found)
+    start = 20 if version == 4 else 0
+    for place in (*range(start + 4, start + 20), start):
+        broken = good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :]
+        assert decode_reply(version, broken) != echo, place

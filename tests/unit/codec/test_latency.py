@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from mcnet.model.latency import (
     Summary,
     Verdict,
 )
+from tests.fakes.mutations import changed
 
 PATH = Path(Place(ClusterId("east"), "n1", "east-admin", True), Place(ClusterId("west"), "n2", "west-admin"))
 TIMES = st.integers(1, 10**9).map(lambda hundredths: hundredths / 100)
@@ -113,11 +114,32 @@ def damaged(change: Any) -> dict[str, Any]:
             damaged(lambda one: one["paths"][0]["measures"][0]["histogram"].update(edges=[1])),
             "don't match", id="histogram",
         ),
+        pytest.param(
+            damaged(lambda one: one["paths"][0]["measures"][0]["pods"].update(sent=inf)),
+            "damaged: OverflowError", id="sent-without-end",
+        ),
+        pytest.param(
+            damaged(lambda one: one["paths"][0]["measures"][0]["nodes"].update(p50=nan)), "nan is not a", id="nan"
+        ),
+        pytest.param(damaged(lambda one: one.update(intervalSeconds=10**400)), "inf is not a", id="huge-number"),
     ],
 )  # fmt: skip
 def test_what_is_refused(document: object, why: str) -> None:
     with pytest.raises(DecodeError, match=why):
         decode(document)
+
+
+def test_what_is_taken_can_be_written_again() -> None:
+    """As JSON that others read, too: without NaN and infinity."""
+    taken = 0
+    for what, document in changed(whole()):
+        try:
+            report = decode(document)
+        except DecodeError:
+            continue
+        taken += 1
+        assert json.dumps(encode(report), allow_nan=False), what
+    assert taken > 100
 
 
 def test_a_comparison() -> None:

@@ -79,6 +79,28 @@ def test_what_is_not_understood(text: str) -> None:
         decode_order(text)
 
 
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "1e400", "NaN", "[]"])
+def test_ports_are_ports(port: str) -> None:
+    with pytest.raises(DecodeError, match="is not understood"):
+        decode_listening(f'{{"port": {port}, "addresses": []}}')
+    with pytest.raises(DecodeError, match="is not understood"):
+        decode_start(f'{{"at": 1, "targets": [{{"family": 4, "addresses": [], "port": {port}}}]}}')
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e400", "1" + "0" * 400])
+def test_numbers_are_finite(number: str) -> None:
+    with pytest.raises(DecodeError, match="is not understood"):
+        decode_start(f'{{"at": {number}, "targets": []}}')
+    for at, trip in ((number, "1"), ("1", number)):
+        with pytest.raises(DecodeError, match="is not understood"):
+            decode_series(f'{{"protocol":"icmp","family":4,"way":"pods","at":[{at}],"trips":[{trip}]}}')
+
+
+def test_a_series_has_a_time_for_each_round_trip() -> None:
+    with pytest.raises(DecodeError, match="don't match"):
+        decode_series('{"protocol":"icmp","family":4,"way":"pods","at":[0.1,0.2],"trips":[1.0]}')
+
+
 def test_a_broken_series_is_not_understood() -> None:
     with pytest.raises(DecodeError, match="a series is not understood"):
         decode_series('{"protocol": "icmp"}')

@@ -3,6 +3,7 @@
 The round trip through the real nft is tests/netns/test_nftables.py.
 """
 
+import contextlib
 import json
 import re
 from dataclasses import replace
@@ -11,13 +12,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcnet.codec.nft import fingerprint, parse, render
 from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import seal
 from mcnet.model.kernel import NftChain, NftSet, NftTable
+from tests.fakes.mutations import changed_texts, mutations
 
 TABLE = NftTable(
     "mcnet",
@@ -204,3 +206,31 @@ def test_priorities_by_name_and_number(hook: str, number: int) -> None:
     chain = {"name": "c", "type": "filter", "hook": "prerouting", "prio": number, "policy": "accept"}
     found = parse(json.dumps({"nftables": [{"table": {"name": "mcnet"}}, {"chain": chain}]}))
     assert found.digest == fingerprint(table).digest
+
+
+def test_a_listing_with_one_thing_wrong_is_a_value_error_or_another_fingerprint() -> None:
+    """But for handles, nft's own version of its format, and how elements of notes are numbered."""
+    whole = json.loads(listing(TABLE))["nftables"]
+    unnoticed = [what for what, changes in changed_texts(whole) if is_taken_for_whole(changes, whole)]
+    aside = re.compile(r"\(0, 'metainfo'|\(4, 'set', 'elem', \d|.*'handle'")
+    assert [what for what in unnoticed if not aside.match(what)] == []
+
+
+def is_taken_for_whole(changes: str, whole: object) -> bool:
+    try:
+        return parse(f'{{"nftables": {changes}}}') == fingerprint(TABLE) and json.loads(changes) != whole
+    except ValueError:
+        return False
+
+
+@settings(max_examples=40)
+@given(mutations(json.loads(listing(TABLE))))
+def test_a_listing_with_many_things_wrong_raises_nothing_else(document: Any) -> None:
+    with contextlib.suppress(ValueError):
+        parse(json.dumps(document))
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, '{"nftables": ' + "[" * 5000, "nul", '{"nftables": [{"set": null}]}'])
+def test_what_is_no_json_or_too_deep_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse(text)

@@ -1,13 +1,16 @@
 """What nft prints of other programs' tables, as chains: matches and verdicts kept, the rest opaque or left out."""
 
+import contextlib
 import json
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from mcnet.codec.nft_ruleset import parse
 from mcnet.model.foreign import Clause, ForeignChain, Match, Opaque, Verdict
+from tests.fakes.mutations import changed_texts, mutations
 
 CHAIN = {"family": "inet", "table": "t", "name": "c", "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}
 
@@ -106,3 +109,40 @@ def test_our_own_tables_are_left_out() -> None:
 def test_what_is_no_ruleset(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(text)
+
+
+MATCHES = [
+    match(DPORT, {"set": [22, {"range": [100, 200]}]}),
+    match({"&": [{"meta": {"key": "mark"}}, 0x4000]}, {"prefix": {"addr": "10.0.0.0", "len": 8}}),
+    {"vmap": {"key": STATE, "data": {"set": [["established", {"accept": None}], [7, {"jump": {"target": "x"}}]]}}},
+    {"xt": {"type": "target", "name": "REJECT"}},
+]
+RULESET = {
+    "nftables": [
+        {"metainfo": {}}, {"chain": CHAIN},
+        {"rule": {"family": "inet", "table": "t", "chain": "c", "handle": 4, "expr": MATCHES}},
+    ]
+}  # fmt: skip
+
+
+def test_a_ruleset_with_one_thing_wrong_is_read_or_a_value_error() -> None:
+    assert parse(json.dumps(RULESET))
+    read = 0
+    for _, text in changed_texts(RULESET):
+        with contextlib.suppress(ValueError):
+            read += bool(parse(text))
+    assert read > 500
+
+
+@settings(max_examples=40)
+@given(mutations(RULESET))
+def test_a_ruleset_with_many_things_wrong_raises_nothing_else(document: Any) -> None:
+    with contextlib.suppress(ValueError):
+        parse(json.dumps(document))
+
+
+@pytest.mark.parametrize("left", [{"&": []}, {"&": {}}, {"&": None}, {"meta": {}}, {"meta": None}, {}])
+def test_a_match_without_its_parts_is_a_value_error(left: object) -> None:
+    rule = {"family": "inet", "table": "t", "chain": "c", "handle": 1, "expr": [match(left, 1)]}
+    with pytest.raises(ValueError, match=r"."):
+        parse(json.dumps({"nftables": [{"chain": CHAIN}, {"rule": rule}]}))

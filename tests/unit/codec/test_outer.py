@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcnet.codec.outer import HEADERS, EchoKind, Outer, decode, port_filter
+from tests.fakes.mutations import damaged
 
 REQUEST, REPLY = EchoKind.REQUEST, EchoKind.REPLY
 FOUR: Final = (
@@ -83,6 +84,13 @@ def test_captured_packets(data: bytes, expected: Outer | None) -> None:
 def test_any_bytes_are_packets_or_nothing(data: bytes) -> None:
     outer = decode(data)
     assert outer is None or 0 <= outer.port < 1 << 16
+
+
+@pytest.mark.parametrize(("data", "expected"), CAPTURED)
+def test_a_damaged_packet_is_another_or_none(data: bytes, expected: Outer | None) -> None:
+    found = [decode(one) for one in damaged(data)]
+    assert all(one is None or (0 <= one.port < 1 << 16 and one.source.version == one.target.version) for one in found)
+    assert expected is None or len(set(found)) > 1
 
 
 @pytest.mark.parametrize("ports", [(4800,), (4800, 4520), tuple(range(4500, 4540))])

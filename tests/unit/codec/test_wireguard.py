@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mcnet.codec.errors import DecodeError
 from mcnet.codec.wireguard import NO_KEY, change, parse, succeeded
 from mcnet.model.wireguard import PeerStatus, WireguardDevice, WireguardPeer
+from tests.fakes.mutations import damaged
 
 KEYS = [bytes([number]) * 32 for number in range(1, 6)]
 PREFIXES = [ip_network(text) for text in ("10.1.0.0/16", "10.2.0.0/16", "fd00:1::/48", "245.0.0.1/32", "0.0.0.0/0")]
@@ -170,8 +171,8 @@ def test_a_device_that_has_no_key_yet() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "errno: missing"),
-        ("errno=-22\n\n", "errno: -22"),
+        ("", "errno: 'missing'"),
+        ("errno=-22\n\n", "errno: '-22'"),
         ("private_key=abcd\nerrno=0\n\n", "private_key: not a key of 32 bytes"),
         ("listen_port=x\nerrno=0\n\n", "listen_port: 'x' can't be read"),
         (f"public_key={'01' * 32}\nallowed_ip=10.0.0.1/8\nerrno=0\n\n", "allowed_ip: '10.0.0.1/8' can't be read"),
@@ -202,3 +203,47 @@ def test_the_answer_to_a_change() -> None:
     assert succeeded("errno=0\n\n")
     assert not succeeded("errno=-5\n\n")
     assert not succeeded("")
+
+
+WHOLE = (
+    f"private_key={KEYS[0].hex()}\nlisten_port=4500\npublic_key={KEYS[1].hex()}\npreshared_key={KEYS[2].hex()}\n"
+    "endpoint=[2001:db8::1]:4502\ntx_bytes=5\nlast_handshake_time_sec=7\npersistent_keepalive_interval=25\n"
+    "allowed_ip=10.1.0.0/16\nerrno=0\n\n"
+)
+
+
+def test_a_damaged_answer_is_another_or_none_and_no_key_is_shown() -> None:
+    keys = [key.hex() for key in KEYS[:3]]
+    errors = [error for data in damaged(WHOLE.encode()) if (error := refusal(data.decode(errors="replace")))]
+    assert len(errors) > 100
+    assert not [error for error in errors if len(error) > 1000 or any(key[:8] in error for key in keys)]
+
+
+def refusal(text: str) -> str:
+    try:
+        parse("mcnet-cw0a", text)
+    except DecodeError as error:
+        return str(error)
+    return ""
+
+
+ODD_WORDS = ("", "x", "-1", "1" * 5000, "0x10", "fe80::1%" + "x" * 50_000, "\ud800", "[", "[]:", ":", "10.0.0.0/8/8")
+
+
+@pytest.mark.parametrize("name", [line.partition("=")[0] for line in WHOLE.splitlines() if line])
+def test_a_line_with_another_value(name: str) -> None:
+    lines = WHOLE.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith(f"{name}="))
+    answers = ["\n".join([*lines[:place], f"{name}={word}", *lines[place + 1 :], "", ""]) for word in ODD_WORDS]
+    refused = [error for answer in answers if (error := refusal(answer))]
+    assert refused
+    assert max(map(len, refused)) < 1000
+
+
+@pytest.mark.timeout(10)
+def test_a_peer_of_very_many_prefixes_is_read_in_one_go() -> None:
+    """In seconds: with a copy of the prefixes for each more it would be a minute."""
+    prefixes = "".join(f"allowed_ip=10.{number >> 8}.{number & 255}.0/24\n" for number in range(1 << 16))
+    answer = parse("mcnet-cw0a", WHOLE.replace("allowed_ip=10.1.0.0/16\n", prefixes))
+    assert answer.device is not None
+    assert [len(peer.allowed) for peer in answer.device.peers] == [1 << 16]

@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.generic.wireguard import wgmsg
@@ -181,6 +181,34 @@ async def test_a_device_without_key_or_that_is_not_there(kernel: Kernel) -> None
     assert await read(NAME) is None
     with pytest.raises(KernelError, match="configure WireGuard device mcnet-cw0a: No such device"):
         await configure(None, WireguardDevice(NAME, KEYS[0], 4500))
+
+
+@given(devices(), st.data())
+@settings(max_examples=30)
+async def test_a_device_of_which_things_are_not_said(device: WireguardDevice, data: st.DataObject) -> None:
+    """A kernel leaves out what is not set, and may leave out more."""
+    with pytest.MonkeyPatch.context() as patch:
+        kernel = _installed(Kernel(), patch)
+        await configure(None, device)
+        whole = kernel._get
+
+        def less() -> Iterator[Any]:
+            for message in whole():
+                kept = [one for one in message["attrs"] if one[0] == "WGDEVICE_A_PEERS" or data.draw(st.booleans())]
+                for peer in [one for name, peers in kept if name == "WGDEVICE_A_PEERS" for one in peers]:
+                    peer["attrs"] = [
+                        one for one in peer["attrs"] if one[0] == "WGPEER_A_PUBLIC_KEY" or data.draw(st.booleans())
+                    ]
+                message["attrs"] = kept
+                yield message
+
+        patch.setattr(kernel, "_get", less)
+        answer = await read(NAME)
+        assert answer is not None
+        assert set(answer.status) == set(device.by_key())
+        if answer.device is not None:
+            assert answer.device.private_key == device.private_key
+            assert answer.device.by_key().keys() == device.by_key().keys()
 
 
 async def test_status_of_a_peer_that_has_said_nothing(kernel: Kernel) -> None:

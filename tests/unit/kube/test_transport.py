@@ -55,6 +55,30 @@ async def test_requests_carry_token_and_query() -> None:
     assert "authorization: Bearer secret\r\n" in text
 
 
+@pytest.mark.parametrize("said", [b"<html>log in</html>", b"[]", b"[" * 100_000, b'{"items": ', b"\xff"])
+async def test_an_answer_that_is_no_api_servers_counts_as_none(said: bytes) -> None:
+    """A proxy's page with status 200, half an answer: the server is not reached, and the daemon tries again."""
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(said) + said)
+
+    async with serving(answer) as api:
+        with pytest.raises(UnreachableError, match="the answer is none of an API server's"):
+            await api.list(CONFIG_MAP, "n")
+        with pytest.raises(UnreachableError, match="the answer is none of an API server's"):
+            await anext(api.watch(CONFIG_MAP))
+
+
+async def test_an_event_that_is_not_known_is_passed_over() -> None:
+    lines = b'{"type":"RENAMED","object":{}}\n{"object":3}\n{"type":"ADDED"}\n{"type":"ADDED","object":{"a":1}}\n'
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(head() + chunk(lines) + b"0\r\n\r\n")
+
+    async with serving(answer) as api:
+        assert [event async for event, _ in api.watch(CONFIG_MAP)] == ["ADDED"]
+
+
 async def test_lines_are_put_together_from_any_pieces() -> None:
     lines = (
         b'{"type":"ADDED","object":{"metadata":{"name":"\xc3\xa4"}}}\n{"type":"BOOKMARK","object":{"metadata":{}}}\n'

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from ipaddress import ip_address
 
 import pytest
 import pytest_asyncio
 
-from mcnet.codec.latency_samples import Order, Target, encode_order
+from mcnet.codec.latency_samples import Order, Start, Target, encode_order, encode_start
 from mcnet.model.latency import Way
 from mcnet.probe import latency
 from mcnet.probe.latency import TcpSampler, answering, measure
@@ -110,6 +111,30 @@ async def test_the_leader_tells_the_follower(port: int, capsys: pytest.CaptureFi
         (Way.NODES, "icmp"), (Way.NODES, "tcp"), (Way.PODS, "icmp"), (Way.PODS, "tcp"),
     ]  # fmt: skip
     assert all(None not in one.trips for one in series if one.protocol == "tcp")
+
+
+@pytest.mark.parametrize(
+    "word", [b"\xff\n", b"[" * 5000 + b"\n", b"x" * 100_000, b'{"at": NaN, "targets": []}\n', b""]
+)
+async def test_strangers_do_not_disturb_the_follower(word: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    following = asyncio.create_task(latency.follow(ORDER))
+    said: list[str] = []
+    await eventually(lambda: bool(said.append(capsys.readouterr().out) or said[-1]))
+    where = int(said[-1].split('"port": ')[1].split(",")[0])
+    reader, stranger = await asyncio.open_connection("127.0.0.1", where)
+    stranger.write(word)
+    stranger.write_eof()
+    with suppress(ConnectionError):
+        await reader.read()
+    stranger.close()
+    assert not following.done()
+    _, leader = await asyncio.open_connection("127.0.0.1", where)
+    leader.write((encode_start(Start(time.monotonic(), ())) + "\n").encode())
+    assert await following == ()
+    leader.close()
+    assert faults == []
 
 
 def test_without_a_follower_the_leader_ends_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,18 @@
 
 import asyncio
 import errno
+import socket
 import time
+from contextlib import suppress
 from ipaddress import IPv4Address
 
 import pytest
 
+from mcnet.codec.icmp import decode_reply
 from mcnet.probe import ping
 from mcnet.probe.ping import Prober, Target
+from mcnet.probe.sockets import Received
+from tests.fakes.mutations import damaged
 
 TARGET = Target("a", IPv4Address("192.0.2.1"), "nowhere")
 
@@ -64,6 +69,39 @@ async def test_a_new_pace_holds_from_the_next_round_on() -> None:
     running = asyncio.create_task(prober.run())
     await until(prober, "a", "down")
     running.cancel()
+
+
+async def test_replies_of_others_and_damaged_ones_count_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come to every raw socket; only the prober's own token, identifier, number and the right sender count."""
+    waiting: list[Received] = []
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def sent(_: object, request: bytes, address: IPv4Address, __: str) -> None:
+        reply = bytes([0x45]) + bytes(19) + bytes([0]) + request[1:]
+        own = decode_reply(4, reply)
+        assert own is not None
+        waiting.extend(Received(address, data, 0.0) for data in damaged(reply) if decode_reply(4, data) != own)
+        waiting.append(Received(IPv4Address("192.0.2.99"), reply, 0.0))
+        there.send(b"x")
+
+    def received(opened: socket.socket) -> Received | None:
+        with suppress(BlockingIOError):
+            opened.recv(1)
+        return waiting.pop() if waiting else None
+
+    here.setblocking(False)
+    monkeypatch.setattr(ping, "open_socket", lambda *_: here)
+    monkeypatch.setattr(ping, "send", sent)
+    monkeypatch.setattr(ping, "receive", received)
+    prober = Prober(interval=0.05, multiplier=3)
+    prober.set_targets(frozenset({TARGET}))
+    running = asyncio.create_task(prober.run())
+    await until(prober, "a", "down")
+    running.cancel()
+    health = prober.snapshot()["a"]
+    assert health.lost == health.sent >= 3
+    assert waiting == []
+    there.close()
 
 
 async def test_targets_come_and_go_and_keep_their_history() -> None:
