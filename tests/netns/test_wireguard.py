@@ -24,6 +24,8 @@ PRIVATE = {side: clamped(bytes([side]) * 32) for side in (1, 2)}
 PUBLIC = {side: public_key(key) for side, key in PRIVATE.items()}
 PORT = 4500
 NAME = wireguard_device(0, 0)
+MANY = 1000 // SLOWER
+"""Peers."""
 read = wireguard_netlink.read if has_wireguard() else wireguard_userspace.read
 
 
@@ -132,13 +134,13 @@ def test_changes_that_do_not_concern_a_peer_leave_its_session(pair: tuple[Namesp
     assert found.device == wanted(1)
 
 
-def test_a_device_with_a_thousand_peers(pair: tuple[Namespace, Namespace]) -> None:
+def test_a_device_with_many_peers(pair: tuple[Namespace, Namespace]) -> None:
     many = frozenset(
         WireguardPeer(
             public_key(clamped(hashlib.sha256(b"%d" % number).digest())), PSK, (ip_address("192.0.2.77"), PORT), 0,
             frozenset({ip_network(f"10.{number >> 8}.{number & 255}.0/24"), ip_network(f"fd01:{number:x}::/48")}),
         )
-        for number in range(1000, 2000)
+        for number in range(1000, 1000 + MANY)
     )  # fmt: skip
     whole = replace(wanted(1), peers=many)
 
