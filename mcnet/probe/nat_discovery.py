@@ -58,6 +58,7 @@ class NatDiscovery:
         if bool(peers) != bool(self._peers):
             self._news.set()
         self._paths = {name: path for name, path in self._paths.items() if name in peers}
+        self._lost &= peers.keys()
         self._peers = dict(peers)
 
     def lost(self, name: str) -> None:

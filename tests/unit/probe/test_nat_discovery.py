@@ -155,8 +155,10 @@ async def test_who_is_no_peer_any_more_is_forgotten(clock: Clock) -> None:
     async with running(clock) as (east, west):
         introduce(east, west)
         await eventually(lambda: bool(east.paths))
+        east.lost("west.n1")
         east.set(own(EAST, east), {})
         assert east.paths == {}
+        assert not east._lost, "a peer of that name that comes later has a path of its own"
 
 
 async def test_a_port_that_is_taken_is_a_problem_and_no_error(clock: Clock) -> None:
