@@ -8,7 +8,7 @@ from mcnet.codec import gateway as gateway_codec
 from mcnet.codec import identity
 from mcnet.kube import events
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import ENDPOINT, GATEWAY, LEASE, JsonObject
+from mcnet.kube.kinds import GATEWAY, LEASE, JsonObject
 from mcnet.loop.log import Log
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import ConflictError, McnetError
@@ -100,10 +100,6 @@ class Publisher:
             body["metadata"]["ownerReferences"] = [_owner(node)]
             await self._api.apply(body)
         await self._api.apply(gateway_codec.encode(wanted, namespace=self._namespace), subresource="status")
-
-    async def withdraw(self, name: str) -> None:
-        """Delete the Endpoint `name` of this gateway."""
-        await self._api.delete(ENDPOINT, name, self._namespace)
 
     async def transition(self, regarding: JsonObject, cable: Cable) -> None:
         """An event for a cable that changed its state."""
