@@ -20,6 +20,7 @@ from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
 from mcnet.loop.run import Stop
 from mcnet.loop.wiring import Journal, run_daemon, unready
+from mcnet.model import look
 from mcnet.model.cluster import ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import KernelError
@@ -29,7 +30,7 @@ from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
 from mcnet.plan import drift, gateway, gateway_report, nat_discovery, own_endpoint, withdrawn
 from mcnet.plan.addresses import overlay_ends
-from mcnet.plan.cable import own_address
+from mcnet.plan.cable import CablePath, own_address
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.driver import WIREGUARD
@@ -38,6 +39,7 @@ from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.probe.adverts import AdvertSender
 from mcnet.probe.nat_discovery import NatDiscovery
+from mcnet.probe.path_sizes import PathSizes
 from mcnet.probe.ping import Prober, Target
 from mcnet.probe.public_address import PublicAddresses
 from mcnet_gateway.metrics import GatewayMetrics
@@ -72,6 +74,7 @@ class Gateway:
         prober: Prober | None = None,
         sender: AdvertSender | None = None,
         nat: NatDiscovery | None = None,
+        sizes: PathSizes | None = None,
     ) -> None:
         """The keyword arguments are the daemon's surroundings; what is not given is the real one."""
         self._settings = settings
@@ -89,6 +92,8 @@ class Gateway:
         self._nat.on_change = lambda: self._loop.trigger("NAT discovery")
         self._public = PublicAddresses(self._load_balancer)
         self._public.on_change = lambda: self._loop.trigger("public addresses")
+        self._sizes = sizes or PathSizes()
+        self._sizes.on_change = lambda: self._loop.trigger("what a cable carries")
         self._token = secrets.randbits(62)
         """Where the numbers of NAT discovery begin: nobody beside the way can guess them."""
         self._outcome: _Outcome | None = None
@@ -126,6 +131,7 @@ class Gateway:
                     self._sender.run(),
                     self._nat.run(),
                     self._public.run(),
+                    self._sizes.run(),
                 ),
             )
 
@@ -231,6 +237,7 @@ class Gateway:
             options=self._options,
             identity=self._identity,
             clock=self._clock,
+            carried=self._sizes.carried,
             ways={name: path.way for name, path in self._nat.paths.items()},
             seen=self._seen,
             now=monotonic(),
@@ -256,6 +263,14 @@ class Gateway:
             )
         )
         self._discover(view, world, decision)
+        self._sizes.set(
+            {
+                path.probe(family): _measurable(world.own, path, family)
+                for path in decision.probed
+                for family in path.families
+                if world.health.get(path.probe(family)) is Health.UP
+            }
+        )
         self._sender.set(
             advert.encode(self._settings.node, world.own.rail, decision.reach), _overlay_targets(view, used)
         )
@@ -316,6 +331,22 @@ class Gateway:
                 self._metrics.transitions.labels(name, cable.state.value).inc()
                 if member is not None:
                     await self._publisher.transition(member, cable)
+
+
+def _measurable(own: Endpoint, path: CablePath, family: int) -> look.Path:
+    """A cable as a path to measure."""
+    assert path.local is not None
+    assert path.remote is not None
+    return look.Path(
+        tunnel=look.Tunnel.CABLE,
+        peer=path.endpoint.name,
+        device=path.device,
+        target=path.address(family),
+        source=own_address(own, path, family),
+        outer_source=path.local,
+        outer_target=path.remote,
+        port=path.port,
+    )
 
 
 def _overlay_targets(view: View, used: list[int]) -> list[Address]:

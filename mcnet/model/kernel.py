@@ -126,6 +126,8 @@ class Route:
     via: Address | None = None
     source: Address | None = None
     """Preferred source of what starts on the node (RTA_PREFSRC): also of ICMP errors."""
+    mtu: int = 0
+    """Bytes that pass (RTAX_MTU), where that is less than the device takes; 0: as the device says."""
 
     @property
     def key(self) -> tuple[int, Network]:

@@ -50,6 +50,8 @@ class World:
     """As the last round's Decision had it."""
     seen: withdrawn.Memory = field(default_factory=dict)
     """Endpoints that are or were there a moment ago."""
+    carried: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that pass inside, by what the probes are called, of cables whose way carries less than they promise."""
     ways: cable.Ways = field(default_factory=dict)
     """What NAT discovery has found."""
     now: float = 0.0
@@ -125,6 +127,8 @@ def decide(world: World) -> Decision:
             if not prefixes:
                 continue
             members = {_member(path, family) for path in chosen}
+            names = (path.probe(family) for path in chosen)
+            narrowest = min((world.carried[name] for name in names if name in world.carried), default=0)
             group = NextHopGroup(
                 id=nexthop_id(GROUP[family], cable_number(remote.cluster, 0)),
                 family=family,
@@ -134,7 +138,7 @@ def decide(world: World) -> Decision:
             nexthops |= members
             groups.add(group)
             routes |= {
-                Route(ownership.CABLES_TABLE, prefix, nexthop=group.id, source=source.get(family))
+                Route(ownership.CABLES_TABLE, prefix, nexthop=group.id, source=source.get(family), mtu=narrowest)
                 for prefix in prefixes
             }
     state = KernelState(
