@@ -216,6 +216,26 @@ def annotated(public: str) -> dict[str, object]:
     return node_object(1, gateway=True)["metadata"] | {"annotations": {PUBLIC_ADDRESS_ANNOTATION: public}}
 
 
+async def test_a_cable_that_carries_less_is_used_for_less(scene: Scene) -> None:
+    """From the first measurement that counts until it carries all again; only what is up is measured."""
+
+    def sizes() -> set[int]:
+        return {route.mtu for route in scene.kernel.parts[ownership.GATEWAY].routes.values() if route.nexthop}
+
+    async with scene.gateway():
+        await eventually(lambda: bool(scene.prober.targets))
+        assert not scene.sizes.wanted
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene) and "west.n1" in scene.sizes.wanted)
+        assert sizes() == {0}
+        path = scene.sizes.wanted["west.n1"]
+        assert (path.device, path.outer_target) == ("mcnet-cv", WEST_0.private_addresses[0])
+        scene.sizes.say("west.n1", 1348)
+        await eventually(lambda: sizes() == {1348})
+        scene.sizes.say("west.n1", 0)
+        await eventually(lambda: sizes() == {0})
+
+
 async def test_a_wrong_annotation_is_said(scene: Scene) -> None:
     scene.server.add(node_object(1, gateway=True) | {"metadata": annotated("everywhere")})
     async with scene.gateway():
