@@ -4,7 +4,7 @@ Pure: a `World` in, the wanted `KernelState` and every cable's standing out. Rou
 cable of their cluster is alive; a miss falls through to the route agent's tables (other gateways, else reject).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mcnet.codec.identity import PrivateIdentity
@@ -67,6 +67,8 @@ class Standing:
     userspace: bool = False
     seen_at: tuple[Address, int] | None = None
     """Where the other gateway's packets come from, if not from where it says: something between translates."""
+    carries: int = 0
+    """Bytes that pass inside, where that is less than the device takes; 0: all that it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,7 @@ def decide(world: World) -> Decision:
             if not prefixes:
                 continue
             members = {_member(path, family) for path in chosen}
-            names = (path.probe(family) for path in chosen)
-            narrowest = min((world.carried[name] for name in names if name in world.carried), default=0)
+            narrowest = _narrowest(world, [path.probe(family) for path in chosen])
             group = NextHopGroup(
                 id=nexthop_id(GROUP[family], cable_number(remote.cluster, 0)),
                 family=family,
@@ -165,7 +166,7 @@ def decide(world: World) -> Decision:
     )
     return Decision(
         state=state,
-        cables=_standings(cables, active, world.actual),
+        cables=_standings(cables, active, world),
         probed=tuple(path for path in (*wanted, *former.paths) if not path.problem),
         clock=former.clock,
         reach=frozenset(reach),
@@ -192,13 +193,24 @@ def _hops(world: World, cables: tuple[CablePath, ...]) -> dict[str, str]:
     return {name: there[one] for name, one in ids.items() if one in there}
 
 
-def _standings(cables: tuple[CablePath, ...], active: set[str], actual: KernelState) -> tuple[Standing, ...]:
-    held = {link.name for link in actual.links if link.userspace}
-    moved = wireguard_cable.moved(cables, actual.wireguard)
+def _standings(cables: tuple[CablePath, ...], active: set[str], world: World) -> tuple[Standing, ...]:
+    held = {link.name for link in world.actual.links if link.userspace}
+    moved = wireguard_cable.moved(cables, world.actual.wireguard)
     return tuple(
-        Standing(path, path.endpoint.name in active, path.device in held, moved.get(path.endpoint.name))
+        Standing(
+            path,
+            path.endpoint.name in active,
+            path.device in held,
+            moved.get(path.endpoint.name),
+            _narrowest(world, [path.probe(family) for family in path.families]),
+        )
         for path in cables
     )
+
+
+def _narrowest(world: World, probes: Iterable[str]) -> int:
+    """The least that paths carry, by what their probes are called; 0 where each carries all."""
+    return min((world.carried[name] for name in probes if name in world.carried), default=0)
 
 
 def _keys(world: World) -> wireguard_cable.Keys | None:
