@@ -9,7 +9,7 @@ from time import monotonic, time
 from prometheus_client import CollectorRegistry
 
 import mcnet
-from mcnet.codec import advert
+from mcnet.codec import advert, load_balancer
 from mcnet.codec.identity import PrivateIdentity
 from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
@@ -28,6 +28,7 @@ from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
 from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
+from mcnet.model.public_address import Kind, Source
 from mcnet.plan import drift, gateway, gateway_report, nat_discovery, own_endpoint, withdrawn
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.cable import CablePath, own_address
@@ -200,6 +201,7 @@ class Gateway:
             self._sequence = sequence
         await self._report(view, outcome)
         await self._repairs.tell(self._say_repaired)
+        await self._publisher.load_balancer(outcome.own, node, wanted=view.member.load_balancer)
         return False
 
     async def _say_repaired(self, note: str) -> bool:
@@ -279,6 +281,8 @@ class Gateway:
         """Tell NAT discovery whom to ask, and which of the paths it found have died."""
         node = next(one for one in view.nodes if one.name == self._settings.node)
         sources = view.member.public_sources if node.public_sources is None else node.public_sources
+        if not sources and view.member.load_balancer:
+            sources = (Source(Kind.LOAD_BALANCER, load_balancer.name_of(world.own.rail)),)
         self._public.ask(() if view.member.air_gapped else sources)
         asked = [one.path.endpoint for one in decision.cables if one.path.driver == WIREGUARD]
         self._nat.set(*nat_discovery.parties(world.own, asked, port=NAT_DISCOVERY_PORT, first=self._token))

@@ -50,7 +50,9 @@ async def test_eight_thousand_bytes_pass_a_way_of_1400(tmp_path, driver: str) ->
             for address in made.pod(target).addresses:
                 async with _served(made, target, str(address)):
                     await eventually(lambda: _asked(made, source, str(address)), 30, f"UDP to {address}")  # noqa: B023
-            seen = await made.loads[source.partition("-")[0]].fetch(made.pod(source), f"{made.pod(target).url}/bytes/8000")
+            seen = await made.loads[source.partition("-")[0]].fetch(
+                made.pod(source), f"{made.pod(target).url}/bytes/8000"
+            )
             assert seen.server == made.pod(target).name
 
 

@@ -85,6 +85,7 @@ members = st.builds(
     ).map(tuple),
     st.integers(1, 8), st.sampled_from([0, 1330, 9000]), st.sampled_from([0, 30, 90]), st.integers(0, 9),
     st.sampled_from([0.0, 0.1, 2.5]), st.integers(0, 100), sources, st.booleans(),
+    st.booleans(),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mcnet.codec import advert, cluster, clusterset, endpoint, gateway, identity, member
 from mcnet.codec.nat_discovery import Place
-from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, LEASE, MEMBER
+from mcnet.kube.kinds import CLUSTER, ENDPOINT, ENDPOINT_SLICE, EVENT, GATEWAY, LEASE, MEMBER, SERVICE
 from mcnet.kube.transport import Request
 from mcnet.loop import reconcile
 from mcnet.model import ownership
@@ -234,6 +234,22 @@ async def test_a_cable_that_carries_less_is_used_for_less(scene: Scene) -> None:
         await eventually(lambda: sizes() == {1348})
         scene.sizes.say("west.n1", 0)
         await eventually(lambda: sizes() == {0})
+
+
+async def test_a_load_balancer_comes_and_goes_with_the_setting(scene: Scene) -> None:
+    def services() -> list[str]:
+        return [one["metadata"]["name"] for one in scene.server.all(SERVICE)]
+
+    async with scene.gateway() as daemon:
+        await eventually(lambda: scene.own_endpoint() is not None)
+        assert services() == []
+        scene.server.add(member.encode(replace(worlds.MEMBER, load_balancer=True)))
+        await eventually(lambda: services() == ["mcnet-gateway-0"] and bool(scene.server.all(ENDPOINT_SLICE)))
+        (service,) = scene.server.all(SERVICE)
+        assert service["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
+        assert [str(one) for one in daemon._public._sources] == ["lb:mcnet-gateway-0"]
+        scene.server.add(member.encode(worlds.MEMBER))
+        await eventually(lambda: services() == [] and not scene.server.all(ENDPOINT_SLICE))
 
 
 async def test_a_wrong_annotation_is_said(scene: Scene) -> None:
