@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mcnet.lab.spec import Families, Family, LabSpec
+from mcnet.lab.spec import IpFamily, LabSpec
 from mcnet.model.gateway import CableState
 from tests.e2e.clusterset import Clusterset, brought_up, eventually
 
@@ -37,7 +37,7 @@ sys.exit(1)
 
 @pytest.mark.parametrize("driver", ["vxlan", "wireguard"])
 async def test_eight_thousand_bytes_pass_a_way_of_1400(tmp_path, driver: str) -> None:  # type: ignore[no-untyped-def]
-    spec = LabSpec(name=f"m{driver[:2]}", nodes=2, families=Families(Family.DUAL))
+    spec = LabSpec(name=f"m{driver[:2]}", nodes=2, ip_family=IpFamily.DUAL)
     async with brought_up(spec, tmp_path) as made:
         await made.mcnet("deploy-broker", "--context", "east", "--cable-driver", driver)
         for cluster in made.clusters:
