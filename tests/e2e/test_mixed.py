@@ -1,5 +1,5 @@
-"""Two drivers on one gateway, both families inside and outside: each pair of clusters by its own, and only one pair in
-the clear."""
+"""Two drivers on one gateway, both families inside and outside: each pair of clusters by its own, and only one pair
+in the clear."""
 
 from pathlib import Path
 
