@@ -27,9 +27,10 @@ _COMMON: Final = (
     "ike=aes_gcm256-sha2_512-dh19",
     "esp=aes_gcm256-null-dh19",
     "pfs=yes",
-    "ikelifetime=8h",
-    "salifetime=1h",
-    "rekeymargin=5m",
+    # At each rekeying of a Child SA packets of one direction are lost for about a round trip.
+    "ikelifetime=24h",
+    "salifetime=8h",
+    "rekeymargin=30m",
     "keyingtries=0",
     "fragmentation=yes",
     "mobike=no",

@@ -11,6 +11,8 @@ from mcnet.codec.nft import fingerprint, render
 from mcnet.kernel import nftables
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import NftChain, NftSet, NftTable
+from mcnet.plan import gateway
+from tests.fakes.worlds import IPSEC, Situation
 from tests.netns.namespaces import Namespace, shell
 
 EVERYTHING = NftTable(
@@ -70,6 +72,12 @@ def test_everything_that_a_table_may_hold_comes_back(namespace: Namespace) -> No
         assert await nftables.read("mcnet") is None
 
     namespace.run(body())
+
+
+def test_the_table_of_a_gateway_with_libreswan_cables_comes_back(namespace: Namespace) -> None:
+    (table,) = gateway.decide(Situation(**IPSEC).for_gateway()).state.tables
+    assert isinstance(table, NftTable)
+    assert namespace.run(held(table))
 
 
 def _prefixes(family: int) -> st.SearchStrategy[str]:
