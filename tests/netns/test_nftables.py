@@ -11,7 +11,7 @@ from mcnet.codec.nft import fingerprint, render
 from mcnet.kernel import nftables
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import NftChain, NftSet, NftTable
-from mcnet.plan import gateway
+from mcnet.plan import gateway, route_agent
 from tests.fakes.worlds import IPSEC, Situation
 from tests.netns.namespaces import Namespace, shell
 
@@ -74,10 +74,13 @@ def test_everything_that_a_table_may_hold_comes_back(namespace: Namespace) -> No
     namespace.run(body())
 
 
-def test_the_table_of_a_gateway_with_libreswan_cables_comes_back(namespace: Namespace) -> None:
-    (table,) = gateway.decide(Situation(**IPSEC).for_gateway()).state.tables
-    assert isinstance(table, NftTable)
-    assert namespace.run(held(table))
+def test_the_tables_of_a_node_with_libreswan_cables_come_back(namespace: Namespace) -> None:
+    situation = Situation(**IPSEC)
+    for decision in (gateway.decide(situation.for_gateway()), route_agent.decide(situation.for_route_agent())):
+        (table,) = decision.state.tables
+        assert isinstance(table, NftTable)
+        assert "ipsec18" in render(table)
+        assert namespace.run(held(table))
 
 
 def _prefixes(family: int) -> st.SearchStrategy[str]:
