@@ -21,7 +21,9 @@ from mcnet.model.ownership import DEFAULT_PORT_BASE, LIBRESWAN_CONNECTION_PREFIX
 
 PROGRAMS: Final = Path("/usr/libexec/ipsec")
 PATIENCE: Final = 10.0
-"""Seconds that pluto may take until it listens, and each question to it."""
+"""Seconds that each question to pluto may take."""
+START_PATIENCE: Final = 20.0
+"""Seconds until it listens: it tries its ciphers first."""
 NAME: Final = re.compile(re.escape(LIBRESWAN_CONNECTION_PREFIX) + r"[0-9a-f-]{1,60}")
 _CONTROL: Final = "pluto.ctl"
 
@@ -103,7 +105,7 @@ class Pluto:
     def _wait(self) -> None:
         """Until pluto listens, which it does once it has looked at its configuration. Raises OSError."""
         assert self._process is not None
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + START_PATIENCE
         while time.monotonic() < end and self._process.poll() is None:
             if (self._files / _CONTROL).exists():
                 try:
@@ -112,7 +114,7 @@ class Pluto:
                 except (subprocess.SubprocessError, ValueError):
                     pass  # it has made the socket and does not answer yet
             time.sleep(0.05)
-        raise OSError("pluto did not start: its last words are in the log of this pod")
+        raise OSError("pluto does not listen yet: its last words are in the log of this pod")
 
 
 def _run(*words: str | Path) -> str:
