@@ -12,10 +12,11 @@ from mcnet.model import ownership
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address, HostFacts, KernelState, NextHop, NextHopGroup, Route
+from mcnet.model.libreswan import IkeConnection
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
-from mcnet.plan import cable, gateway_firewall, transition, vxlan_cable, wireguard_cable, withdrawn
+from mcnet.plan import cable, gateway_firewall, libreswan_cable, transition, vxlan_cable, wireguard_cable, withdrawn
 from mcnet.plan.addresses import cable_number
 from mcnet.plan.cable import CablePath
 from mcnet.plan.choice import Health, choose_cables
@@ -83,6 +84,10 @@ class Decision:
     """Of cables that are about to go, for the next round."""
     reach: frozenset[ClusterId] = frozenset()
     problems: tuple[str, ...] = ()
+    ike: frozenset[IkeConnection] = frozenset()
+    """What pluto is to have."""
+    former: tuple[CablePath, ...] = ()
+    """Cables that are kept although others are wanted: what pluto has of them stays."""
 
 
 def decide(world: World) -> Decision:
@@ -92,9 +97,10 @@ def decide(world: World) -> Decision:
     if world.options is None:
         return Decision(world.actual, problems=(*remotes.problems, cable.NO_OPTIONS))
     keys = _keys(world)
-    wanted = wireguard_cable.with_keys(
-        world.own, cable.paths(world.options, world.own, remotes.endpoints, world.ways), keys
-    )
+    secrets = libreswan_cable.Secrets(keys.identity, keys.others) if keys is not None else None
+    wanted = cable.paths(world.options, world.own, remotes.endpoints, world.ways)
+    wanted = wireguard_cable.with_keys(world.own, wanted, keys)
+    wanted = libreswan_cable.with_secrets(world.own, wanted, secrets)
     former = transition.former(
         wanted,
         cable.alternatives(world.own, wanted),
@@ -144,7 +150,8 @@ def decide(world: World) -> Decision:
             }
     state = KernelState(
         links=vxlan_cable.links(world.own, every, used, default=default)
-        | wireguard_cable.links(world.own, every, used),
+        | wireguard_cable.links(world.own, every, used)
+        | libreswan_cable.links(world.own, every, used),
         wireguard=wireguard_cable.settings(
             world.own,
             (*wanted, *leaving),
@@ -159,7 +166,10 @@ def decide(world: World) -> Decision:
         fdb=fdb,
         nexthops=frozenset(nexthops),
         groups=frozenset(groups),
-        routes=frozenset(routes) | wireguard_cable.routes(every) | throw_routes(ownership.CABLES_TABLE, throws),
+        routes=frozenset(routes)
+        | wireguard_cable.routes(every)
+        | libreswan_cable.routes(every)
+        | throw_routes(ownership.CABLES_TABLE, throws),
         tables=frozenset(
             {gateway_firewall.table(own=world.own, member=world.member, remotes=remotes, cables=every, throws=throws)}
         ),
@@ -171,6 +181,8 @@ def decide(world: World) -> Decision:
         clock=former.clock,
         reach=frozenset(reach),
         problems=remotes.problems,
+        ike=libreswan_cable.connections(world.own, wanted, secrets) if secrets is not None else frozenset(),
+        former=former.paths,
     )
 
 
