@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -108,11 +108,10 @@ class Pluto:
         end = time.monotonic() + START_PATIENCE
         while time.monotonic() < end and self._process.poll() is None:
             if (self._files / _CONTROL).exists():
-                try:
+                # It has made the socket, but may not answer yet.
+                with suppress(OSError, subprocess.SubprocessError, ValueError):
                     if libreswan.parse_status(self._whack("--status")).listening:
                         return
-                except (subprocess.SubprocessError, ValueError):
-                    pass  # it has made the socket and does not answer yet
             time.sleep(0.05)
         raise OSError("pluto does not listen yet: its last words are in the log of this pod")
 
@@ -133,12 +132,14 @@ def _why(error: Exception) -> str:
 def _kept_free() -> Iterator[None]:
     """UDP 4500, which pluto takes on every address whenever it looks for addresses, and can do without: it is the
     first port of a gateway with the usual port base (mcnet.model.ownership.wireguard_port)."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as held:
-        try:
-            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            held.bind(("::", DEFAULT_PORT_BASE))
-        except OSError:
-            pass  # somebody has it already, which serves as well
+    with ExitStack() as stack:
+        for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            # Where somebody has it already that serves as well; a kernel may have no IPv6.
+            with suppress(OSError):
+                held = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                if family == socket.AF_INET6:
+                    held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                held.bind((everywhere, DEFAULT_PORT_BASE))
         yield
 
 
