@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 import mcnet
 from mcnet.codec import advert, load_balancer
 from mcnet.codec.identity import PrivateIdentity
+from mcnet.kernel import libreswan
 from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
@@ -29,7 +30,7 @@ from mcnet.model.gateway import Gateway as Report
 from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
 from mcnet.model.public_address import Kind, Source
-from mcnet.plan import drift, gateway, gateway_report, nat_discovery, own_endpoint, withdrawn
+from mcnet.plan import drift, gateway, gateway_report, libreswan_cable, nat_discovery, own_endpoint, withdrawn
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.cable import CablePath, own_address
 from mcnet.plan.choice import Health
@@ -48,6 +49,8 @@ from mcnet_gateway.observe import Stores, View
 from mcnet_gateway.publish import Publisher, utc_now
 from mcnet_gateway.settings import Settings
 
+AGREE_INTERVAL = 2.0
+"""Seconds between two looks at pluto, which tells of nothing by itself."""
 REPORT_INTERVAL = 10.0
 """Seconds between two reports in which only measurements changed; a change of state is reported at once."""
 
@@ -88,6 +91,10 @@ class Gateway:
         self._prober.on_change = lambda: self._loop.trigger("a cable's probes", urgent=True)
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", resync=REPORT_INTERVAL, longest_backoff=5.0)
+        # pluto may take seconds to answer, which must not hold up a round.
+        self._agreeing = Reconciler(self._agree, name="ike", resync=AGREE_INTERVAL)
+        self._refused_by_pluto = ""
+        """Why pluto has not all that it should, in a sentence."""
         self._sender = sender or AdvertSender()
         self._nat = nat or NatDiscovery(port=NAT_DISCOVERY_PORT)
         self._nat.on_change = lambda: self._loop.trigger("NAT discovery")
@@ -125,7 +132,7 @@ class Gateway:
                 port=self._settings.metrics_port,
                 registry=self._registry,
                 stores=self._stores.all,
-                loops=(self._loop, self._publishing),
+                loops=(self._loop, self._publishing, self._agreeing),
                 others=(
                     self._watch_kernel(),
                     self._prober.run(),
@@ -169,6 +176,7 @@ class Gateway:
         self._clock = dict(decision.clock)
         self._outcome = _Outcome(world.own, decision, failures)
         self._publishing.trigger(reason)
+        self._agreeing.trigger(reason)
         if failures:
             raise KernelError(failures[0].error.message)
         return bool(changes)
@@ -187,6 +195,28 @@ class Gateway:
         done = [change for change in changes if change not in refused]
         self._repairs.add(drift.repairs(self._held, done))
         self._held = drift.held(wanted, refused)
+
+    async def _agree(self, _: str) -> bool:
+        """Have pluto begin, keep and end what the last round wants of it; it is not started where that is nothing."""
+        decision = self._outcome.decision if self._outcome is not None else None
+        if decision is None or not (decision.ike or libreswan.runs()):
+            return False
+        try:
+            libreswan.write(decision.ike)
+            status = await libreswan.status()
+            asked = libreswan_cable.requests(decision.ike, status, decision.former)
+            for failure in await libreswan.perform(asked):
+                raise failure
+        except KernelError as error:
+            self._pluto_says(error.message)
+            raise
+        self._pluto_says("")
+        return bool(asked)
+
+    def _pluto_says(self, problem: str) -> None:
+        if problem != self._refused_by_pluto:
+            self._refused_by_pluto = problem
+            self._publishing.trigger("pluto")
 
     async def _publish(self, _: str) -> bool:
         """Tell the API server of the last round: what it says of this gateway is read anew each time."""
@@ -301,7 +331,7 @@ class Gateway:
         cables = gateway_report.cables(decision.cables, paths, published, utc_now())
         self._metrics.show(cables)
         refused = (failure.error.message for failure in failures)
-        found_out = filter(None, (self._nat.problem, *self._public.problems))
+        found_out = filter(None, (self._refused_by_pluto, self._nat.problem, *self._public.problems))
         problems = bounded((*refused, *decision.problems, *found_out, *view.problems))
         self._journal.problems(problems)
         report = Report(

@@ -17,6 +17,8 @@ from mcnet.model.ownership import CABLE_SOCKET, LIBRESWAN_FILES, WIREGUARD_SOCKE
 
 PATIENCE: Final = 30.0
 """Seconds for one request and its answer; the first one starts pluto."""
+CONTROL: Final = "pluto.ctl"
+"""pluto's own socket, which it makes when it starts."""
 _MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 
@@ -53,6 +55,11 @@ def _in_memory(path: Path) -> bool:
         if path.is_relative_to(place) and len(place.parts) >= best:
             best, kind = len(place.parts), after.split()[0]
     return kind in _MEMORY
+
+
+def runs(files: Path = LIBRESWAN_FILES) -> bool:
+    """Whether a pluto of ours runs, or has until it was killed: it may have something to be ended."""
+    return (files / CONTROL).exists()
 
 
 async def status(sockets: Path = WIREGUARD_SOCKETS) -> PlutoStatus:

@@ -12,8 +12,7 @@ from mcnet.model.endpoint import DriverOffer, Endpoint
 WIREGUARD: Final = "wireguard"
 VXLAN: Final = "vxlan"
 LIBRESWAN: Final = "libreswan"
-"""Planned (mcnet.plan.libreswan_cable), not yet one that a clusterset can choose."""
-DRIVERS: Final = (WIREGUARD, VXLAN)
+DRIVERS: Final = (WIREGUARD, LIBRESWAN, VXLAN)
 """Cable drivers that this version has, the default first."""
 UNENCRYPTED: Final = (VXLAN,)
 

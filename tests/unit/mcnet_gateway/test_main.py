@@ -12,11 +12,13 @@ from mcnet.kube.kinds import CLUSTER, ENDPOINT, ENDPOINT_SLICE, EVENT, GATEWAY, 
 from mcnet.kube.transport import Request
 from mcnet.loop import reconcile
 from mcnet.model import ownership
-from mcnet.model.cluster import cluster_number
-from mcnet.model.errors import ApiError, ConflictError, McnetError, UnreachableError
+from mcnet.model.cluster import ClusterSet, cluster_number
+from mcnet.model.errors import ApiError, ConflictError, KernelError, McnetError, UnreachableError
 from mcnet.model.gateway import CableState
 from mcnet.model.kernel import Address
+from mcnet.model.libreswan import IkeConnection, PlutoRequest, PlutoStatus, PlutoVerb
 from mcnet.model.node import PUBLIC_ADDRESS_ANNOTATION
+from mcnet.plan import libreswan_cable
 from mcnet.plan.nat_discovery import Path as NatPath
 from mcnet.plan.nat_discovery import Way
 from tests.fakes import worlds
@@ -234,6 +236,80 @@ async def test_a_cable_that_carries_less_is_used_for_less(scene: Scene) -> None:
         await eventually(lambda: sizes() == {1348})
         scene.sizes.say("west.n1", 0)
         await eventually(lambda: sizes() == {0})
+
+
+class FakePluto:
+    """A pluto in memory: what it has, what it was asked, and whether it refuses."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.running, self.refusing = False, ""
+        self.has: set[str] = set()
+        self.written: frozenset[IkeConnection] = frozenset()
+        self.asked: list[PlutoRequest] = []
+        for name in ("runs", "write", "status", "perform"):
+            monkeypatch.setattr(f"mcnet.kernel.libreswan.{name}", getattr(self, name))
+
+    def runs(self) -> bool:
+        return self.running
+
+    def write(self, connections: frozenset[IkeConnection]) -> None:
+        self.written = connections
+
+    async def status(self) -> PlutoStatus:
+        self.running = True
+        if self.refusing:
+            raise KernelError(self.refusing)
+        addresses = frozenset((one.local.address, one.local.port) for one in self.written)
+        return PlutoStatus(frozenset(self.has), frozenset(self.has), (), addresses)
+
+    async def perform(self, requests: tuple[PlutoRequest, ...]) -> tuple[KernelError, ...]:
+        for request in requests:
+            self.asked.append(request)
+            if request.verb is PlutoVerb.ADD:
+                self.has.add(request.name)
+            if request.verb is PlutoVerb.DELETE:
+                self.has.discard(request.name)
+        return ()
+
+
+def by_libreswan(scene: Scene) -> None:
+    west = secured(WEST_0)
+    scene.server.add(
+        clusterset.encode(ClusterSet("libreswan"), namespace=NAMESPACE),
+        cluster.encode(KNOWN_WEST, namespace=NAMESPACE),
+        endpoint.encode(replace(west, drivers=(*west.drivers, libreswan_cable.offer(0))), namespace=NAMESPACE),
+    )
+
+
+async def test_pluto_gets_what_the_clusterset_asks_for_and_is_left_alone_else(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pluto = FakePluto(monkeypatch)
+    async with scene.gateway() as daemon:
+        await eventually(lambda: scene.own_endpoint() is not None and daemon._agreeing.rounds > 0)
+        assert not pluto.running, "nobody asked for it"
+        by_libreswan(scene)
+        await eventually(lambda: bool(pluto.has))
+        assert {one.name for one in pluto.written} == pluto.has
+        assert any(name.startswith("ipsec") for name in scene.kernel.parts[ownership.GATEWAY].links)
+        scene.server.add(clusterset.encode(ClusterSet("vxlan"), namespace=NAMESPACE))
+        await eventually(lambda: any(standing.path.driver == "vxlan" for standing in daemon._outcome.decision.cables))
+        assert pluto.has, "the former cable stays until the wanted one is up"
+        scene.server.remove(CLUSTER, "west", NAMESPACE)
+        await eventually(lambda: not pluto.has)
+
+
+async def test_a_pluto_that_refuses_holds_up_nothing_and_is_named(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pluto = FakePluto(monkeypatch)
+    pluto.refusing = "ask pluto for status: no mcnet-cable pod of this node answers"
+    by_libreswan(scene)
+    async with scene.gateway():
+        await eventually(lambda: pluto.refusing in problems(scene))
+        assert scene.own_endpoint() is not None
+        pluto.refusing = ""
+        await eventually(lambda: bool(pluto.has) and not problems(scene))
 
 
 async def test_a_load_balancer_comes_and_goes_with_the_setting(scene: Scene) -> None:
