@@ -151,7 +151,7 @@ async def test_what_a_node_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 async def test_a_node_where_nothing_may_be_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    async def denied() -> list[MissingFeature]:
+    async def denied(drivers: Collection[str] = ()) -> list[MissingFeature]:
         raise KernelError("open a netlink socket: not permitted")
 
     monkeypatch.setattr(preflight_probe, "check", denied)
