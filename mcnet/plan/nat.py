@@ -16,29 +16,37 @@ def chosen(
     found: Sequence[Sequence[Address]], seen: Mapping[str, Place], private: Iterable[Address]
 ) -> tuple[Address, ...]:
     """What to publish, at most one address per family, IPv4 first. `found` is what each source gave, in their order;
-    without any source the address by which most peers see the gateway (`seen`, by peer) counts. One that is the
-    gateway's own says nothing new."""
+    without any source the address by which most peers see the gateway (`seen`, by peer) counts. The gateway's own
+    addresses say nothing new: peers in the same network see those."""
     own = set(private)
     ranked = [address for addresses in found for address in addresses] if found else _most_seen(seen)
     first: dict[int, Address] = {}
     for address in ranked:
-        if is_public(address):
+        if is_public(address) and address not in own:
             first.setdefault(address.version, address)
-    return tuple(first[family] for family in sorted(first) if first[family] not in own)
+    return tuple(first[family] for family in sorted(first))
 
 
-def kind(marked: str, seen: Mapping[str, Place], private: Iterable[Address]) -> str:
-    """As the node is marked, else by what two peers or more see of one port of this gateway: the same or not. ""
-    where nothing translates or one peer alone can't tell."""
+def kind(marked: str, seen: Mapping[str, Place], private: Iterable[Address], before: str = "") -> str:
+    """As the node is marked, else by what peers see of one port of this gateway behind its NAT: two that see the same
+    place, or not. "" where nothing translates. `before` is what was said until now: it stays while nobody has looked
+    yet, or one peer alone, who can't tell."""
     if marked:
         return marked
     own = set(private)
     places = [place for place in seen.values() if place.address is not None]
-    translated = {place for place in places if place.address not in own}
-    if not translated or len(places) < 2:
+    if not places:
+        return before
+    translated = [place for place in places if place.address not in own]
+    if not translated:
         return ""
-    by_family = Counter(place.address.version for place in set(places) if place.address is not None)
-    return SYMMETRIC if max(by_family.values()) > 1 else ENDPOINT_INDEPENDENT
+    by_family: dict[int, list[Place]] = {}
+    for place in translated:
+        assert place.address is not None
+        by_family.setdefault(place.address.version, []).append(place)
+    if max(map(len, by_family.values())) < 2:
+        return before
+    return SYMMETRIC if any(len(set(one)) > 1 for one in by_family.values()) else ENDPOINT_INDEPENDENT
 
 
 def obstacle(own: Endpoint, remote: Endpoint) -> str:

@@ -36,8 +36,8 @@ def wanted(
     there) those published stay, at first the pods'. A host that shows no default route now (its link
     is cut) keeps the addresses and MTU that it published: others must not see it come and go. `now` are seconds since
     1970: which key is due depends on it. `found` are the public addresses that each source gave, `seen` is how other
-    gateways see this one (mcnet.plan.nat); where both are empty, as after a restart, what was published
-    stays.
+    gateways see this one (mcnet.plan.nat); what was published stays until a source has given something, or without
+    sources a gateway has seen this one: a restart must not take it back for a moment.
     """
     addresses = _private(node, host)
     measured = _underlay_mtu(addresses, host)
@@ -54,7 +54,7 @@ def wanted(
         public_addresses=_public(member, addresses, published, found, seen),
         port_base=node.port_base or member.port_base,
         public_port_base=node.public_port_base,
-        nat=nat.kind(node.nat, seen, addresses) or (published.nat if published and not seen else ""),
+        nat=nat.kind(node.nat, seen, addresses, published.nat if published else ""),
         drivers=_offers(member, node.name, published, identity, now),
         cable_address4=end.address4 if 4 in used else None,
         cable_address6=end.address6 if 6 in used else None,
@@ -74,7 +74,7 @@ def _public(
 ) -> tuple[Address, ...]:
     if member.air_gapped:
         return ()
-    if published is not None and not any(found) and not seen:
+    if published is not None and not any(found) and (found or not seen):
         return tuple(address for address in published.public_addresses if address not in private)
     return nat.chosen(found, seen, private)
 

@@ -33,6 +33,12 @@ def test_sources_count_in_their_order_whatever_peers_say() -> None:
     )
 
 
+def test_peers_in_the_same_network_say_nothing_of_the_way_from_elsewhere() -> None:
+    seen = {"lan.1": place(PRIVATE[0]), "lan.2": place(PRIVATE[0]), "far.1": place(PUBLIC)}
+    assert nat.chosen((), seen, PRIVATE) == (PUBLIC,)
+    assert nat.chosen(((PRIVATE[0], PUBLIC),), {}, PRIVATE) == (PUBLIC,)
+
+
 def test_a_gateways_own_address_is_not_published_twice() -> None:
     assert nat.chosen((), {"a.1": place(PRIVATE[0])}, PRIVATE) == ()
     assert nat.chosen(((PRIVATE[0],),), {}, PRIVATE) == ()
@@ -54,11 +60,27 @@ def test_a_peer_can_not_make_it_publish_nonsense() -> None:
         ("", {"a.1": place(PUBLIC), "b.1": place(PUBLIC)}, "eim"),
         ("", {"a.1": place(PUBLIC, 1024), "b.1": place(PUBLIC, 1025)}, "symmetric"),
         ("", {"a.1": place(PUBLIC), "b.1": place(OTHER)}, "symmetric"),
-        ("", {"a.1": place(PUBLIC), "b.1": place(PUBLIC6)}, "eim"),
+        ("", {"a.1": place(PUBLIC), "b.1": place(PUBLIC6)}, ""),
+        ("", {"a.1": place(PUBLIC), "b.1": place(PRIVATE[0])}, ""),
+        ("", {"a.1": place(PUBLIC), "b.1": place(PUBLIC), "lan.1": place(PRIVATE[0])}, "eim"),
+        ("", {"a.1": place(PUBLIC, 1), "b.1": place(PUBLIC, 2), "lan.1": place(PRIVATE[0])}, "symmetric"),
     ],
 )
 def test_what_kind_it_is(marked: str, seen: dict[str, Place], kind: str) -> None:
     assert nat.kind(marked, seen, PRIVATE) == kind
+
+
+@pytest.mark.parametrize(
+    ("seen", "kind"),
+    [
+        ({}, "symmetric"),
+        ({"a.1": place(PUBLIC)}, "symmetric"),
+        ({"a.1": place(PRIVATE[0])}, ""),
+        ({"a.1": place(PUBLIC), "b.1": place(PUBLIC)}, "eim"),
+    ],
+)
+def test_what_was_found_out_stays_until_there_is_more_to_tell(seen: dict[str, Place], kind: str) -> None:
+    assert nat.kind("", seen, PRIVATE, "symmetric") == kind
 
 
 def behind(endpoint: Endpoint, kind: str, *public: Address, ports: int = 0) -> Endpoint:
