@@ -1,4 +1,5 @@
-"""Starts a wireguard-go for each device that the gateway daemon asks for, by a line on a socket: `hold NAME`.
+"""Starts a wireguard-go for each device that the gateway daemon asks for, by a line on a socket: `hold NAME`. What is
+asked of pluto, `pluto VERB [NAME]`, it leaves to mcnet_cable.pluto.
 
 Keys, addresses and peers are the gateway daemon's, which speaks to each wireguard-go by its own socket. This process
 knows no API server, keeps no state and imports next to nothing, since its end is the end of every device. A device
@@ -16,18 +17,20 @@ from pathlib import Path
 from types import FrameType
 
 from mcnet.model.ownership import CABLE_SOCKET, WIREGUARD_DEVICE_PATTERN, WIREGUARD_SOCKETS
+from mcnet_cable.pluto import Pluto
 
 PROGRAM = "wireguard-go"
 PATIENCE = 5.0
 """Seconds that a wireguard-go may take until its socket is there."""
-LONGEST_REQUEST = 64
+LONGEST_REQUEST = 128
 
 
 class Holder:
     """The processes by device. `sockets` is where wireguard-go puts its sockets, and this process its own."""
 
-    def __init__(self, sockets: Path = WIREGUARD_SOCKETS, program: str = PROGRAM) -> None:
+    def __init__(self, sockets: Path = WIREGUARD_SOCKETS, program: str = PROGRAM, pluto: Pluto | None = None) -> None:
         self._sockets = sockets
+        self._pluto = pluto or Pluto()
         self._program = shutil.which(program) or program
         self._held: dict[str, int] = {}
 
@@ -52,6 +55,8 @@ class Holder:
     def answer(self, request: str) -> str:
         """ "ok", or a sentence that says why not."""
         verb, _, name = request.partition(" ")
+        if verb == "pluto":
+            return self._pluto.answer(name)
         if verb != "hold" or not WIREGUARD_DEVICE_PATTERN.fullmatch(name):
             return f"{request!r} is not understood"
         if name not in self._held:
@@ -84,6 +89,7 @@ class Holder:
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(process, signal.SIGTERM)
                 os.waitpid(process, 0)
+        self._pluto.stop()
         (self._sockets / CABLE_SOCKET).unlink(missing_ok=True)
         sys.exit(0)
 

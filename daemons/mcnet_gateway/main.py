@@ -9,8 +9,9 @@ from time import monotonic, time
 from prometheus_client import CollectorRegistry
 
 import mcnet
-from mcnet.codec import advert
+from mcnet.codec import advert, load_balancer
 from mcnet.codec.identity import PrivateIdentity
+from mcnet.kernel import libreswan
 from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
@@ -20,6 +21,7 @@ from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
 from mcnet.loop.run import Stop
 from mcnet.loop.wiring import Journal, run_daemon, unready
+from mcnet.model import look
 from mcnet.model.cluster import ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import KernelError
@@ -27,9 +29,10 @@ from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
 from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
-from mcnet.plan import drift, gateway, gateway_report, nat_discovery, own_endpoint, withdrawn
+from mcnet.model.public_address import Kind, Source
+from mcnet.plan import drift, gateway, gateway_report, libreswan_cable, nat_discovery, own_endpoint, withdrawn
 from mcnet.plan.addresses import overlay_ends
-from mcnet.plan.cable import own_address
+from mcnet.plan.cable import CablePath, own_address
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.driver import WIREGUARD
@@ -38,6 +41,7 @@ from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.probe.adverts import AdvertSender
 from mcnet.probe.nat_discovery import NatDiscovery
+from mcnet.probe.path_sizes import PathSizes
 from mcnet.probe.ping import Prober, Target
 from mcnet.probe.public_address import PublicAddresses
 from mcnet_gateway.metrics import GatewayMetrics
@@ -45,6 +49,8 @@ from mcnet_gateway.observe import Stores, View
 from mcnet_gateway.publish import Publisher, utc_now
 from mcnet_gateway.settings import Settings
 
+AGREE_INTERVAL = 2.0
+"""Seconds between two looks at pluto, which tells of nothing by itself."""
 REPORT_INTERVAL = 10.0
 """Seconds between two reports in which only measurements changed; a change of state is reported at once."""
 
@@ -72,6 +78,7 @@ class Gateway:
         prober: Prober | None = None,
         sender: AdvertSender | None = None,
         nat: NatDiscovery | None = None,
+        sizes: PathSizes | None = None,
     ) -> None:
         """The keyword arguments are the daemon's surroundings; what is not given is the real one."""
         self._settings = settings
@@ -84,11 +91,17 @@ class Gateway:
         self._prober.on_change = lambda: self._loop.trigger("a cable's probes", urgent=True)
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", resync=REPORT_INTERVAL, longest_backoff=5.0)
+        # pluto may take seconds to answer, which must not hold up a round.
+        self._agreeing = Reconciler(self._agree, name="ike", resync=AGREE_INTERVAL)
+        self._refused_by_pluto = ""
+        """Why pluto has not all that it should, in a sentence."""
         self._sender = sender or AdvertSender()
         self._nat = nat or NatDiscovery(port=NAT_DISCOVERY_PORT)
         self._nat.on_change = lambda: self._loop.trigger("NAT discovery")
         self._public = PublicAddresses(self._load_balancer)
         self._public.on_change = lambda: self._loop.trigger("public addresses")
+        self._sizes = sizes or PathSizes()
+        self._sizes.on_change = lambda: self._loop.trigger("what a cable carries")
         self._token = secrets.randbits(62)
         """Where the numbers of NAT discovery begin: nobody beside the way can guess them."""
         self._outcome: _Outcome | None = None
@@ -119,13 +132,14 @@ class Gateway:
                 port=self._settings.metrics_port,
                 registry=self._registry,
                 stores=self._stores.all,
-                loops=(self._loop, self._publishing),
+                loops=(self._loop, self._publishing, self._agreeing),
                 others=(
                     self._watch_kernel(),
                     self._prober.run(),
                     self._sender.run(),
                     self._nat.run(),
                     self._public.run(),
+                    self._sizes.run(),
                 ),
             )
 
@@ -162,6 +176,7 @@ class Gateway:
         self._clock = dict(decision.clock)
         self._outcome = _Outcome(world.own, decision, failures)
         self._publishing.trigger(reason)
+        self._agreeing.trigger(reason)
         if failures:
             raise KernelError(failures[0].error.message)
         return bool(changes)
@@ -181,6 +196,28 @@ class Gateway:
         self._repairs.add(drift.repairs(self._held, done))
         self._held = drift.held(wanted, refused)
 
+    async def _agree(self, _: str) -> bool:
+        """Have pluto begin, keep and end what the last round wants of it; it is not started where that is nothing."""
+        decision = self._outcome.decision if self._outcome is not None else None
+        if decision is None or not (decision.ike or libreswan.runs()):
+            return False
+        try:
+            libreswan.write(decision.ike)
+            status = await libreswan.status()
+            asked = libreswan_cable.requests(decision.ike, status, decision.former)
+            for failure in await libreswan.perform(asked):
+                raise failure
+        except KernelError as error:
+            self._pluto_says(error.message)
+            raise
+        self._pluto_says("")
+        return bool(asked)
+
+    def _pluto_says(self, problem: str) -> None:
+        if problem != self._refused_by_pluto:
+            self._refused_by_pluto = problem
+            self._publishing.trigger("pluto")
+
     async def _publish(self, _: str) -> bool:
         """Tell the API server of the last round: what it says of this gateway is read anew each time."""
         view = self._stores.view(self._settings.node) if self._stores.synced else None
@@ -194,6 +231,7 @@ class Gateway:
             self._sequence = sequence
         await self._report(view, outcome)
         await self._repairs.tell(self._say_repaired)
+        await self._publisher.load_balancer(outcome.own, node, wanted=view.member.load_balancer)
         return False
 
     async def _say_repaired(self, note: str) -> bool:
@@ -231,6 +269,7 @@ class Gateway:
             options=self._options,
             identity=self._identity,
             clock=self._clock,
+            carried=self._sizes.carried,
             ways={name: path.way for name, path in self._nat.paths.items()},
             seen=self._seen,
             now=monotonic(),
@@ -256,6 +295,14 @@ class Gateway:
             )
         )
         self._discover(view, world, decision)
+        self._sizes.set(
+            {
+                path.probe(family): _measurable(world.own, path, family)
+                for path in decision.probed
+                for family in path.families
+                if world.health.get(path.probe(family)) is Health.UP
+            }
+        )
         self._sender.set(
             advert.encode(self._settings.node, world.own.rail, decision.reach), _overlay_targets(view, used)
         )
@@ -264,6 +311,8 @@ class Gateway:
         """Tell NAT discovery whom to ask, and which of the paths it found have died."""
         node = next(one for one in view.nodes if one.name == self._settings.node)
         sources = view.member.public_sources if node.public_sources is None else node.public_sources
+        if not sources and view.member.load_balancer:
+            sources = (Source(Kind.LOAD_BALANCER, load_balancer.name_of(world.own.rail)),)
         self._public.ask(() if view.member.air_gapped else sources)
         asked = [one.path.endpoint for one in decision.cables if one.path.driver == WIREGUARD]
         self._nat.set(*nat_discovery.parties(world.own, asked, port=NAT_DISCOVERY_PORT, first=self._token))
@@ -282,7 +331,7 @@ class Gateway:
         cables = gateway_report.cables(decision.cables, paths, published, utc_now())
         self._metrics.show(cables)
         refused = (failure.error.message for failure in failures)
-        found_out = filter(None, (self._nat.problem, *self._public.problems))
+        found_out = filter(None, (self._refused_by_pluto, self._nat.problem, *self._public.problems))
         problems = bounded((*refused, *decision.problems, *found_out, *view.problems))
         self._journal.problems(problems)
         report = Report(
@@ -316,6 +365,22 @@ class Gateway:
                 self._metrics.transitions.labels(name, cable.state.value).inc()
                 if member is not None:
                     await self._publisher.transition(member, cable)
+
+
+def _measurable(own: Endpoint, path: CablePath, family: int) -> look.Path:
+    """A cable as a path to measure."""
+    assert path.local is not None
+    assert path.remote is not None
+    return look.Path(
+        tunnel=look.Tunnel.CABLE,
+        peer=path.endpoint.name,
+        device=path.device,
+        target=path.address(family),
+        source=own_address(own, path, family),
+        outer_source=path.local,
+        outer_target=path.remote,
+        port=path.port,
+    )
 
 
 def _overlay_targets(view: View, used: list[int]) -> list[Address]:

@@ -11,6 +11,7 @@ NAMES = (
     "mcnet_cable_active",
     "mcnet_cable_round_trip_seconds",
     "mcnet_cable_loss_ratio",
+    "mcnet_cable_narrow_bytes",
     "mcnet_cable_transitions_total",
     "mcnet_kernel_changes_total",
     "mcnet_kernel_failures_total",
@@ -31,6 +32,12 @@ class GatewayMetrics:
         self._loss = Gauge(
             "mcnet_cable_loss_ratio", "Share of a cable's last probes lost", ["cable"], registry=registry
         )
+        self._narrow = Gauge(
+            "mcnet_cable_narrow_bytes",
+            "What passes inside a cable, where that is less than its device takes",
+            ["cable"],
+            registry=registry,
+        )
         self.transitions = Counter(
             "mcnet_cable_transitions", "Changes of a cable's state", ["cable", "state"], registry=registry
         )
@@ -40,12 +47,14 @@ class GatewayMetrics:
 
     def show(self, cables: tuple[Cable, ...]) -> None:
         """Publish the cables as they are; those that are gone disappear."""
-        for gauge in (self._up, self._active, self._round_trip, self._loss):
+        for gauge in (self._up, self._active, self._round_trip, self._loss, self._narrow):
             gauge.clear()
         for cable in cables:
             name = f"{cable.cluster}.{cable.gateway}"
             self._up.labels(name).set(cable.state is CableState.CONNECTED)
             self._active.labels(name).set(cable.active)
             self._loss.labels(name).set(cable.loss)
+            if cable.mtu:
+                self._narrow.labels(name).set(cable.mtu)
             if cable.round_trip is not None:
                 self._round_trip.labels(name).set(cable.round_trip.last)

@@ -6,7 +6,7 @@ An object that can't be decoded is left out and counted; it never stops a round.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mcnet.codec import cluster, clusterset, endpoint, gateway, member, node
+from mcnet.codec import cluster, clusterset, endpoint, gateway, load_balancer, member, node
 from mcnet.codec.batch import decode_all
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, GATEWAY, LEASE, MEMBER, NODE, SERVICE, JsonObject
@@ -91,8 +91,7 @@ class Stores:
             found = await self._api.get(SERVICE, service, self._namespace)
         except McnetError as error:
             raise OSError(error.message) from error
-        given = ((found.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-        return [str(one.get("ip") or one.get("hostname") or "") for one in given]
+        return load_balancer.addresses(found)
 
     def node_object(self, name: str) -> JsonObject | None:
         """The Node as the API server has it (its UID goes into owner references)."""

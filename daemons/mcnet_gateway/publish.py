@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mcnet.codec import endpoint as endpoint_codec
 from mcnet.codec import gateway as gateway_codec
-from mcnet.codec import identity
+from mcnet.codec import identity, load_balancer
 from mcnet.kube import events
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import GATEWAY, LEASE, JsonObject
+from mcnet.kube.kinds import ENDPOINT_SLICE, GATEWAY, LEASE, SERVICE, JsonObject
 from mcnet.loop.log import Log
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import ConflictError, McnetError
@@ -35,6 +35,8 @@ class Publisher:
         self._namespace = namespace
         self._keys = keys
         self._instance = instance
+        self._balanced: list[JsonObject] | None = None
+        """What this process has written for its load balancer last; None before the first time."""
 
     async def rail(self, holders: dict[int, str], gateways: frozenset[str], node: JsonObject) -> int | None:
         """This gateway's rail, claimed if it has none; None if that has to be tried again. Raises McnetError if
@@ -100,6 +102,23 @@ class Publisher:
             body["metadata"]["ownerReferences"] = [_owner(node)]
             await self._api.apply(body)
         await self._api.apply(gateway_codec.encode(wanted, namespace=self._namespace), subresource="status")
+
+    async def load_balancer(self, own: Endpoint, node: JsonObject, *, wanted: bool) -> None:
+        """Keep the gateway's Service of type LoadBalancer, or see that it has none. Written again only where it, or
+        what it is made of, has changed."""
+        objects = load_balancer.encode(own, namespace=self._namespace, owner=_owner(node))
+        if self._balanced == (objects if wanted else []):
+            return
+        if wanted:
+            for obj in objects:
+                await self._api.apply(obj)
+            log.info("load balancer asked for", service=load_balancer.name_of(own.rail))
+        else:
+            labels = f"{load_balancer.NODE_LABEL}={load_balancer.mark_of(self._node)}"
+            for kind in (SERVICE, ENDPOINT_SLICE):
+                for obj in await self._api.list(kind, self._namespace, labels=labels):
+                    await self._api.delete(kind, obj["metadata"]["name"], self._namespace)
+        self._balanced = objects if wanted else []
 
     async def transition(self, regarding: JsonObject, cable: Cable) -> None:
         """An event for a cable that changed its state."""

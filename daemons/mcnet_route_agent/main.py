@@ -29,7 +29,7 @@ from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
-from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
+from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS, named_paths
 from mcnet.plan.withdrawn import RETIREMENT
 from mcnet.probe.adverts import AdvertListener
 from mcnet.probe.ping import Prober, Target
@@ -171,7 +171,8 @@ class RouteAgent:
         retiring = await self._retiring(me)
         devices = delivery.incoming(host, me, view.nodes) if me is not None else ()
         reported = dict(view.report.original_sysctls) if view.report is not None else {}
-        paths = GLOBAL_PATHS | DEVICE_PATHS | delivery.observed(devices, reported)
+        ours = DEVICE_PATHS | named_paths(link.name for link in host.links)
+        paths = GLOBAL_PATHS | ours | delivery.observed(devices, reported)
         actual = await self._kernel.read(ROUTE_AGENT, sysctls=paths)
         noted = frozenset(filter(delivery.is_noted, route_agent.notes(actual)))
         if not noted <= paths:

@@ -1,9 +1,10 @@
 """What the route agent writes at its API server: its NodeState, events, and what a former gateway leaves behind."""
 
 from mcnet.codec import node_state
+from mcnet.codec.load_balancer import NODE_LABEL, mark_of
 from mcnet.kube import events
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import ENDPOINT, GATEWAY, NODE_STATE, JsonObject
+from mcnet.kube.kinds import ENDPOINT, ENDPOINT_SLICE, GATEWAY, NODE_STATE, SERVICE, JsonObject
 from mcnet.model.cluster import ClusterId
 from mcnet.model.endpoint import endpoint_name
 from mcnet.model.node import NodeState
@@ -32,6 +33,9 @@ class Publisher:
         """Take back Endpoint and report of a node that is no gateway any more. Its rail is reclaimed by others."""
         await self._api.delete(ENDPOINT, endpoint_name(cluster, node_name), self._namespace)
         await self._api.delete(GATEWAY, node_name, self._namespace)
+        for kind in (SERVICE, ENDPOINT_SLICE):
+            for obj in await self._api.list(kind, self._namespace, labels=f"{NODE_LABEL}={mark_of(node_name)}"):
+                await self._api.delete(kind, obj["metadata"]["name"], self._namespace)
 
     async def repaired(self, state: JsonObject | None, note: str) -> bool:
         """An event about the NodeState: what somebody else had changed in the kernel; whether it was written."""

@@ -26,7 +26,7 @@ def deploy_broker(
         str,
         typer.Option(
             metavar="DRIVER",
-            help="Cable driver of the clusterset: wireguard or vxlan. Kept if not given.",
+            help="Cable driver of the clusterset: wireguard, libreswan or vxlan. Kept if not given.",
         ),
     ] = "",
     server: Annotated[

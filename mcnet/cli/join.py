@@ -71,6 +71,14 @@ def join(
             help="Of gateways behind NAT: an address, dns:NAME, lb:SERVICE, api:HOST. Without: as others see them.",
         ),
     ] = "",
+    load_balancer: Annotated[
+        bool | None,
+        typer.Option(
+            "--load-balancer/--no-load-balancer",
+            help="A Service of type LoadBalancer for each gateway, where nodes have no public addresses.",
+            show_default=False,
+        ),
+    ] = None,
     air_gapped: Annotated[
         bool | None,
         typer.Option(
@@ -131,6 +139,7 @@ def join(
         port_base=port_base,
         public_sources=_sources(public_address),
         air_gapped=air_gapped,
+        load_balancer=load_balancer,
         delivery=_one_of("--delivery", delivery, ("", "overlay", "cni")),
         manage_host_firewall=manage_host_firewall,
         timeout=float(timeout),

@@ -1,4 +1,4 @@
-"""The keys of a WireGuard cable: computed where they are needed, handed out and kept nowhere.
+"""The keys of encrypted cables: computed where they are needed, handed out and kept nowhere.
 
 A gateway's own key pair comes by HKDF (RFC 5869) from its cluster's identity, which every gateway has anyway, and the
 epoch of the key: so a daemon has it after every restart, and there is no Secret more to guard. Whoever reads the
@@ -21,6 +21,7 @@ from mcnet.model.cluster import Identity
 from mcnet.model.wireguard import KEY_BYTES
 
 SALT: Final = b"mcnet wireguard preshared key 1"
+IKE_SALT: Final = b"mcnet ike preshared key 1"
 PRIVATE_SALT: Final = b"mcnet wireguard private key 1"
 
 
@@ -44,13 +45,26 @@ def preshared_key(
 
     Raises ValueError if the other's public key is none (RFC 7748 6.1: the exchange gives zeros).
     """
+    return _between(SALT, own, other, own_end, other_end)
+
+
+@lru_cache(maxsize=4096)
+def ike_key(own: PrivateIdentity, other: Identity, *, own_end: tuple[str, int], other_end: tuple[str, int]) -> bytes:
+    """The preshared key by which two gateways know each other in IKE (RFC 7296 2.15): 32 bytes, as `preshared_key`
+    and raising the same, but another key, so that one says nothing of the other."""
+    return _between(IKE_SALT, own, other, own_end, other_end)
+
+
+def _between(
+    salt: bytes, own: PrivateIdentity, other: Identity, own_end: tuple[str, int], other_end: tuple[str, int]
+) -> bytes:
     shared = X25519PrivateKey.from_private_bytes(own.agreement).exchange(
         X25519PublicKey.from_public_bytes(other.agreement_key)
     )
     # Names hold no zero byte, so that no two pairs of ends give the same bytes.
     first, second = sorted((own_end, other_end))
     info = b"\0".join(part for name, epoch in (first, second) for part in (name.encode(), str(epoch).encode()))
-    return HKDF(SHA256(), KEY_BYTES, SALT, info).derive(shared)
+    return HKDF(SHA256(), KEY_BYTES, salt, info).derive(shared)
 
 
 def clamped(key: bytes) -> bytes:

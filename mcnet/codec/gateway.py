@@ -57,6 +57,7 @@ def _cable(cable: Cable) -> JsonObject:
             "since": cable.since,
             "active": cable.active,
             "reason": cable.reason,
+            "mtu": cable.mtu or None,
         }
     )
 
@@ -88,6 +89,7 @@ def _decode_cable(fields: Fields) -> Cable:
         since=fields.text("since", ""),
         active=fields.flag("active"),
         reason=fields.text("reason", ""),
+        mtu=fields.number("mtu", 0),
     )
 
 

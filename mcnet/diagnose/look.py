@@ -98,7 +98,10 @@ class Looking:
         return watched
 
     async def _missing(self) -> tuple[Missing, ...]:
-        return tuple(Missing(one.name, one.since, one.required, one.detail) for one in await features.check())
+        return tuple(
+            Missing(one.name, one.since, one.required, one.detail)
+            for one in await features.check(self._order.drivers)
+        )
 
     async def _or(self, part: str, work: Awaitable[Value], default: Value) -> Value:
         with self._noting(part):

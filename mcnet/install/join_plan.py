@@ -60,6 +60,7 @@ class JoinRequest:
     port_base: int | None = None
     public_sources: tuple[Source, ...] = ()
     air_gapped: bool | None = None
+    load_balancer: bool | None = None
     delivery: str = ""
     """How gateways hand packets to nodes; "" for what an earlier join said."""
     manage_host_firewall: bool | None = None
@@ -89,6 +90,7 @@ class JoinRequest:
             "port-base": self.port_base,
             "public-address": self.public_sources,
             "air-gapped": self.air_gapped,
+            "load-balancer": self.load_balancer,
             "delivery": self.delivery,
             "manage-host-firewall": self.manage_host_firewall,
         }

@@ -48,7 +48,7 @@ async def look_at_node(
     problems: list[str] = []
     notes: list[str] = []
     try:
-        for missing in await check():
+        for missing in await check((driver,)):
             text = f"the kernel lacks {missing.name} (Linux {missing.since}): {missing.detail}"
             (problems if missing.required else notes).append(text)
     except KernelError as error:

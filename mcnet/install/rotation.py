@@ -16,7 +16,7 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import McnetError, UsageError
 from mcnet.model.gateway import CableState
 from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE
-from mcnet.model.ownership import wireguard_device, wireguard_slot
+from mcnet.model.ownership import key_slot, wireguard_device
 from mcnet.plan.driver import WIREGUARD
 from mcnet.plan.wireguard_cable import offered
 
@@ -89,7 +89,7 @@ async def _state(api: Api, cluster: str, wanted: int) -> tuple[int, list[str]]:
 
 def _device(own: Endpoint, remote: Endpoint) -> str:
     mine, theirs = offered(own), offered(remote)
-    slot = wireguard_slot(mine.key_epoch if mine else 0, theirs.key_epoch if theirs else 0)
+    slot = key_slot(mine.key_epoch if mine else 0, theirs.key_epoch if theirs else 0)
     return wireguard_device(remote.rail, slot)
 
 

@@ -114,7 +114,7 @@ async def _add(session: Session, item: KernelObject, tree: SysctlTree) -> None:
 
 async def _replace(session: Session, old: KernelObject, item: KernelObject, tree: SysctlTree) -> None:
     match old, item:
-        case Link(), Link() if (old.vxlan, old.wireguard, old.mac) == (item.vxlan, item.wireguard, item.mac):
+        case Link(), Link() if old.fixed == item.fixed:
             await links.change(session, old, item)
         case Link(), Link():
             # These options can't be changed in place (mcnet.plan.diff plans it as a removal and an addition).

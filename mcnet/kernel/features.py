@@ -3,7 +3,7 @@
 Every trial leaves nothing: next hops and devices are deleted again, nft scripts are only checked (`nft -c`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from mcnet.kernel.messages import (
 from mcnet.kernel.netlink import CREATE, EXCLUSIVE, FAMILIES, Session, build, device_index, open_session
 from mcnet.model.errors import KernelError
 from mcnet.model.ownership import ROUTE_PROTOCOL
+from mcnet.plan.driver import LIBRESWAN
 
 _TRIAL_MEMBER: Final = 0x6D00_0001
 _TRIAL_GROUP: Final = 0x6D00_0002
@@ -28,6 +29,8 @@ _TRIAL_GROUP: Final = 0x6D00_0002
 _TRIAL_DEVICE: Final = "mcnet-trial"
 _TRIAL_VNI: Final = 0x6D63FF
 _TRIAL_PORT: Final = 4799
+_TRIAL_IF_ID: Final = 0x6E00_0001
+"""Outside of what cables have (mcnet.model.ownership.libreswan_if_id)."""
 
 _NFT_TRIALS: Final = {
     "nft sets of concatenated intervals": (
@@ -70,15 +73,22 @@ class MissingFeature:
     detail: str
 
 
-async def check() -> list[MissingFeature]:
-    """The features that are missing, none on a good kernel. Raises KernelError without the right to try."""
+Trial = Callable[[Session], Awaitable[None]]
+
+
+async def check(drivers: Collection[str] = ()) -> list[MissingFeature]:
+    """The features that are missing, none on a good kernel. `drivers` are those of the cluster's cables: what a cable
+    driver needs is only tried for it. Raises KernelError without the right to try."""
     missing = []
+    trials: list[tuple[str, str, bool, Trial]] = [
+        ("VXLAN devices", "3.7", True, _try_vxlan),
+        ("next-hop objects", "5.3", True, _try_nexthop),
+        ("resilient next-hop groups", "5.13", False, _try_resilient),
+    ]
+    if LIBRESWAN in drivers:
+        trials.append(("XFRM devices (for the driver libreswan)", "4.19", True, _try_xfrm))
     async with open_session() as session:
-        for name, since, required, trial in (
-            ("VXLAN devices", "3.7", True, _try_vxlan),
-            ("next-hop objects", "5.3", True, _try_nexthop),
-            ("resilient next-hop groups", "5.13", False, _try_resilient),
-        ):
+        for name, since, required, trial in trials:
             detail = await _answer(trial, session)
             if detail:
                 missing.append(MissingFeature(name, since, required, detail))
@@ -90,7 +100,7 @@ async def check() -> list[MissingFeature]:
     return missing
 
 
-async def _answer(trial: Callable[[Session], Awaitable[None]], session: Session) -> str:
+async def _answer(trial: Trial, session: Session) -> str:
     """Why the trial failed, "" if it did not."""
     try:
         await trial(session)
@@ -106,6 +116,13 @@ async def _try_vxlan(session: Session) -> None:
     info = {"attrs": [["IFLA_INFO_KIND", "vxlan"], ["IFLA_INFO_DATA", data]]}
     request = build(ifinfmsg(), {}, [("IFLA_IFNAME", _TRIAL_DEVICE), ("IFLA_LINKINFO", info)])
     await _create(session, request, 16, "create a VXLAN device")
+    await session.request(build(ifinfmsg(), {"index": device_index(_TRIAL_DEVICE)}, []), 17, doing="delete it")
+
+
+async def _try_xfrm(session: Session) -> None:
+    info = {"attrs": [["IFLA_INFO_KIND", "xfrm"], ["IFLA_INFO_DATA", {"attrs": [["IFLA_XFRM_IF_ID", _TRIAL_IF_ID]]}]]}
+    request = build(ifinfmsg(), {}, [("IFLA_IFNAME", _TRIAL_DEVICE), ("IFLA_LINKINFO", info)])
+    await _create(session, request, 16, "create an XFRM device")
     await session.request(build(ifinfmsg(), {"index": device_index(_TRIAL_DEVICE)}, []), 17, doing="delete it")
 
 

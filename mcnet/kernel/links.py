@@ -46,6 +46,7 @@ async def _read_one(session: Session, index: int, name: str) -> Link:
     (message,) = await session.request(request, _GETLINK, doing=f"read device {name}")
     mac = message.get_attr("IFLA_ADDRESS") or ""
     found = await addresses(session, index)
+    if_id = _if_id(message)
     userspace = _kind(message) == "tun" and wireguard_userspace.is_held(name)
     return Link(
         name=name,
@@ -56,9 +57,10 @@ async def _read_one(session: Session, index: int, name: str) -> Link:
         addresses=frozenset(
             address
             for address, protocol in found
-            if not _is_automatic(address, protocol, mac) and not (userspace and address.ip.is_link_local)
+            if not _is_automatic(address, protocol, mac) and not ((userspace or if_id) and address.ip.is_link_local)
         ),
         wireguard=userspace or _kind(message) == "wireguard",
+        if_id=if_id,
         userspace=userspace,
     )
 
@@ -74,6 +76,12 @@ def _vxlan(message: Any) -> Vxlan | None:
     data = message.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
     local = data.get_attr("IFLA_VXLAN_LOCAL") or data.get_attr("IFLA_VXLAN_LOCAL6") or "0.0.0.0"
     return Vxlan(vni=data.get_attr("IFLA_VXLAN_ID"), port=data.get_attr("IFLA_VXLAN_PORT"), local=ip_address(local))
+
+
+def _if_id(message: Any) -> int:
+    if _kind(message) != "xfrm":
+        return 0
+    return message.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA").get_attr("IFLA_XFRM_IF_ID") or 0
 
 
 async def addresses(session: Session, index: int = 0) -> list[tuple[Interface, int]]:
@@ -117,6 +125,8 @@ async def add(session: Session, link: Link) -> None:
         await _add_wireguard(session, link)
     elif link.vxlan is not None:
         await _add_vxlan(session, link, link.vxlan)
+    elif link.if_id:
+        await _add_xfrm(session, link)
     else:
         raise KernelError(f"create device {link.name}: of no kind that is ours")
     await _loosen(session, link.name)
@@ -162,6 +172,12 @@ async def _add_wireguard(session: Session, link: Link) -> None:
         await wireguard_userspace.hold(link.name)
         mtu = build(ifinfmsg(), {"index": device_index(link.name)}, [("IFLA_MTU", link.mtu)])
         await session.request(mtu, _NEWLINK, doing=f"set MTU of {link.name} to {link.mtu}")
+
+
+async def _add_xfrm(session: Session, link: Link) -> None:
+    info = {"attrs": [["IFLA_INFO_KIND", "xfrm"], ["IFLA_INFO_DATA", {"attrs": [["IFLA_XFRM_IF_ID", link.if_id]]}]]}
+    request = build(ifinfmsg(), {}, [("IFLA_IFNAME", link.name), ("IFLA_MTU", link.mtu), ("IFLA_LINKINFO", info)])
+    await session.request(request, _NEWLINK, CREATE | EXCLUSIVE, doing=f"create device {link.name}")
 
 
 async def _add_vxlan(session: Session, link: Link, vxlan: Vxlan) -> None:

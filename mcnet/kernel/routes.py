@@ -40,6 +40,7 @@ def _route(message: Any, table: int, version: int, devices: dict[int, str]) -> R
     nexthop = message.get_attr("RTA_NH_ID")
     index = message.get_attr("RTA_OIF")
     gateway = message.get_attr("RTA_GATEWAY")
+    metrics = message.get_attr("RTA_METRICS")
     # A route by next-hop object shows the object's device too, and IPv6 shows `lo` for rejects: neither is ours.
     by_device = kind is RouteType.UNICAST and nexthop is None
     return Route(
@@ -50,6 +51,7 @@ def _route(message: Any, table: int, version: int, devices: dict[int, str]) -> R
         device=devices.get(index, f"#{index}") if by_device and index is not None else None,
         via=ip_address(gateway) if by_device and gateway else None,
         source=ip_address(source) if source else None,
+        mtu=(metrics.get_attr("RTAX_MTU") or 0) if metrics is not None else 0,
     )
 
 
@@ -108,4 +110,6 @@ def _message(route: Route) -> Any:
         fields["flags"] = RTNH_F_ONLINK if route.device is not None else 0
     if route.source is not None:
         attributes.append(("RTA_PREFSRC", str(route.source)))
+    if route.mtu:
+        attributes.append(("RTA_METRICS", {"attrs": [["RTAX_MTU", route.mtu]]}))
     return build(RouteMessage(), fields, attributes)

@@ -52,6 +52,8 @@ class Cable:
     active: bool = False
     """Whether the routes of its cluster use this cable now."""
     reason: str = ""
+    mtu: int = 0
+    """Bytes that pass inside, where the way carries less than the device takes; 0: all that it does."""
 
 
 @dataclass(frozen=True, slots=True)

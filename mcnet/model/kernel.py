@@ -29,24 +29,31 @@ class Vxlan:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A device of ours: a VXLAN device, or (`wireguard`) a WireGuard device, whose settings are a WireguardDevice's.
-    Neither, and it is a device of another kind found under our name."""
+    """A device of ours: a VXLAN device, or (`wireguard`) a WireGuard device, whose settings are a WireguardDevice's,
+    or (`if_id`) an XFRM device. None of them, and it is a device of another kind found under our name."""
 
     name: str
     mtu: int
     mac: str
-    """"" for WireGuard, which has none."""
+    """"" for WireGuard and XFRM, which have none."""
     vxlan: Vxlan | None
     up: bool = True
     addresses: frozenset[Interface] = frozenset()
     """Without the link-local address that the kernel makes by itself."""
     wireguard: bool = False
+    if_id: int = 0
+    """XFRM interface id of a Libreswan cable; 0 for none."""
     userspace: bool = field(default=False, compare=False)
     """As observed: a process holds the device, since the kernel has no WireGuard."""
 
     @property
     def key(self) -> str:
         return self.name
+
+    @property
+    def fixed(self) -> tuple[object, ...]:
+        """What can't be changed in place: another value means delete and create."""
+        return self.vxlan, self.wireguard, self.if_id, self.mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,8 @@ class Route:
     via: Address | None = None
     source: Address | None = None
     """Preferred source of what starts on the node (RTA_PREFSRC): also of ICMP errors."""
+    mtu: int = 0
+    """Bytes that pass (RTAX_MTU), where that is less than the device takes; 0: as the device says."""
 
     @property
     def key(self) -> tuple[int, Network]:

@@ -80,3 +80,5 @@ class Member:
     """Where gateways look up their public addresses; (): as others see them."""
     air_gapped: bool = False
     """Whether public addresses are neither looked up nor published."""
+    load_balancer: bool = False
+    """Whether each gateway gets a Service of type LoadBalancer, by whose address others reach it."""

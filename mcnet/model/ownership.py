@@ -31,6 +31,14 @@ WIREGUARD_SOCKETS: Final = Path("/var/run/wireguard")
 there in the pods of gateway and cable."""
 CABLE_SOCKET: Final = "mcnet-cable.sock"
 """In the same directory: by which the gateway daemon asks for a wireguard-go (mcnet_cable)."""
+LIBRESWAN_FILES: Final = Path("/var/run/mcnet-ipsec")
+"""Where pluto's configuration, secrets and control socket are: a directory of the node's in memory, mounted there in
+the pods of gateway and cable."""
+LIBRESWAN_CONNECTION_PREFIX: Final = "mcnet-"
+"""All connections of ours in pluto."""
+LIBRESWAN_DEVICE_PREFIX: Final = "ipsec18"
+LIBRESWAN_DEVICE_PATTERN: Final = re.compile(r"ipsec(18[1-4]\d{7})")
+"""See `libreswan_device`."""
 CABLE_DEVICE_PREFIX: Final = "mcnet-c"
 """All cable devices of all drivers start with it, so that rules and firewall can name them by wildcard."""
 
@@ -92,6 +100,8 @@ class CableNetwork(Enum):
     VXLAN_OVER6 = "vxlan over IPv6"
     WIREGUARD_A = "wireguard, slot a"
     WIREGUARD_B = "wireguard, slot b"
+    LIBRESWAN_A = "libreswan, slot a"
+    LIBRESWAN_B = "libreswan, slot b"
 
 
 CABLE_RANGES: Final[Mapping[CableNetwork, tuple[IPv4Network, IPv6Network]]] = {
@@ -99,11 +109,15 @@ CABLE_RANGES: Final[Mapping[CableNetwork, tuple[IPv4Network, IPv6Network]]] = {
     CableNetwork.VXLAN_OVER6: (IPv4Network("246.0.0.0/8"), IPv6Network("fd6d:636e:6574:3::/64")),
     CableNetwork.WIREGUARD_A: (IPv4Network("247.0.0.0/8"), IPv6Network("fd6d:636e:6574:4::/64")),
     CableNetwork.WIREGUARD_B: (IPv4Network("248.0.0.0/8"), IPv6Network("fd6d:636e:6574:5::/64")),
+    CableNetwork.LIBRESWAN_A: (IPv4Network("249.0.0.0/8"), IPv6Network("fd6d:636e:6574:6::/64")),
+    CableNetwork.LIBRESWAN_B: (IPv4Network("250.0.0.0/8"), IPv6Network("fd6d:636e:6574:7::/64")),
 }
 """Inside cables."""
 VXLAN_NETWORKS: Final = {4: CableNetwork.VXLAN_OVER4, 6: CableNetwork.VXLAN_OVER6}
 """By the family of the outer addresses."""
 WIREGUARD_NETWORKS: Final = (CableNetwork.WIREGUARD_A, CableNetwork.WIREGUARD_B)
+"""By slot."""
+LIBRESWAN_NETWORKS: Final = (CableNetwork.LIBRESWAN_A, CableNetwork.LIBRESWAN_B)
 """By slot."""
 
 MAX_RAILS: Final = 8
@@ -139,6 +153,8 @@ class Partition:
     owner: Owner
     links: tuple[str, ...]
     """Exact device names, or a prefix ending in `*`."""
+    numbered: re.Pattern[str] | None
+    """Names that are no plain prefix."""
     tables: tuple[int, ...]
     nft_table: str
     nexthops: tuple[NextHopKind, ...]
@@ -150,6 +166,7 @@ class Partition:
 GATEWAY: Final = Partition(
     owner=Owner.GATEWAY,
     links=(CABLE_DEVICE_PREFIX + "*",),
+    numbered=LIBRESWAN_DEVICE_PATTERN,
     tables=(CABLES_TABLE,),
     nft_table=GATEWAY_NFT_TABLE,
     nexthops=(
@@ -165,6 +182,7 @@ GATEWAY: Final = Partition(
 ROUTE_AGENT: Final = Partition(
     owner=Owner.ROUTE_AGENT,
     links=(OVERLAY_DEVICE,),
+    numbered=None,
     tables=(OVERLAY_TABLE, DELIVERY_TABLE, REJECT_TABLE),
     nft_table=NODE_NFT_TABLE,
     nexthops=(
@@ -196,6 +214,8 @@ def nexthop_kind(identifier: int) -> NextHopKind | None:
 
 def owns_link(partition: Partition, name: str) -> bool:
     """Whether the device `name` belongs to `partition`."""
+    if partition.numbered is not None and partition.numbered.fullmatch(name):
+        return True
     return any(
         name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in partition.links
     )
@@ -209,9 +229,9 @@ def vxlan_cable_port(port_base: int) -> int:
     return port_base + 20
 
 
-def wireguard_slot(own_epoch: int, other_epoch: int) -> int:
-    """Which of two devices for the same remote rail a pair of key epochs uses: 0 or 1. It changes whenever one of the
-    two gateways gets a new key, so that the new cable is up before the old one goes."""
+def key_slot(own_epoch: int, other_epoch: int) -> int:
+    """Which of two devices to the same remote gateway a pair of key epochs uses: 0 or 1. It changes whenever one of
+    the two gateways gets a new key, so that the new cable is up before the old one goes."""
     return (own_epoch + other_epoch) % 2
 
 
@@ -223,6 +243,33 @@ def wireguard_device(rail: int, slot: int) -> str:
 def wireguard_port(port_base: int, remote_rail: int, slot: int) -> int:
     """UDP port of that device on a gateway with port base P: P + 2 * remote rail + slot."""
     return port_base + 2 * remote_rail + slot
+
+
+def libreswan_port(port_base: int) -> int:
+    """UDP port of pluto on a gateway with port base P: P + 24, for IKE and for ESP, of all its cables."""
+    return port_base + 24
+
+
+def libreswan_if_id(number: int, slot: int) -> int:
+    """The XFRM interface id of the cable to gateway `number` (24 bits): 0x6c000000 or, in slot 1, 0x6d000000 above
+    it. It is in every policy and state of the cable, and keeps them apart from all others of the node.
+
+    Two cables between the same gateways, before and after a new key, are in different slots as with WireGuard.
+    """
+    if not 0 <= number < 1 << 24:
+        raise ValueError(f"gateway number {number} does not fit 24 bits")
+    return 0x6C + slot << 24 | number
+
+
+def is_libreswan_if_id(if_id: int) -> bool:
+    """Whether a policy or state with this interface id is ours."""
+    return if_id >> 24 in (0x6C, 0x6D)
+
+
+def libreswan_device(if_id: int) -> str:
+    """The device of a cable. For an interface id pluto takes no device of another name (`ipsec-interface` in
+    ipsec.conf(5)); with ten digits it has the 15 characters that a name may have."""
+    return f"ipsec{if_id}"
 
 
 CABLE_DEVICES: Final = (

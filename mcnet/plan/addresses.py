@@ -62,6 +62,8 @@ _PURPOSES = {
     CableNetwork.VXLAN_OVER6: "cable-over-6",
     CableNetwork.WIREGUARD_A: "cable-wireguard-a",
     CableNetwork.WIREGUARD_B: "cable-wireguard-b",
+    CableNetwork.LIBRESWAN_A: "cable-libreswan-a",
+    CableNetwork.LIBRESWAN_B: "cable-libreswan-b",
 }
 """What the digests of cable ends are made with: both sides have to use the same."""
 

@@ -1,7 +1,7 @@
 """Cables between gateways, whatever their driver: over which addresses, with which families inside, by which device.
 
-A driver (vxlan_cable, wireguard_cable) gives, per cable, a device and what belongs on it; routes are the planner's
-(mcnet.plan.gateway). Which driver two gateways use is mcnet.plan.driver's.
+A driver (vxlan_cable, wireguard_cable, libreswan_cable) gives, per cable, a device and what belongs on it; routes are
+the planner's (mcnet.plan.gateway). Which driver two gateways use is mcnet.plan.driver's.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address
 from mcnet.model.ownership import CableNetwork
 from mcnet.plan import nat
-from mcnet.plan.addresses import TunnelEnd, cable_end
-from mcnet.plan.driver import VXLAN, WIREGUARD, Agreed, agree
+from mcnet.plan.addresses import TunnelEnd, cable_end, cable_number
+from mcnet.plan.driver import LIBRESWAN, VXLAN, WIREGUARD, Agreed, agree
 from mcnet.plan.nat_discovery import Way
 from mcnet.plan.outer_address import outer_family, public_of
 
@@ -106,13 +106,14 @@ def _path(options: ClusterSet | None, own: Endpoint, remote: Endpoint, way: Way)
         return _between(_by_vxlan(own, remote, family), own, remote, family, inside)
     assert agreed.own is not None
     assert agreed.other is not None
-    slot = ownership.wireguard_slot(agreed.own.key_epoch, agreed.other.key_epoch)
-    return _to(way, _between(_by_wireguard(own, remote, slot), own, remote, family, inside))
+    slot = ownership.key_slot(agreed.own.key_epoch, agreed.other.key_epoch)
+    made = _by_libreswan if agreed.driver == LIBRESWAN else _by_wireguard
+    return _to(way, _between(made(own, remote, slot), own, remote, family, inside))
 
 
 def _to(way: Way, path: CablePath) -> CablePath:
-    """The cable to the other gateway's public address, if that is the way; WireGuard only, since a VXLAN device takes
-    in what comes from the published address and nothing that was translated."""
+    """The cable to the other gateway's public address, if that is the way; not by VXLAN, whose device takes in what
+    comes from the published address and nothing that was translated."""
     remote = path.endpoint
     public = public_of(remote, path.outer)
     if way is Way.PRIVATE or public is None:
@@ -130,7 +131,7 @@ def alternatives(own: Endpoint, wanted: Iterable[CablePath]) -> tuple[CablePath,
         inside = tuple(one for one in inner_families(own) if one in inner_families(remote))
         if family is None or _unreachable(own, remote, family, inside):
             continue
-        made = [_by_wireguard(own, remote, slot) for slot in (0, 1)]
+        made = [by(own, remote, slot) for by in (_by_wireguard, _by_libreswan) for slot in (0, 1)]
         made += [] if remote.port_base != own.port_base else [_by_vxlan(own, remote, family)]
         found += [
             _between(one, own, remote, family, inside)
@@ -169,6 +170,18 @@ def _by_wireguard(own: Endpoint, remote: Endpoint, slot: int) -> CablePath:
         device=ownership.wireguard_device(remote.rail, slot),
         port=ownership.wireguard_port(remote.port_base, own.rail, slot),
         own_port=ownership.wireguard_port(own.port_base, remote.rail, slot),
+    )
+
+
+def _by_libreswan(own: Endpoint, remote: Endpoint, slot: int) -> CablePath:
+    if_id = ownership.libreswan_if_id(cable_number(remote.cluster, remote.rail), slot)
+    return CablePath(
+        endpoint=remote,
+        driver=LIBRESWAN,
+        network=ownership.LIBRESWAN_NETWORKS[slot],
+        device=ownership.libreswan_device(if_id),
+        port=ownership.libreswan_port(remote.port_base),
+        own_port=ownership.libreswan_port(own.port_base),
     )
 
 

@@ -125,12 +125,8 @@ def _in_the_way(found: Link, wanted: dict[str, Link]) -> bool:
     """Whether `found` must be re-made, or is unwanted and blocks another device (same VNI, port and family)."""
     same_name = wanted.get(found.name)
     if same_name is not None:
-        return _kind_of(same_name) != _kind_of(found)
+        return same_name.fixed != found.fixed
     return any(_clash(found, link) for link in wanted.values())
-
-
-def _kind_of(link: Link) -> tuple[object, ...]:
-    return link.vxlan, link.wireguard, link.mac
 
 
 def _clash(one: Link, other: Link) -> bool:

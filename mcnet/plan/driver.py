@@ -11,7 +11,8 @@ from mcnet.model.endpoint import DriverOffer, Endpoint
 
 WIREGUARD: Final = "wireguard"
 VXLAN: Final = "vxlan"
-DRIVERS: Final = (WIREGUARD, VXLAN)
+LIBRESWAN: Final = "libreswan"
+DRIVERS: Final = (WIREGUARD, LIBRESWAN, VXLAN)
 """Cable drivers that this version has, the default first."""
 UNENCRYPTED: Final = (VXLAN,)
 

@@ -4,7 +4,7 @@ Pure: a `World` in, the wanted `KernelState` and every cable's standing out. Rou
 cable of their cluster is alive; a miss falls through to the route agent's tables (other gateways, else reject).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mcnet.codec.identity import PrivateIdentity
@@ -12,10 +12,11 @@ from mcnet.model import ownership
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address, HostFacts, KernelState, NextHop, NextHopGroup, Route
+from mcnet.model.libreswan import IkeConnection
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
-from mcnet.plan import cable, gateway_firewall, transition, vxlan_cable, wireguard_cable, withdrawn
+from mcnet.plan import cable, gateway_firewall, libreswan_cable, transition, vxlan_cable, wireguard_cable, withdrawn
 from mcnet.plan.addresses import cable_number
 from mcnet.plan.cable import CablePath
 from mcnet.plan.choice import Health, choose_cables
@@ -50,6 +51,8 @@ class World:
     """As the last round's Decision had it."""
     seen: withdrawn.Memory = field(default_factory=dict)
     """Endpoints that are or were there a moment ago."""
+    carried: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that pass inside, by what the probes are called, of cables whose way carries less than they promise."""
     ways: cable.Ways = field(default_factory=dict)
     """What NAT discovery has found."""
     now: float = 0.0
@@ -65,6 +68,8 @@ class Standing:
     userspace: bool = False
     seen_at: tuple[Address, int] | None = None
     """Where the other gateway's packets come from, if not from where it says: something between translates."""
+    carries: int = 0
+    """Bytes that pass inside, where that is less than the device takes; 0: all that it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,10 @@ class Decision:
     """Of cables that are about to go, for the next round."""
     reach: frozenset[ClusterId] = frozenset()
     problems: tuple[str, ...] = ()
+    ike: frozenset[IkeConnection] = frozenset()
+    """What pluto is to have."""
+    former: tuple[CablePath, ...] = ()
+    """Cables that are kept although others are wanted: what pluto has of them stays."""
 
 
 def decide(world: World) -> Decision:
@@ -88,9 +97,10 @@ def decide(world: World) -> Decision:
     if world.options is None:
         return Decision(world.actual, problems=(*remotes.problems, cable.NO_OPTIONS))
     keys = _keys(world)
-    wanted = wireguard_cable.with_keys(
-        world.own, cable.paths(world.options, world.own, remotes.endpoints, world.ways), keys
-    )
+    secrets = libreswan_cable.Secrets(keys.identity, keys.others) if keys is not None else None
+    wanted = cable.paths(world.options, world.own, remotes.endpoints, world.ways)
+    wanted = wireguard_cable.with_keys(world.own, wanted, keys)
+    wanted = libreswan_cable.with_secrets(world.own, wanted, secrets)
     former = transition.former(
         wanted,
         cable.alternatives(world.own, wanted),
@@ -125,6 +135,7 @@ def decide(world: World) -> Decision:
             if not prefixes:
                 continue
             members = {_member(path, family) for path in chosen}
+            narrowest = _narrowest(world, [path.probe(family) for path in chosen])
             group = NextHopGroup(
                 id=nexthop_id(GROUP[family], cable_number(remote.cluster, 0)),
                 family=family,
@@ -134,12 +145,13 @@ def decide(world: World) -> Decision:
             nexthops |= members
             groups.add(group)
             routes |= {
-                Route(ownership.CABLES_TABLE, prefix, nexthop=group.id, source=source.get(family))
+                Route(ownership.CABLES_TABLE, prefix, nexthop=group.id, source=source.get(family), mtu=narrowest)
                 for prefix in prefixes
             }
     state = KernelState(
         links=vxlan_cable.links(world.own, every, used, default=default)
-        | wireguard_cable.links(world.own, every, used),
+        | wireguard_cable.links(world.own, every, used)
+        | libreswan_cable.links(world.own, every, used),
         wireguard=wireguard_cable.settings(
             world.own,
             (*wanted, *leaving),
@@ -154,18 +166,23 @@ def decide(world: World) -> Decision:
         fdb=fdb,
         nexthops=frozenset(nexthops),
         groups=frozenset(groups),
-        routes=frozenset(routes) | wireguard_cable.routes(every) | throw_routes(ownership.CABLES_TABLE, throws),
+        routes=frozenset(routes)
+        | wireguard_cable.routes(every)
+        | libreswan_cable.routes(every)
+        | throw_routes(ownership.CABLES_TABLE, throws),
         tables=frozenset(
             {gateway_firewall.table(own=world.own, member=world.member, remotes=remotes, cables=every, throws=throws)}
         ),
     )
     return Decision(
         state=state,
-        cables=_standings(cables, active, world.actual),
+        cables=_standings(cables, active, world),
         probed=tuple(path for path in (*wanted, *former.paths) if not path.problem),
         clock=former.clock,
         reach=frozenset(reach),
         problems=remotes.problems,
+        ike=libreswan_cable.connections(world.own, wanted, secrets) if secrets is not None else frozenset(),
+        former=former.paths,
     )
 
 
@@ -188,13 +205,24 @@ def _hops(world: World, cables: tuple[CablePath, ...]) -> dict[str, str]:
     return {name: there[one] for name, one in ids.items() if one in there}
 
 
-def _standings(cables: tuple[CablePath, ...], active: set[str], actual: KernelState) -> tuple[Standing, ...]:
-    held = {link.name for link in actual.links if link.userspace}
-    moved = wireguard_cable.moved(cables, actual.wireguard)
+def _standings(cables: tuple[CablePath, ...], active: set[str], world: World) -> tuple[Standing, ...]:
+    held = {link.name for link in world.actual.links if link.userspace}
+    moved = wireguard_cable.moved(cables, world.actual.wireguard)
     return tuple(
-        Standing(path, path.endpoint.name in active, path.device in held, moved.get(path.endpoint.name))
+        Standing(
+            path,
+            path.endpoint.name in active,
+            path.device in held,
+            moved.get(path.endpoint.name),
+            _narrowest(world, [path.probe(family) for family in path.families]),
+        )
         for path in cables
     )
+
+
+def _narrowest(world: World, probes: Iterable[str]) -> int:
+    """The least that paths carry, by what their probes are called; 0 where each carries all."""
+    return min((world.carried[name] for name in probes if name in world.carried), default=0)
 
 
 def _keys(world: World) -> wireguard_cable.Keys | None:

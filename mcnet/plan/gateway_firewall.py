@@ -1,13 +1,14 @@
 """The gateway's nft table `inet mcnet_gateway`: cable ports only from peers, each cable only its cluster's sources.
 
 The ports of WireGuard need no rule: what does not come from a peer is dropped there, unanswered, and a peer may come
-from another address than it published.
+from another address than it published. Nor does pluto's, for the second reason; on port 500, where it listens too,
+nobody has to reach it (docs/decisions/libreswan.md).
 
 Nothing from a cable goes anywhere but to this cluster's pods and services and, ICMP only, to the cable address
 itself: a remote cluster can neither use the gateway as a router nor reach what listens on the node.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
 
 from mcnet.model import ownership
@@ -17,7 +18,7 @@ from mcnet.model.member import Member
 from mcnet.plan import ports
 from mcnet.plan.addresses import cable_end, cable_number
 from mcnet.plan.cable import CablePath
-from mcnet.plan.driver import VXLAN
+from mcnet.plan.driver import LIBRESWAN, VXLAN, WIREGUARD
 from mcnet.plan.node_firewall import CABLES, IP, address_set, prefix_set
 from mcnet.plan.remote import Remotes
 from mcnet.plan.throw import subtract
@@ -33,7 +34,8 @@ def table(
     """The whole table, the same text for the same inputs. `throws` are hosts in remote prefixes that are no pods:
     gateways and this cluster's own nodes (mcnet.plan.throw)."""
     cables = tuple(cable for cable in cables if cable.remote is not None and not cable.problem)
-    by_vxlan = tuple(cable for cable in cables if cable.driver == VXLAN)
+    by_vxlan, by_libreswan = (tuple(cable for cable in cables if cable.driver == one) for one in (VXLAN, LIBRESWAN))
+    wireguard = any(cable.driver == WIREGUARD for cable in cables)
     outer = [cable.remote for cable in by_vxlan if cable.remote is not None]
     networks = {ownership.VXLAN_NETWORKS[own.private_addresses[0].version], *(cable.network for cable in cables)}
     ends = [cable_end(own.cluster, own.rail, one) for one in sorted(networks, key=lambda one: one.name)]
@@ -52,22 +54,30 @@ def table(
             f"{ip} daddr {mine} meta l4proto != {ICMP[family]} drop",
         ]
     senders = {_chain_of(cable): cable for cable in by_vxlan}
-    for name, cable in sorted(senders.items()):
-        sets += [_sources(name, family, cable, remotes, throws) for family in (4, 6)]
+    checked: dict[str, list[CablePath]] = {}
+    for cable in (*by_vxlan, *by_libreswan):
+        checked.setdefault(_chain_of(cable), []).append(cable)
+    for name, group in sorted(checked.items()):
+        sets += [_sources(name, family, group, remotes, throws) for family in (4, 6)]
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
         sets=tuple(sets),
         chains=(
             NftChain("to_local", "", tuple(to_local)),
-            *(NftChain(name, "", _only_its_sources(name)) for name in sorted(senders)),
-            NftChain("from_cable", "", _by_sender(senders, wireguard=len(by_vxlan) < len(cables))),
+            *(NftChain(name, "", _only_its_sources(name)) for name in sorted(checked)),
+            NftChain("from_cable", "", _by_sender(senders, wireguard=wireguard)),
+            *_libreswan_chains(by_libreswan, own.port_base),
             NftChain("cable_port", "", _from_peers(senders.values())),
             # Before the route agent's raw chain: what may not come in is not to be looked at any further. As few
             # expressions as possible for all other packets of the node (mcnet.plan.node_firewall).
             NftChain(
                 "cable_prerouting",
                 "type filter hook prerouting priority raw - 10",
-                (f"iifname {CABLES} goto from_cable", f"udp dport {port} goto cable_port"),
+                (
+                    f"iifname {CABLES} goto from_cable",
+                    *_to_libreswan_chains(by_libreswan),
+                    f"udp dport {port} goto cable_port",
+                ),
             ),
             # A pod's packets leave with this gateway's address once masqueraded: peers would take them for a cable's.
             NftChain(
@@ -113,6 +123,29 @@ def _by_sender(senders: Mapping[str, CablePath], *, wireguard: bool) -> tuple[st
     return (*by_vxlan, *((FROM_WIREGUARD,) if wireguard else ()), "drop")
 
 
+def _to_libreswan_chains(cables: Collection[CablePath]) -> tuple[str, ...]:
+    if not cables:
+        return ()
+    devices = ", ".join(sorted(f'"{cable.device}"' for cable in cables))
+    return (f"iifname {{ {devices} }} goto from_libreswan", "udp dport 500 fib daddr type local drop")
+
+
+def _libreswan_chains(cables: Collection[CablePath], port_base: int) -> tuple[NftChain, ...]:
+    """Each device is one gateway's, whose sources nothing else checks. pluto marks with the interface id what goes
+    out as ESP and what comes out of it: a mark that others would read as theirs, so it goes before they see it."""
+    if not cables:
+        return ()
+    ways = ", ".join(sorted(f'"{cable.device}" : goto {_chain_of(cable)}' for cable in cables))
+    return (
+        NftChain("from_libreswan", "", ("meta mark set 0", f"iifname vmap {{ {ways} }}", "drop")),
+        NftChain(
+            "cable_output",
+            "type filter hook output priority raw - 10",
+            (f"udp sport {ports.libreswan_cable(port_base).numbers} meta mark set 0",),
+        ),
+    )
+
+
 def _only_its_sources(name: str) -> tuple[str, ...]:
     return (*(f"{IP[family]} saddr != @{name}_{family} drop" for family in (4, 6)), "goto to_local")
 
@@ -123,10 +156,14 @@ def _any_of(texts: Iterable[str]) -> str:
     return found[0] if len(found) == 1 else f"{{ {', '.join(found)} }}"
 
 
-def _sources(name: str, family: int, cable: CablePath, remotes: Remotes, throws: tuple[Network, ...]) -> NftSet:
-    """What may come by a cable: its cluster's prefixes, and probes from its end. Never with the address of a node."""
-    mine = next(remote for remote in remotes.clusters if remote.cluster == cable.endpoint.cluster)
-    allowed: list[Network] = []
-    if family in cable.families:
-        allowed = [ip_network(cable.address(family)), *subtract(mine.prefixes_of(family), throws)]
+def _sources(
+    name: str, family: int, cables: Iterable[CablePath], remotes: Remotes, throws: tuple[Network, ...]
+) -> NftSet:
+    """What may come by the cables to one gateway: its cluster's prefixes, and probes from their ends. Never with the
+    address of a node."""
+    allowed: set[Network] = set()
+    for cable in cables:
+        if family in cable.families:
+            mine = next(remote for remote in remotes.clusters if remote.cluster == cable.endpoint.cluster)
+            allowed |= {ip_network(cable.address(family)), *subtract(mine.prefixes_of(family), throws)}
     return prefix_set(f"{name}_{family}", family, allowed)

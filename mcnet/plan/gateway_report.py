@@ -66,6 +66,7 @@ def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:
         loss=path.loss if path is not None else 0.0,
         active=standing.active,
         reason=reason,
+        mtu=standing.carries,
     )
 
 

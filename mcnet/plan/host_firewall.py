@@ -7,7 +7,7 @@ mcnet.plan.foreign_chains' question.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import collapse_addresses
 from typing import Final
@@ -17,20 +17,38 @@ from mcnet.model.kernel import HostRule, Network
 from mcnet.model.ownership import (
     CABLE_DEVICE_PREFIX,
     HOST_RULE_MARK,
+    LIBRESWAN_DEVICE_PREFIX,
     OVERLAY_DEVICE,
     VXLAN_CABLE_DEVICE,
+    libreswan_device,
+    libreswan_if_id,
     wireguard_device,
 )
 from mcnet.plan import ports
-from mcnet.plan.driver import DRIVERS, VXLAN
+from mcnet.plan.driver import DRIVERS, LIBRESWAN, VXLAN, WIREGUARD
 from mcnet.plan.foreign_chains import OUTSIDE, Obstacle, Packet, obstacles
 from mcnet.plan.ports import Protocol, Side, Way
 
 _IP: Final = {4: "ip", 6: "ip6"}
 _ICMP: Final = {4: "icmp", 6: "icmpv6"}
-_CABLE_DEVICE: Final = {VXLAN: VXLAN_CABLE_DEVICE}
-"""By driver: a device to judge other programs' rules by; of WireGuard the first one."""
-_PATTERNS: Final = {Way.OVERLAY: OVERLAY_DEVICE, Way.CABLE: CABLE_DEVICE_PREFIX + "*"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Devices:
+    """Devices of ours that are alike: `one` of them, to judge other programs' rules by, and the pattern of all."""
+
+    called: str
+    one: str
+    pattern: str
+
+
+_OVERLAY: Final = _Devices("overlay", OVERLAY_DEVICE, OVERLAY_DEVICE)
+_CABLES: Final = {
+    VXLAN: _Devices("cable", VXLAN_CABLE_DEVICE, CABLE_DEVICE_PREFIX + "*"),
+    WIREGUARD: _Devices("cable", wireguard_device(0, 0), CABLE_DEVICE_PREFIX + "*"),
+    LIBRESWAN: _Devices("ipsec-cable", libreswan_device(libreswan_if_id(0, 0)), LIBRESWAN_DEVICE_PREFIX + "*"),
+}
+"""By cable driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +81,18 @@ def passages(
     those of the gateways of other clusters, `drivers` those of the cluster's cables; `delivered` are remote prefixes
     whose packets come by the CNI's devices."""
     found: list[Passage] = []
-    devices = {Way.OVERLAY: OVERLAY_DEVICE, Way.CABLE: _cable_device(drivers)}
+    devices = {Way.OVERLAY: (_OVERLAY,), Way.CABLE: _of_cables(drivers)}
     for opening in ports.of_nodes(port_base, drivers):
         if (opening.listeners is Side.GATEWAYS and not gateway) or opening.sources is Side.MONITORING:
             continue
         used = underlay if opening.way is Way.UNDERLAY else families
-        found += [_input(opening, family, devices) for family in sorted(set(used))]
+        ways: tuple[_Devices | None, ...] = devices.get(opening.way, (None,))
+        found += [_input(opening, family, way) for family in sorted(set(used)) for way in ways]
     bases = sorted({port_base, *peer_port_bases}) if gateway else ()
     sent = (ports.OVERLAY, *(one for base in bases for name in drivers for one in ports.cables(name, base)))
     found += [_sent(one, family) for one in sent for family in sorted(set(underlay))]
     for family in sorted(families):
-        found += _through(family, devices, gateway=gateway)
+        found += _through(family, (_OVERLAY, *(_of_cables(drivers) if gateway else ())))
     found += [
         Passage(
             Packet(
@@ -89,20 +108,22 @@ def passages(
     return tuple(found)
 
 
-def _cable_device(drivers: Collection[str]) -> str:
-    return next((_CABLE_DEVICE[name] for name in drivers if name in _CABLE_DEVICE), wireguard_device(0, 0))
+def _of_cables(drivers: Collection[str]) -> tuple[_Devices, ...]:
+    """One for each pattern."""
+    return tuple({one.pattern: one for name, one in _CABLES.items() if name in drivers}.values())
 
 
-def _input(opening: ports.Opening, family: int, devices: Mapping[Way, str]) -> Passage:
-    known: dict[str, str | int | Network] = {"iifname": devices.get(opening.way, OUTSIDE)}
-    words = [f'iifname "{_PATTERNS[opening.way]}"'] if opening.way in _PATTERNS else []
+def _input(opening: ports.Opening, family: int, by: _Devices | None) -> Passage:
+    known: dict[str, str | int | Network] = {"iifname": by.one if by else OUTSIDE}
+    words = [f'iifname "{by.pattern}"'] if by else []
     if opening.protocol is Protocol.ICMP:
         known |= {"l4proto": _ICMP[family], f"{_ICMP[family]} type": "echo-request"}
         words.append(f"meta l4proto {_ICMP[family]}")
     else:
         known |= {"l4proto": opening.protocol.value, f"{opening.protocol.value} dport": opening.first}
         words.append(f"{opening.protocol.value} dport {opening.numbers}")
-    return Passage(Packet(opening.name, "input", family, known, _range(opening)), " ".join(words))
+    name = f"{opening.name}-ipsec" if by == _CABLES[LIBRESWAN] else opening.name
+    return Passage(Packet(name, "input", family, known, _range(opening)), " ".join(words))
 
 
 def _sent(opening: ports.Opening, family: int) -> Passage:
@@ -115,15 +136,14 @@ def _range(opening: ports.Opening) -> str:
     return opening.numbers if opening.last != opening.first else ""
 
 
-def _through(family: int, devices: Mapping[Way, str], *, gateway: bool) -> Iterable[Passage]:
+def _through(family: int, devices: Iterable[_Devices]) -> Iterable[Passage]:
     """What goes on over our devices, and what starts on the node itself."""
-    for way in (Way.OVERLAY, Way.CABLE) if gateway else (Way.OVERLAY,):
-        device, pattern = devices[way], _PATTERNS[way]
-        incoming = Packet(f"{way.value}-in", "forward", family, {"iifname": device, "oifname": OUTSIDE})
-        outgoing = Packet(f"{way.value}-out", "forward", family, {"iifname": OUTSIDE, "oifname": device})
-        yield Passage(incoming, f'iifname "{pattern}"')
-        yield Passage(outgoing, f'oifname "{pattern}"')
-        yield Passage(Packet(f"{way.value}-sent", "output", family, {"oifname": device}), f'oifname "{pattern}"')
+    for by in devices:
+        incoming = Packet(f"{by.called}-in", "forward", family, {"iifname": by.one, "oifname": OUTSIDE})
+        outgoing = Packet(f"{by.called}-out", "forward", family, {"iifname": OUTSIDE, "oifname": by.one})
+        yield Passage(incoming, f'iifname "{by.pattern}"')
+        yield Passage(outgoing, f'oifname "{by.pattern}"')
+        yield Passage(Packet(f"{by.called}-sent", "output", family, {"oifname": by.one}), f'oifname "{by.pattern}"')
 
 
 def decide(chains: Collection[ForeignChain], wanted: Collection[Passage]) -> Plan:

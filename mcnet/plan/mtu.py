@@ -6,7 +6,10 @@ VXLAN_OVERHEAD = {4: 50, 6: 70}
 """Outer IP header (20 or 40), UDP 8, VXLAN 8 (RFC 7348), inner Ethernet 14."""
 WIREGUARD_OVERHEAD = {4: 60, 6: 80}
 """Outer IP header (20 or 40), UDP 8, message header 16, tag 16 (the WireGuard paper, 5.4.6)."""
-CABLE_OVERHEAD = {"vxlan": VXLAN_OVERHEAD, "wireguard": WIREGUARD_OVERHEAD}
+LIBRESWAN_OVERHEAD = {4: 65, 6: 85}
+"""Outer IP header (20 or 40), UDP 8 (RFC 3948), ESP: header 8, AES-GCM's IV 8, trailer 2, padding of up to 3 to a
+multiple of four, tag 16 (RFC 4303 2, RFC 4106 3)."""
+CABLE_OVERHEAD = {"vxlan": VXLAN_OVERHEAD, "wireguard": WIREGUARD_OVERHEAD, "libreswan": LIBRESWAN_OVERHEAD}
 """By cable driver, then by the family of the outer addresses."""
 MINIMUM = 1280
 """No device of ours goes below: IPv6 needs it (RFC 8200, 5)."""

@@ -52,6 +52,8 @@ class NodeFirewall:
     overlay: Mapping[int, Address]
     gateway: bool
     overlay_delivery: bool = True
+    named_cables: tuple[str, ...] = ()
+    """Cable devices whose names do not begin as all others' do."""
     notes: tuple[tuple[str, str], ...] = ()
 
 
@@ -72,7 +74,7 @@ def table(inputs: NodeFirewall) -> NftTable:
         NftChain("own_ports", "", _own_ports()),
         NftChain("raw_prerouting", "type filter hook prerouting priority raw", _raw_prerouting(inputs)),
         NftChain("nat_postrouting", "type nat hook postrouting priority srcnat - 10", _nat_postrouting(inputs)),
-        NftChain("clamp_mss", "", _clamp_mss()),
+        NftChain("clamp_mss", "", _clamp_mss(inputs)),
         NftChain("mangle_forward", "type filter hook forward priority mangle", (f"{SYN} jump clamp_mss",)),
         NftChain("own_ports_of_others", "", _own_ports_of_others()),
         NftChain("filter_forward", "type filter hook forward priority filter", _filter_forward(inputs)),
@@ -112,7 +114,7 @@ def _raw_prerouting(inputs: NodeFirewall) -> tuple[str, ...]:
     remote = [f'{IP[family]} saddr @remote{family} iifname != "lo" drop' for family in (4, 6)]
     return (
         f"iifname {OVERLAY} goto from_overlay",
-        f"iifname {CABLES} goto from_cable",
+        *(f"iifname {devices} goto from_cable" for devices in _cables(inputs)),
         *(remote if inputs.overlay_delivery else ()),
         f"udp dport {OWN_PORTS} goto own_ports",
     )
@@ -166,8 +168,15 @@ def _nat_postrouting(inputs: NodeFirewall) -> tuple[str, ...]:
     return tuple(rules)
 
 
-def _clamp_mss() -> tuple[str, ...]:
-    return tuple(f"oifname {device} {SYN} tcp option maxseg size set rt mtu" for device in (OVERLAY, CABLES))
+def _cables(inputs: NodeFirewall) -> tuple[str, ...]:
+    """The cable devices as statements name them."""
+    named = ", ".join(f'"{device}"' for device in sorted(inputs.named_cables))
+    return (CABLES, *([f"{{ {named} }}"] if named else []))
+
+
+def _clamp_mss(inputs: NodeFirewall) -> tuple[str, ...]:
+    devices = (OVERLAY, *_cables(inputs))
+    return tuple(f"oifname {device} {SYN} tcp option maxseg size set rt mtu" for device in devices)
 
 
 def _filter_forward(inputs: NodeFirewall) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from mcnet.model.kernel import Address, HostFacts, Network
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import VXLAN_NETWORKS
-from mcnet.plan import key_epoch, mtu, nat, wireguard_cable
+from mcnet.plan import key_epoch, libreswan_cable, mtu, nat, wireguard_cable
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.driver import VXLAN
 from mcnet.plan.remote import families
@@ -87,7 +87,8 @@ def _offers(
     if identity is not None:
         epoch = key_epoch.epoch(member, published=before.key_epoch if before else 0, now=now)
         before = wireguard_cable.offer(identity, gateway, epoch)
-    return (*([before] if before else ()), DriverOffer(VXLAN))
+    keyed = (before, libreswan_cable.offer(before.key_epoch)) if before else ()
+    return (*keyed, DriverOffer(VXLAN))
 
 
 def next_sequence(published: Endpoint | None, now: int) -> int:

@@ -19,10 +19,11 @@ from mcnet.model.ownership import (
     NAT_DISCOVERY_PORT,
     OVERLAY_PORT,
     ROUTE_AGENT_METRICS_PORT,
+    libreswan_port,
     vxlan_cable_port,
     wireguard_port,
 )
-from mcnet.plan.driver import DRIVERS, VXLAN, WIREGUARD
+from mcnet.plan.driver import DRIVERS, LIBRESWAN, VXLAN, WIREGUARD
 
 
 class Protocol(Enum):
@@ -178,7 +179,25 @@ def wireguard_cable(port_base: int) -> Opening:
     )
 
 
-CABLES: Final[Mapping[str, Callable[[int], Opening]]] = {WIREGUARD: wireguard_cable, VXLAN: vxlan_cable}
+def libreswan_cable(port_base: int) -> Opening:
+    """The port of pluto on a gateway with that port base: for IKE and ESP of all its Libreswan cables."""
+    port = libreswan_port(port_base)
+    return Opening(
+        name="libreswan-cable",
+        protocol=Protocol.UDP,
+        first=port,
+        last=port,
+        listeners=Side.GATEWAYS,
+        sources=Side.OTHER_GATEWAYS,
+        purpose="IPsec cables between clusters",
+    )
+
+
+CABLES: Final[Mapping[str, Callable[[int], Opening]]] = {
+    WIREGUARD: wireguard_cable,
+    VXLAN: vxlan_cable,
+    LIBRESWAN: libreswan_cable,
+}
 """By cable driver: what its cables need, as a function of the gateway's port base. A new driver is a line here."""
 
 

@@ -202,13 +202,17 @@ def _cable_mtus(world: World, own: Iterable[Endpoint], remotes: Remotes) -> list
 def _cable_devices(world: World, me: Node, remotes: Remotes) -> tuple[str, ...]:
     """The cable devices that the node has, and on a gateway all that its daemon may make for the gateways that there
     are: their rules have to be there before the first packet comes by one."""
-    found = {link.name for link in world.host.links if link.name.startswith(ownership.CABLE_DEVICE_PREFIX)}
+    found = {link.name for link in world.host.links if ownership.owns_link(ownership.GATEWAY, link.name)}
     used = driver.in_use(world.options, world.member.cluster) if me.gateway else ()
     if driver.VXLAN in used:
         found |= set(ownership.VXLAN_CABLE_DEVICES.values())
     if driver.WIREGUARD in used:
         rails = {endpoint.rail for endpoint in remotes.endpoints}
         found |= {ownership.wireguard_device(rail, slot) for rail in rails for slot in (0, 1)}
+    if driver.LIBRESWAN in used:
+        numbers = {cable_number(endpoint.cluster, endpoint.rail) for endpoint in remotes.endpoints}
+        ids = {ownership.libreswan_if_id(number, slot) for number in numbers for slot in (0, 1)}
+        found |= {ownership.libreswan_device(one) for one in ids}
     return tuple(sorted(found))
 
 
@@ -424,6 +428,11 @@ def _firewall(
         overlay={family: end.address(family) for family in used},
         gateway=me.gateway,
         overlay_delivery=not accepting,
+        named_cables=tuple(
+            device
+            for device in _cable_devices(world, me, remotes)
+            if not device.startswith(ownership.CABLE_DEVICE_PREFIX)
+        ),
         notes=(*originals, (ACCEPTING_NOTE, "cni")) if accepting else originals,
     )
 

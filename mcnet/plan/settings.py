@@ -201,6 +201,10 @@ SETTINGS: Final = (
         "as other clusters' gateways see them.", public_address.encode,
     ),
     Setting(
+        "load-balancer", "load_balancer", _flag, False, Effect.AT_ONCE,
+        "Whether each gateway gets a Service of type LoadBalancer, by whose address the others reach it.", _word,
+    ),
+    Setting(
         "air-gapped", "air_gapped", _flag, False, Effect.AT_ONCE,
         "Whether public addresses are neither looked up nor published.", _word,
     ),

@@ -6,10 +6,10 @@ the original. Sources: Documentation/networking/ip-sysctl.rst.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from mcnet.model.kernel import Sysctl
-from mcnet.model.ownership import CABLE_DEVICES, OVERLAY_DEVICE
+from mcnet.model.ownership import CABLE_DEVICES, LIBRESWAN_DEVICE_PATTERN, OVERLAY_DEVICE
 from mcnet.plan.delivery import path as rp_filter
 
 FORWARD4 = "ipv4/ip_forward"
@@ -24,7 +24,18 @@ DEVICE_PATHS = frozenset(
     {rp_filter(device) for device in (OVERLAY_DEVICE, *CABLE_DEVICES)}
     | {f"ipv4/conf/{device}/accept_local" for device in CABLE_DEVICES}
 )
-"""Sysctls of our own devices: they come and go with the device, so there is nothing to restore."""
+"""Sysctls of our own devices: they come and go with the device, so there is nothing to restore. Those of
+`named_paths` come on top."""
+
+
+def named_paths(devices: Iterable[str]) -> frozenset[str]:
+    """Likewise of those of `devices` that are Libreswan's cables, of which there may be any."""
+    found = _libreswan(devices)
+    return frozenset(path for device in found for path in (rp_filter(device), f"ipv4/conf/{device}/accept_local"))
+
+
+def _libreswan(devices: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(device for device in devices if LIBRESWAN_DEVICE_PATTERN.fullmatch(device)))
 
 
 def settled(live: Mapping[str, str], families: Collection[int]) -> dict[str, str]:
@@ -65,7 +76,7 @@ def wanted(
     result = {Sysctl(path, value) for path, value in values.items() if path in originals}
     if OVERLAY_DEVICE in devices:
         result.add(Sysctl(rp_filter(OVERLAY_DEVICE), "2"))
-    for device in CABLE_DEVICES:
+    for device in (*CABLE_DEVICES, *_libreswan(devices)):
         if device in devices:
             result |= _of_cable(device, unchecked=everywhere == "0")
     return frozenset(result)

@@ -13,7 +13,7 @@ from typing import Final
 from mcnet.model.kernel import Address, KernelState, Network
 from mcnet.plan.cable import CablePath
 from mcnet.plan.choice import Health
-from mcnet.plan.driver import UNENCRYPTED, VXLAN
+from mcnet.plan.driver import LIBRESWAN, UNENCRYPTED, VXLAN
 
 GRACE: Final = 30.0
 """Seconds that an old cable stays for the other side, which may hear of the change later."""
@@ -42,6 +42,8 @@ class _Present:
     forwarding: frozenset[tuple[str, str, Address | None]]
     allowed: Mapping[str, frozenset[Network]]
     """By WireGuard device, of all its peers."""
+    xfrm: frozenset[str]
+    """The XFRM devices, each of which leads to one gateway."""
 
     @classmethod
     def of(cls, actual: KernelState) -> "_Present":
@@ -51,11 +53,14 @@ class _Present:
                 device.name: frozenset(prefix for peer in device.peers for prefix in peer.allowed)
                 for device in actual.wireguard
             },
+            frozenset(link.name for link in actual.links if link.if_id),
         )
 
     def has(self, path: CablePath) -> bool:
         if path.driver == VXLAN:
             return (path.device, path.end.mac, path.remote) in self.forwarding
+        if path.driver == LIBRESWAN:
+            return path.device in self.xfrm
         allowed = self.allowed.get(path.device)
         return allowed is not None and any(ip_network(path.address(family)) in allowed for family in path.families)
 

@@ -54,6 +54,7 @@ CONNECTIONS: Final = View(
         Column("RAIL", "rail", wide=True),
         Column("PATH", "path", wide=True),
         Column("DEVICE", "device", wide=True),
+        Column("MTU", "mtu", wide=True),
         Column("LOCAL ADDRESS", "localAddress", wide=True),
         Column("REMOTE ADDRESS", "remoteAddress", wide=True),
         Column("MIN", "minimumSeconds", wide=True, form=forms.milliseconds),

@@ -3,11 +3,12 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
 
+from mcnet.kube.kinds import SERVICE
 from mcnet.lab.spec import LabSpec, NatKind
 from mcnet.model.gateway import Cable, CableState
 from tests.e2e.clusterset import Clusterset, brought_up, eventually
@@ -100,6 +101,41 @@ async def test_symmetric_nat_on_both_sides_is_said_so(tmp_path: Path) -> None:
         status, shown = await made.run("show", "connections")
         assert status == 1
         assert "west and north are both behind symmetric NAT, so neither can be sent to" in " ".join(shown.split())
+
+
+ONLY_BALANCED = """table inet balanced {
+  chain input {
+    type filter hook input priority filter
+    iifname "wan0" udp dport { 4490, 4500-4515 } ct state new ct status & dnat == 0 drop
+  }
+}
+"""
+"""What a node lets in that only a load balancer may send to."""
+
+
+async def test_by_the_address_of_a_load_balancer(tmp_path: Path) -> None:
+    """The cloud is played by hand: it gives the Service an address, and sends what comes there to its node."""
+    spec = LabSpec(name=f"l{time.time_ns() % 10000}", nodes=1)
+    async with brought_up(spec, tmp_path) as made:
+        assert (await made.lab.exec("west/n1", "nft", "-f", "-", stdin=ONLY_BALANCED)).status == 0
+        await made.mcnet("deploy-broker", "--context", "east")
+        await made.mcnet("join", "broker-info.mcnet", "--context", "east", "--broker-context", "east")
+        west = ("join", "broker-info.mcnet", "--context", "west", "--broker-context", "east")
+        await made.run(*west, "--load-balancer", "--timeout", "30")
+        node = next(one for one in made.lab.topology.machines if one.name == "west-n1")
+        (own,) = node.wan_addresses
+        given = str(ip_address(int(own) + 128))
+        assert (await made.lab.exec("wan", "ip", "route", "add", f"{given}/32", "via", str(own))).status == 0
+        async with await made.api("west") as api:
+            status = {"status": {"loadBalancer": {"ingress": [{"ip": given}]}}}
+            await api.merge_patch(SERVICE, "mcnet-gateway-0", status, "mcnet-system", subresource="status")
+        await eventually(lambda: _connected(made), 90, "both sides are connected")
+        cable = await _cable(made, "east")
+        assert (cable.path, str(cable.remote_address)) == ("nat", given)
+        for source, target in (("west-n1", "east-n1"), ("east-n1", "west-n1")):
+            pod = made.pod(target)
+            seen = await made.loads[source.partition("-")[0]].fetch(made.pod(source), pod.url)
+            assert (seen.server, seen.client) == (pod.name, made.pod(source).address)
 
 
 @asynccontextmanager

@@ -1,12 +1,8 @@
 """Encrypted cables on real clusters: what is on the wire, keys and drivers that change under traffic, what ends."""
 
-import asyncio
-import os
 import re
-import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -19,6 +15,7 @@ from mcnet.model.node import GATEWAY_LABEL
 from mcnet.model.ownership import VXLAN_CABLE_DEVICE, wireguard_port
 from tests.e2e.aftermath import CABLES, answered_for, pings, repaired, whole_again
 from tests.e2e.clusterset import Clusterset, eventually
+from tests.e2e.sniffer import sniffed, strange
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
@@ -77,54 +74,11 @@ async def _no_vxlan(clusterset: Clusterset) -> bool:
     return not any(VXLAN_CABLE_DEVICE in one.output for one in shown)
 
 
-@asynccontextmanager
-async def _sniffed(clusterset: Clusterset, *places: str) -> AsyncIterator[list[str]]:
-    """What passes the wan links of nodes meanwhile, one line of tcpdump each."""
-    found: list[str] = []
-    command = [
-        "tcpdump",
-        "-l",
-        "-n",
-        "-i",
-        "wan0",
-        "-s",
-        "200",
-        "-X",
-        "not",
-        "arp",
-        "and",
-        "not",
-        "tcp",
-        "port",
-        "6443",
-    ]
-    running = [
-        await asyncio.create_subprocess_exec(
-            *clusterset.lab.entry(place), *command,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
-        )
-        for place in places
-    ]  # fmt: skip
-
-    async def read(stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            found.append(line.decode(errors="replace"))
-
-    readers = [asyncio.create_task(read(process.stdout)) for process in running if process.stdout]
-    try:
-        yield found
-    finally:
-        for process in running:
-            os.killpg(process.pid, signal.SIGTERM)  # what leads there has forked
-            await process.wait()
-        await asyncio.gather(*readers)
-
-
 async def test_the_driver_changes_under_traffic_and_nothing_goes_in_the_clear(clusterset: Clusterset) -> None:
     async with pings(clusterset, *WAYS) as running:
         await answered_for(running, 1)
         await _switch(clusterset, "wireguard")
-        async with _sniffed(clusterset, "east/n1", "west/n1", "west/n2") as lines:
+        async with sniffed(clusterset, "east/n1", "west/n1", "west/n2") as lines:
             await eventually(lambda: _no_vxlan(clusterset), 60, "the old cables have gone")
             lines.clear()
             await answered_for(running, 3)
@@ -191,7 +145,7 @@ async def test_a_wrong_key_is_mended_before_it_is_used(encrypted: Clusterset) ->
     """By hand, in the device: what has been agreed lasts until the next handshake, two minutes at most."""
     (device,) = {cable.device for cable in await encrypted.cables_of("east") if cable.active}
     target = encrypted.pod("west-n1").address
-    async with pings(encrypted, WAYS[1]) as running, _sniffed(encrypted, "east/n1") as lines:
+    async with pings(encrypted, WAYS[1]) as running, sniffed(encrypted, "east/n1") as lines:
         await answered_for(running, 1)
         spoiled = time.time()
         done = await encrypted.node("east/n1", "python3", "-c", WRONG_KEY, f"{SOCKETS}/east-n1/{device}.sock")
@@ -214,7 +168,7 @@ async def test_nothing_goes_in_the_clear_whatever_happens(encrypted: Clusterset)
     places = ("east/n1", "east/n2", "west/n1", "west/n2")
     (device,) = {cable.device for cable in await encrypted.cables_of("east") if cable.active}
     first, _ = await encrypted.gateways("west")
-    async with pings(encrypted, *WAYS) as running, _sniffed(encrypted, *places) as lines:
+    async with pings(encrypted, *WAYS) as running, sniffed(encrypted, *places) as lines:
         await eventually(lambda: _no_vxlan(encrypted), 60, "the old cables have gone")
         lines.clear()
         await encrypted.mcnet("rotate", "keys", "--context", "west")
@@ -232,21 +186,8 @@ async def test_nothing_goes_in_the_clear_whatever_happens(encrypted: Clusterset)
             await encrypted.lab.impair(first, LinkName.WAN, Impairment())
         await whole_again(encrypted, 90)
         await answered_for(running, 1)
-    assert _strange(lines, encrypted) == []
+    assert strange(lines, encrypted) == []
     assert any(re.search(r"\.450\d: ", line) for line in lines), "the sniffers saw the cables"
-
-
-def _strange(lines: list[str], clusterset: Clusterset) -> list[str]:
-    """Headers of packets that are neither a cable's nor NAT discovery, and any that names a pod."""
-    heads = [line for line in lines if re.match(r"\d\d:\d\d:", line)]
-    # A port that is closed for a moment is said so, with the head of the encrypted packet.
-    known = re.compile(
-        r"\.(449\d|45[01]\d)[: ]|UDP-encap|isakmp|ESP|NONESP|ICMP (net|host) \S+ unreachable"
-        r"|udp port (449|45[01])\d unreachable|ICMP6, (neighbor|router)|multicast listener"
-    )
-    pods = [pod.address for load in clusterset.loads.values() for pod in load.pods]
-    strange = [line for line in heads if any(pod in line for pod in pods) or not known.search(line)]
-    return sorted({re.sub(r"^\S+ |, length \d+|\.\d{4,5}\b", "", line) for line in strange})
 
 
 async def _lost(clusterset: Clusterset) -> bool:
@@ -264,7 +205,7 @@ async def test_daemons_that_restart_change_nothing(encrypted: Clusterset) -> Non
 async def test_a_killed_process_is_back_within_seconds_and_nothing_leaks_meanwhile(encrypted: Clusterset) -> None:
     (device,) = {cable.device for cable in await encrypted.cables_of("east") if cable.active}
     target = encrypted.pod("west-n1").address
-    async with pings(encrypted, WAYS[1]) as running, _sniffed(encrypted, "east/n1") as lines:
+    async with pings(encrypted, WAYS[1]) as running, sniffed(encrypted, "east/n1") as lines:
         await answered_for(running, 1)
         killed = time.time()
         assert (await _kill(encrypted, "east/n1", device)).status == 0
@@ -325,7 +266,7 @@ async def test_a_pair_may_differ(encrypted: Clusterset) -> None:
 async def test_cable_pods_that_are_deleted_come_back_with_their_cables(encrypted: Clusterset) -> None:
     """As for an update: they are the data path, so traffic waits; then all is as before."""
     target = encrypted.pod("west-n1").address
-    async with pings(encrypted, WAYS[1]) as running, _sniffed(encrypted, "east/n1") as lines:
+    async with pings(encrypted, WAYS[1]) as running, sniffed(encrypted, "east/n1") as lines:
         await answered_for(running, 1)
         await encrypted.delete_daemons("cable")
         await answered_for(running, 2)

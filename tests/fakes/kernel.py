@@ -132,7 +132,7 @@ class FakeKernel:
             _refuse(old is not None, errno.EEXIST, "device exists")
         else:
             assert old is not None
-            kinds = [(link.vxlan, link.wireguard, link.mac) for link in (old, item)]
+            kinds = [link.fixed for link in (old, item)]
             _refuse(kinds[0] != kinds[1], errno.EOPNOTSUPP, "not in place")
         for other in self.links.values():
             if other.name != item.name and other.vxlan and item.vxlan:

@@ -112,9 +112,9 @@ def _full(resilient: int, vni: int = 7, peers: int = 2) -> KernelState:
         groups=frozenset({group4, group6}),
         routes=frozenset(
             {
-                Route(OVERLAY_TABLE, ip_network("10.0.0.0/8"), nexthop=group4.id, source=source),
+                Route(OVERLAY_TABLE, ip_network("10.0.0.0/8"), nexthop=group4.id, source=source, mtu=1296),
                 Route(OVERLAY_TABLE, ip_network("192.0.2.0/24"), RouteType.THROW),
-                Route(OVERLAY_TABLE, ip_network("fd00:1::/64"), nexthop=group6.id, source=_ADDRESSES[2].ip),
+                Route(OVERLAY_TABLE, ip_network("fd00:1::/64"), nexthop=group6.id, source=_ADDRESSES[2].ip, mtu=1280),
                 Route(OVERLAY_TABLE, ip_network("2001:db8::/32"), RouteType.THROW),
                 Route(DELIVERY_TABLE, ip_network("10.9.0.0/16"), device="mcnet-vx", via=_PEERS[4][0]),
                 Route(DELIVERY_TABLE, ip_network("fd00:9::/64"), device="mcnet-vx", via=_PEERS[6][0]),
@@ -243,10 +243,11 @@ def _routes(
         address.ip for found in links for address in found.addresses if address.version == family and found.up
     )
     source = draw(st.sampled_from(sources)) if sources and draw(st.booleans()) else None
+    mtu = draw(st.sampled_from((0, 1280, 1296)))
     choices = [
         Route(table, prefix, RouteType.UNREACHABLE),
         Route(table, prefix, RouteType.THROW),
-        *(Route(table, prefix, nexthop=identifier, source=source) for identifier in ids),
+        *(Route(table, prefix, nexthop=identifier, source=source, mtu=mtu) for identifier in ids),
         *(
             Route(table, prefix, device=device, via=_PEERS[family][0], source=source)
             for device in _devices_of(family, links)

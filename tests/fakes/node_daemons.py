@@ -17,12 +17,14 @@ from mcnet.loop.run import Stop
 from mcnet.model.endpoint import endpoint_name
 from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Address, Change, Event, HostFacts, KernelState, Sysctl
+from mcnet.model.look import Path as LookPath
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
 from mcnet.plan.health import PathHealth
 from mcnet.plan.nat_discovery import Own, Peer
 from mcnet.plan.nat_discovery import Path as NatPath
 from mcnet.probe.adverts import AdvertListener, AdvertSender
 from mcnet.probe.nat_discovery import NatDiscovery
+from mcnet.probe.path_sizes import PathSizes
 from mcnet.probe.ping import Prober, Target
 from mcnet_gateway.main import Gateway
 from mcnet_gateway.settings import Settings as GatewaySettings
@@ -141,6 +143,30 @@ class SilentDiscovery(NatDiscovery):
         self._note(name, path)
 
 
+class SilentSizes(PathSizes):
+    """Measures nothing; what paths carry is what the test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: dict[str, LookPath] = {}
+        self.said: dict[str, int] = {}
+
+    def set(self, paths: Mapping[str, LookPath]) -> None:
+        self.wanted = dict(paths)
+
+    @property
+    def carried(self) -> dict[str, int]:
+        return {name: size for name, size in self.said.items() if name in self.wanted}
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def say(self, name: str, size: int) -> None:
+        """The path carries `size` bytes from now on, 0 for all that its device takes."""
+        self.said = {**self.said, name: size} if size else {key: one for key, one in self.said.items() if key != name}
+        self.on_change()
+
+
 class SilentSender(AdvertSender):
     """Keeps what would be sent."""
 
@@ -178,6 +204,7 @@ class Scene:
         self.prober = SilentProber()
         self.sender = SilentSender()
         self.nat = SilentDiscovery()
+        self.sizes = SilentSizes()
         self.listener = SilentListener()
         self.server.add(
             member.encode(MEMBER),
@@ -207,6 +234,7 @@ class Scene:
             prober=self.prober,
             sender=self.sender,
             nat=self.nat,
+            sizes=self.sizes,
         )
         async with _running(daemon):
             yield daemon

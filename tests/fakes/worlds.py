@@ -18,7 +18,7 @@ from mcnet.model.foreign import ForeignChain, Verdict
 from mcnet.model.kernel import HostFacts, HostLink, KernelState, Network
 from mcnet.model.member import Member
 from mcnet.model.node import Node
-from mcnet.plan import gateway, route_agent, wireguard_cable
+from mcnet.plan import gateway, libreswan_cable, route_agent, wireguard_cable
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.choice import GatewayView, Health
 from tests.fakes.identities import identity_of
@@ -82,6 +82,11 @@ def secured(made: Endpoint, epoch: int = 0) -> Endpoint:
     """An Endpoint that offers wireguard too."""
     offer = wireguard_cable.offer(identity_of(made.cluster), made.gateway, epoch)
     return replace(made, drivers=(offer, *made.drivers))
+
+
+def ipsec(made: Endpoint, epoch: int = 0) -> Endpoint:
+    """An Endpoint that offers libreswan too, which no gateway does yet."""
+    return replace(made, drivers=(libreswan_cable.offer(epoch), *made.drivers))
 
 
 KNOWN_WEST = replace(CLUSTER_WEST, identity=identity_of(WEST).public)
@@ -183,6 +188,14 @@ SECURED: dict[str, Any] = {
     "options": WIREGUARD_OPTIONS,
     "identity": identity_of(EAST),
 }
+IPSEC: dict[str, Any] = {
+    "own": ipsec(EAST_0),
+    "endpoints": (ipsec(EAST_0), ipsec(WEST_0), ipsec(NORTH_0)),
+    "clusters": (KNOWN_WEST, KNOWN_NORTH),
+    "options": ClusterSet("libreswan"),
+    "identity": identity_of(EAST),
+}
+"""Not among SITUATIONS: not every kernel that tests run on has XFRM."""
 TWO_GATEWAYS = (node(1), node(2, gateway=True), node(3, gateway=True))
 SITUATIONS: dict[str, Situation] = {
     "alone": Situation(nodes=(node(1),), clusters=(), endpoints=()),

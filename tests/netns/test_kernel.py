@@ -206,6 +206,19 @@ def test_this_kernel_has_every_feature_and_the_trials_leave_nothing(namespace: N
     namespace.run(body())
 
 
+def test_what_a_driver_needs_is_tried_for_it_alone(namespace: Namespace) -> None:
+    async def body() -> None:
+        said = await shell(
+            "ip link add x0 type xfrm dev lo if_id 9 2>&1 && echo made; ip link del x0 2>/dev/null; true"
+        )
+        before = await shell(SNAPSHOT)
+        missing = [one.name for one in await features.check(("libreswan",))]
+        assert missing == ([] if "made" in said else ["XFRM devices (for the driver libreswan)"])
+        assert await shell(SNAPSHOT) == before
+
+    namespace.run(body())
+
+
 def test_a_missing_feature_is_named(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: object) -> None:
         raise KernelError("create a resilient next-hop group: not supported", errno=errno.EOPNOTSUPP)

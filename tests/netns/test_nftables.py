@@ -11,6 +11,8 @@ from mcnet.codec.nft import fingerprint, render
 from mcnet.kernel import nftables
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import NftChain, NftSet, NftTable
+from mcnet.plan import gateway, route_agent
+from tests.fakes.worlds import IPSEC, Situation
 from tests.netns.namespaces import Namespace, shell
 
 EVERYTHING = NftTable(
@@ -70,6 +72,15 @@ def test_everything_that_a_table_may_hold_comes_back(namespace: Namespace) -> No
         assert await nftables.read("mcnet") is None
 
     namespace.run(body())
+
+
+def test_the_tables_of_a_node_with_libreswan_cables_come_back(namespace: Namespace) -> None:
+    situation = Situation(**IPSEC)
+    for decision in (gateway.decide(situation.for_gateway()), route_agent.decide(situation.for_route_agent())):
+        (table,) = decision.state.tables
+        assert isinstance(table, NftTable)
+        assert "ipsec18" in render(table)
+        assert namespace.run(held(table))
 
 
 def _prefixes(family: int) -> st.SearchStrategy[str]:

@@ -14,7 +14,7 @@ from mcnet.lab.command import run
 from tests.vm.initramfs import HOST, SECOND, SHARE, initramfs
 from tests.vm.kernel import Kernel
 
-PACKAGES: Final = ("kmod", "qemu-system-x86")
+PACKAGES: Final = ("kmod", "libnss3-tools", "libreswan", "qemu-system-x86")
 """Debian packages that this needs beside the lab's."""
 PATIENCE: Final = 480.0
 """Seconds that the machine may run."""

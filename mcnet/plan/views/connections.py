@@ -58,6 +58,7 @@ def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
         "device": cable.device,
         "userspace": cable.userspace,
         "path": cable.path,
+        "mtu": cable.mtu or None,
         "localAddress": str(cable.local_address or ""),
         "remoteAddress": str(cable.remote_address or ""),
         **_families(view, cable.cluster),

@@ -1,11 +1,11 @@
-"""Preshared keys: equal on both sides, different for every pair, epoch and identity."""
+"""Preshared keys, of both kinds: equal on both sides, different for every pair, epoch and identity."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcnet.codec.cable_keys import clamped, preshared_key
+from mcnet.codec.cable_keys import clamped, ike_key, preshared_key
 from mcnet.model.cluster import Identity
 from tests.fakes.identities import identity_of
 
@@ -53,3 +53,17 @@ def test_a_clamped_key_is_the_same_key(key: bytes) -> None:
     assert clamped(made) == made
     of_both = [X25519PrivateKey.from_private_bytes(one).public_key().public_bytes_raw() for one in (key, made)]
     assert of_both[0] == of_both[1]
+
+
+def test_ike_has_a_key_of_its_own() -> None:
+    made = ike_key(EAST, WEST.public, own_end=E1, other_end=W1)
+    assert made == ike_key(WEST, EAST.public, own_end=W1, other_end=E1)
+    assert made != preshared_key(EAST, WEST.public, own_end=E1, other_end=W1)
+    assert made != ike_key(EAST, WEST.public, own_end=("east.n1", 1), other_end=W1)
+    with pytest.raises(ValueError, match="shared"):
+        ike_key(EAST, Identity(bytes(32), bytes(32)), own_end=E1, other_end=W1)
+
+
+def test_the_key_of_ike_is_frozen_too() -> None:
+    made = ike_key(EAST, WEST.public, own_end=E1, other_end=W1)
+    assert made.hex() == "1cd2e4c2895607b821a58d7b0bca6bec569703bb12f279a55669e2365057e346"

@@ -48,6 +48,7 @@ cables = st.builds(
     st.none() | address, word, st.booleans(), st.sampled_from(["direct", "nat"]),
     st.none() | st.builds(RoundTrip, seconds, seconds, seconds, seconds, seconds),
     st.floats(0, 1), st.sampled_from(["", "2026-01-31T12:00:00Z"]), st.booleans(), word,
+    st.sampled_from([0, 1280, 1354]),
 )  # fmt: skip
 reports = st.builds(
     Gateway, nodes, ids, st.none() | st.integers(0, 7), st.lists(cables, max_size=3).map(tuple),
@@ -84,6 +85,7 @@ members = st.builds(
     ).map(tuple),
     st.integers(1, 8), st.sampled_from([0, 1330, 9000]), st.sampled_from([0, 30, 90]), st.integers(0, 9),
     st.sampled_from([0.0, 0.1, 2.5]), st.integers(0, 100), sources, st.booleans(),
+    st.booleans(),
 )  # fmt: skip
 
 

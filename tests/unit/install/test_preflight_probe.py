@@ -5,7 +5,7 @@ import base64
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -151,7 +151,7 @@ async def test_what_a_node_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 async def test_a_node_where_nothing_may_be_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    async def denied() -> list[MissingFeature]:
+    async def denied(drivers: Collection[str] = ()) -> list[MissingFeature]:
         raise KernelError("open a netlink socket: not permitted")
 
     monkeypatch.setattr(preflight_probe, "check", denied)
@@ -161,7 +161,7 @@ async def test_a_node_where_nothing_may_be_tried(monkeypatch: pytest.MonkeyPatch
 
 
 def lacks(monkeypatch: pytest.MonkeyPatch, *missing: MissingFeature) -> None:
-    async def check() -> list[MissingFeature]:
+    async def check(drivers: Collection[str] = ()) -> list[MissingFeature]:
         return list(missing)
 
     monkeypatch.setattr(preflight_probe, "check", check)

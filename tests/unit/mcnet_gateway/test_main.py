@@ -8,15 +8,17 @@ import pytest
 
 from mcnet.codec import advert, cluster, clusterset, endpoint, gateway, identity, member
 from mcnet.codec.nat_discovery import Place
-from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, LEASE, MEMBER
+from mcnet.kube.kinds import CLUSTER, ENDPOINT, ENDPOINT_SLICE, EVENT, GATEWAY, LEASE, MEMBER, SERVICE
 from mcnet.kube.transport import Request
 from mcnet.loop import reconcile
 from mcnet.model import ownership
-from mcnet.model.cluster import cluster_number
-from mcnet.model.errors import ApiError, ConflictError, McnetError, UnreachableError
+from mcnet.model.cluster import ClusterSet, cluster_number
+from mcnet.model.errors import ApiError, ConflictError, KernelError, McnetError, UnreachableError
 from mcnet.model.gateway import CableState
 from mcnet.model.kernel import Address
+from mcnet.model.libreswan import IkeConnection, PlutoRequest, PlutoStatus, PlutoVerb
 from mcnet.model.node import PUBLIC_ADDRESS_ANNOTATION
+from mcnet.plan import libreswan_cable
 from mcnet.plan.nat_discovery import Path as NatPath
 from mcnet.plan.nat_discovery import Way
 from tests.fakes import worlds
@@ -214,6 +216,116 @@ async def test_how_others_see_it_is_published_and_taken_back_where_that_is_not_w
 
 def annotated(public: str) -> dict[str, object]:
     return node_object(1, gateway=True)["metadata"] | {"annotations": {PUBLIC_ADDRESS_ANNOTATION: public}}
+
+
+async def test_a_cable_that_carries_less_is_used_for_less(scene: Scene) -> None:
+    """From the first measurement that counts until it carries all again; only what is up is measured."""
+
+    def sizes() -> set[int]:
+        return {route.mtu for route in scene.kernel.parts[ownership.GATEWAY].routes.values() if route.nexthop}
+
+    async with scene.gateway():
+        await eventually(lambda: bool(scene.prober.targets))
+        assert not scene.sizes.wanted
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene) and "west.n1" in scene.sizes.wanted)
+        assert sizes() == {0}
+        path = scene.sizes.wanted["west.n1"]
+        assert (path.device, path.outer_target) == ("mcnet-cv", WEST_0.private_addresses[0])
+        scene.sizes.say("west.n1", 1348)
+        await eventually(lambda: sizes() == {1348})
+        scene.sizes.say("west.n1", 0)
+        await eventually(lambda: sizes() == {0})
+
+
+class FakePluto:
+    """A pluto in memory: what it has, what it was asked, and whether it refuses."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.running, self.refusing = False, ""
+        self.has: set[str] = set()
+        self.written: frozenset[IkeConnection] = frozenset()
+        self.asked: list[PlutoRequest] = []
+        for name in ("runs", "write", "status", "perform"):
+            monkeypatch.setattr(f"mcnet.kernel.libreswan.{name}", getattr(self, name))
+
+    def runs(self) -> bool:
+        return self.running
+
+    def write(self, connections: frozenset[IkeConnection]) -> None:
+        self.written = connections
+
+    async def status(self) -> PlutoStatus:
+        self.running = True
+        if self.refusing:
+            raise KernelError(self.refusing)
+        addresses = frozenset((one.local.address, one.local.port) for one in self.written)
+        return PlutoStatus(frozenset(self.has), frozenset(self.has), (), addresses)
+
+    async def perform(self, requests: tuple[PlutoRequest, ...]) -> tuple[KernelError, ...]:
+        for request in requests:
+            self.asked.append(request)
+            if request.verb is PlutoVerb.ADD:
+                self.has.add(request.name)
+            if request.verb is PlutoVerb.DELETE:
+                self.has.discard(request.name)
+        return ()
+
+
+def by_libreswan(scene: Scene) -> None:
+    west = secured(WEST_0)
+    scene.server.add(
+        clusterset.encode(ClusterSet("libreswan"), namespace=NAMESPACE),
+        cluster.encode(KNOWN_WEST, namespace=NAMESPACE),
+        endpoint.encode(replace(west, drivers=(*west.drivers, libreswan_cable.offer(0))), namespace=NAMESPACE),
+    )
+
+
+async def test_pluto_gets_what_the_clusterset_asks_for_and_is_left_alone_else(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pluto = FakePluto(monkeypatch)
+    async with scene.gateway() as daemon:
+        await eventually(lambda: scene.own_endpoint() is not None and daemon._agreeing.rounds > 0)
+        assert not pluto.running, "nobody asked for it"
+        by_libreswan(scene)
+        await eventually(lambda: bool(pluto.has))
+        assert {one.name for one in pluto.written} == pluto.has
+        assert any(name.startswith("ipsec") for name in scene.kernel.parts[ownership.GATEWAY].links)
+        scene.server.add(clusterset.encode(ClusterSet("vxlan"), namespace=NAMESPACE))
+        await eventually(lambda: any(standing.path.driver == "vxlan" for standing in daemon._outcome.decision.cables))
+        assert pluto.has, "the former cable stays until the wanted one is up"
+        scene.server.remove(CLUSTER, "west", NAMESPACE)
+        await eventually(lambda: not pluto.has)
+
+
+async def test_a_pluto_that_refuses_holds_up_nothing_and_is_named(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pluto = FakePluto(monkeypatch)
+    pluto.refusing = "ask pluto for status: no mcnet-cable pod of this node answers"
+    by_libreswan(scene)
+    async with scene.gateway():
+        await eventually(lambda: pluto.refusing in problems(scene))
+        assert scene.own_endpoint() is not None
+        pluto.refusing = ""
+        await eventually(lambda: bool(pluto.has) and not problems(scene))
+
+
+async def test_a_load_balancer_comes_and_goes_with_the_setting(scene: Scene) -> None:
+    def services() -> list[str]:
+        return [one["metadata"]["name"] for one in scene.server.all(SERVICE)]
+
+    async with scene.gateway() as daemon:
+        await eventually(lambda: scene.own_endpoint() is not None)
+        assert services() == []
+        scene.server.add(member.encode(replace(worlds.MEMBER, load_balancer=True)))
+        await eventually(lambda: services() == ["mcnet-gateway-0"] and bool(scene.server.all(ENDPOINT_SLICE)))
+        (service,) = scene.server.all(SERVICE)
+        assert service["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
+        assert [str(one) for one in daemon._public._sources] == ["lb:mcnet-gateway-0"]
+        scene.server.add(member.encode(worlds.MEMBER))
+        await eventually(lambda: services() == [] and not scene.server.all(ENDPOINT_SLICE))
 
 
 async def test_a_wrong_annotation_is_said(scene: Scene) -> None:

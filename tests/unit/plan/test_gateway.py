@@ -11,12 +11,12 @@ from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import CableState
 from mcnet.model.kernel import NftChain, NftTable, RouteType
-from mcnet.plan import gateway_report
+from mcnet.plan import gateway_report, transition
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.choice import Health
 from mcnet.plan.gateway import Decision, decide
 from mcnet.plan.health import PathHealth, State
-from tests.fakes.worlds import SITUATIONS, WEST, Situation, situations
+from tests.fakes.worlds import EAST_0, IPSEC, NORTH, NORTH_0, SITUATIONS, WEST, WEST_0, Situation, ipsec, situations
 
 
 def decided(name: str) -> Decision:
@@ -288,3 +288,49 @@ def test_a_cable_is_as_well_as_its_worst_family(first: State, second: State, sta
     (cable,) = gateway_report.cables(standings, paths, (), "2026-01-01T00:00:00Z")
     assert cable.state is state
     assert words in cable.reason
+
+
+def test_each_libreswan_device_brings_its_clusters_sources_only_and_no_mark() -> None:
+    decision = decide(Situation(**IPSEC).for_gateway())
+    (table,) = decision.state.tables
+    assert isinstance(table, NftTable)
+    by_cluster = {standing.path.endpoint.cluster: standing.path for standing in decision.cables}
+    devices = ", ".join(sorted(f'"{path.device}"' for path in by_cluster.values()))
+    assert f"iifname {{ {devices} }} goto from_libreswan" in chain(table, "cable_prerouting").rules
+    unmark, way, last = chain(table, "from_libreswan").rules
+    assert (unmark, last) == ("meta mark set 0", "drop")
+    found = re.fullmatch(r"iifname vmap \{ (.*) \}", way)
+    assert found
+    ways = dict(pair.split(" : goto ") for pair in found[1].split(", "))
+    elements = {one.name: {ip_network(text) for text in one.elements} for one in table.sets}
+    for cluster, prefix, other in ((WEST, "10.20.0.0/16", "10.30.0.0/16"), (NORTH, "10.30.0.0/16", "10.20.0.0/16")):
+        path = by_cluster[cluster]
+        checks = ways[f'"{path.device}"']
+        assert chain(table, checks).rules[0] == f"ip saddr != @{checks}_4 drop"
+        allowed = elements[f"{checks}_4"]
+        assert ip_network(path.address(4)) in allowed
+        assert any(ip_network(prefix).subnet_of(one) for one in allowed)  # type: ignore[arg-type]
+        assert not any(ip_network(other).overlaps(one) for one in allowed)
+    assert chain(table, "cable_output").rules == ("udp sport 4524 meta mark set 0",)
+
+
+def test_pluto_is_told_of_the_wanted_cables_and_a_former_one_is_kept_until_the_new_one_is_up() -> None:
+    situation = Situation(**IPSEC)
+    before = decide(situation.for_gateway())
+    assert {one.if_id for one in before.ike} == {link.if_id for link in before.state.links if link.if_id}
+    assert before.former == ()
+    newer = replace(situation, endpoints=(ipsec(EAST_0), ipsec(WEST_0, 1), ipsec(NORTH_0)))
+    during = decide(newer.for_gateway(before.state))
+    assert [path.endpoint.cluster for path in during.former] == [WEST]
+    assert len({link.if_id for link in during.state.links if link.if_id}) == 3
+    new = {one.name for one in during.ike}
+    assert len(new) == len(before.ike)
+    assert len(new & {one.name for one in before.ike}) == len(before.ike) // 2
+    (wanted,) = [path for path in during.probed if path.endpoint.cluster == WEST and path not in during.former]
+    up = {wanted.probe(family): Health.UP for family in wanted.families}
+    later = replace(newer, health=up).for_gateway(during.state)
+    waiting = decide(later)
+    after = decide(replace(later, clock=dict(waiting.clock), now=later.now + transition.GRACE))
+    assert [path.endpoint.cluster for path in waiting.former] == [WEST]
+    assert after.former == ()
+    assert len({link.if_id for link in after.state.links if link.if_id}) == 2

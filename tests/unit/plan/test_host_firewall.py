@@ -48,6 +48,16 @@ def test_what_a_gateway_takes_in() -> None:
     assert all(rule.mark.startswith(HOST_RULE_MARK) for rule in rules)
 
 
+def test_cables_of_pluto_have_other_devices() -> None:
+    wanted = passages(families=(4,), underlay=(4,), gateway=True, port_base=4500, drivers=["libreswan", "vxlan"])
+    taken = texts(decide([base("input", REJECT)], wanted).rules)
+    assert {"udp dport 4524", 'iifname "ipsec18*" meta l4proto icmp', 'iifname "mcnet-c*" meta l4proto icmp'} <= taken
+    through = texts(decide([base("forward", policy=DROP)], wanted).rules)
+    assert {'iifname "ipsec18*"', 'oifname "ipsec18*"', 'iifname "mcnet-c*"', 'oifname "mcnet-c*"'} <= through
+    keys = [passage.packet.key for passage in wanted]
+    assert len(keys) == len(set(keys))
+
+
 def test_another_node_has_no_cables() -> None:
     assert texts(decide([base("input", REJECT)], NODE).rules) == {
         "udp dport 4800",

@@ -8,9 +8,10 @@ from hypothesis import given
 
 from mcnet.model import ownership
 from mcnet.model.kernel import KernelState, NftChain, NftTable, Route, RouteType, Rule
-from mcnet.plan.addresses import overlay_ends
+from mcnet.plan import node_firewall
+from mcnet.plan.addresses import cable_number, overlay_ends
 from mcnet.plan.route_agent import Decision, decide
-from tests.fakes.worlds import EAST_0, SITUATIONS, Situation, node, situations
+from tests.fakes.worlds import EAST_0, IPSEC, NORTH, SITUATIONS, WEST, Situation, node, situations
 
 
 def decided(name: str) -> Decision:
@@ -359,3 +360,17 @@ def test_the_rules_of_a_cable_are_there_before_its_device() -> None:
     ):
         rules = decided(name).state.rules
         assert {rule.iif for rule in rules if rule.priority == ownership.RULE_CABLE_DELIVERY} == devices, name
+
+
+def test_libreswan_cables_are_named_where_others_are_meant_by_how_their_names_begin() -> None:
+    decision = decide(Situation(**IPSEC).for_route_agent())
+    numbers = [cable_number(cluster, 0) for cluster in (WEST, NORTH)]
+    devices = {
+        ownership.libreswan_device(ownership.libreswan_if_id(number, slot)) for number in numbers for slot in (0, 1)
+    }
+    assert {rule.iif for rule in decision.state.rules if rule.priority == ownership.RULE_CABLE_DELIVERY} == devices
+    named = "{ " + ", ".join(f'"{device}"' for device in sorted(devices)) + " }"
+    table = firewall(decision)
+    assert f"iifname {named} goto from_cable" in chain(table, "raw_prerouting").rules
+    clamped = f"oifname {named} {node_firewall.SYN} tcp option maxseg size set rt mtu"
+    assert clamped in chain(table, "clamp_mss").rules

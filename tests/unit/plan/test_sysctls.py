@@ -4,7 +4,7 @@ import pytest
 
 from mcnet.model.kernel import Sysctl
 from mcnet.model.ownership import CABLE_DEVICES
-from mcnet.plan.sysctls import DEVICE_PATHS, wanted
+from mcnet.plan.sysctls import DEVICE_PATHS, named_paths, wanted
 
 CV, VX = "ipv4/conf/mcnet-cv", "ipv4/conf/mcnet-vx"
 
@@ -31,6 +31,16 @@ def test_the_overlay_is_checked_loosely_always(everywhere: str) -> None:
 def test_all_that_is_held_of_devices_is_looked_at() -> None:
     found = held("0", "mcnet-vx", *CABLE_DEVICES)
     assert {sysctl.path for sysctl in found} == DEVICE_PATHS
+
+
+def test_libreswan_cables_are_held_and_looked_at_as_the_others() -> None:
+    devices = ("ipsec1811939330", "ipsec1", "mcnet-cv", "eth0")
+    path = "ipv4/conf/ipsec1811939330"
+    assert named_paths(devices) == {f"{path}/rp_filter", f"{path}/accept_local"}
+    assert held("0", *devices) - held("0", "mcnet-cv") == {
+        Sysctl(f"{path}/rp_filter", "0"),
+        Sysctl(f"{path}/accept_local", "1"),
+    }
 
 
 def test_devices_that_are_not_there_have_none() -> None:

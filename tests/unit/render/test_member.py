@@ -40,9 +40,9 @@ RIGHTS = {
     "mcnet-gateway": {"NET_ADMIN", "NET_RAW"},
     "mcnet-route-agent": {"NET_ADMIN", "NET_RAW"},
     "mcnet-discovery": set(),
-    "mcnet-cable": {"NET_ADMIN"},
+    "mcnet-cable": {"NET_ADMIN", "NET_BIND_SERVICE"},
 }
-SOCKETS = "/run/mcnet/wireguard"
+SOCKETS, IPSEC = "/run/mcnet/wireguard", "/run/mcnet/ipsec"
 
 
 def test_all_daemons_are_known_here() -> None:
@@ -76,9 +76,9 @@ def test_discovery_is_not_root_and_not_on_the_host() -> None:
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("mcnet-gateway", ["/proc/sys/net", SOCKETS]),
+        ("mcnet-gateway", ["/proc/sys/net", SOCKETS, IPSEC]),
         ("mcnet-route-agent", ["/proc/sys/net"]),
-        ("mcnet-cable", ["/dev/net/tun", SOCKETS]),
+        ("mcnet-cable", ["/dev/net/tun", SOCKETS, IPSEC]),
     ],
 )
 def test_what_of_the_host_is_seen(name: str, wanted: list[str]) -> None:

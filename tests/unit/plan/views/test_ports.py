@@ -58,7 +58,7 @@ def test_a_port_base_of_its_own_and_the_family_of_the_gateway() -> None:
         (ClusterSet("vxlan", drivers_for_pairs={frozenset({EAST, WEST}): "wireguard"}), ["4500-4515"]),
         (ClusterSet("wireguard", drivers_for_pairs={frozenset({EAST, WEST}): "vxlan"}), ["4520"]),
         (ClusterSet("pigeon"), []),
-        (None, ["4500-4515", "4520"]),
+        (None, ["4500-4515", "4524", "4520"]),
     ],
 )
 def test_the_ports_are_those_of_the_pairs_driver(options: ClusterSet | None, ports: list[str]) -> None:
