@@ -20,7 +20,8 @@ HEADERS: Final = 128
 
 
 class EchoKind(Enum):
-    """ICMP or ICMPv6 echo inside of a tunnel packet; of WireGuard, which hides it, a handshake's two messages."""
+    """ICMP or ICMPv6 echo inside of a tunnel packet; where that is hidden, what stands for it: the two messages of
+    WireGuard's handshake, requests and responses of IKE."""
 
     REQUEST = "request"
     REPLY = "reply"
@@ -38,11 +39,17 @@ _VXLAN_AND_ETHERNET: Final = 8 + 14
 _WIREGUARD: Final = {1: EchoKind.REQUEST, 2: EchoKind.REPLY, 3: None, 4: None}
 """By the first byte, which three zeros follow: a handshake's initiation and response, cookie, data (the WireGuard
 paper, 5.4). VXLAN begins with 8."""
+_NO_ESP: Final = b"\0\0\0\0"
+"""Where ESP in UDP has its SPI, IKE has zeros (RFC 3948, 2.2)."""
+_IKE_FLAGS: Final = len(_NO_ESP) + 19
+_IKE_RESPONSE: Final = 0x20
+"""Place and bit of the R flag of IKE's header (RFC 7296, 3.1)."""
+_IKE_HEADER: Final = len(_NO_ESP) + 28
 
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """A UDP packet that carries VXLAN, or its first fragment: `length` is that of the IP packet in bytes, `echo`
+    """A UDP packet that carries a tunnel, or its first fragment: `length` is that of the IP packet in bytes, `echo`
     what ICMP echo is inside, if any."""
 
     source: Address
@@ -92,6 +99,9 @@ def _echo(payload: bytes) -> EchoKind | None:
     packet was cut before it."""
     if payload[1:4] == b"\0\0\0" and payload[0] in _WIREGUARD:
         return _WIREGUARD[payload[0]]
+    if payload.startswith(_NO_ESP):
+        answer = len(payload) >= _IKE_HEADER and payload[_IKE_FLAGS] & _IKE_RESPONSE
+        return (EchoKind.REPLY if answer else EchoKind.REQUEST) if len(payload) >= _IKE_HEADER else None
     inner = payload[_VXLAN_AND_ETHERNET:]
     if len(inner) < 21:
         return None

@@ -10,7 +10,7 @@ from mcnet.plan.tunnel_paths import Break, End, Stage, answered_in_part, judge
 
 PACKETS = {
     Tunnel.OVERLAY: ("overlay", "gateway-probes"),
-    Tunnel.CABLE: ("vxlan-cable", "wireguard-cable", "cable"),
+    Tunnel.CABLE: ("vxlan-cable", "wireguard-cable", "libreswan-cable", "cable"),
 }
 """What the packets of a tunnel are called where chains of other programs drop them; beginnings."""
 

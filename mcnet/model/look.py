@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mcnet.model.kernel import Address, Network
-from mcnet.model.ownership import DEFAULT_PORT_BASE, WIREGUARD_DEVICE_PREFIX
+from mcnet.model.ownership import DEFAULT_PORT_BASE, LIBRESWAN_DEVICE_PREFIX, WIREGUARD_DEVICE_PREFIX
+
+_HIDING = {WIREGUARD_DEVICE_PREFIX: "wireguard", LIBRESWAN_DEVICE_PREFIX: "libreswan"}
+"""By the beginning of a cable's device."""
 
 
 class Tunnel(StrEnum):
@@ -32,9 +35,9 @@ class Path:
     """UDP port that the answers go to, 0 for the same."""
 
     @property
-    def encrypted(self) -> bool:
-        """Whether what is inside can't be seen on the way."""
-        return self.device.startswith(WIREGUARD_DEVICE_PREFIX)
+    def driver(self) -> str:
+        """What its packets are on the way: "wireguard" and "libreswan" hide what is inside, "vxlan" does not."""
+        return next((driver for prefix, driver in _HIDING.items() if self.device.startswith(prefix)), "vxlan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 from mcnet.model.look import NodeLook, Path
 from mcnet.plan.largest import STEP
-from mcnet.plan.mtu import MINIMUM, VXLAN_OVERHEAD, WIREGUARD_OVERHEAD
+from mcnet.plan.mtu import CABLE_OVERHEAD, MINIMUM, VXLAN_OVERHEAD
 
 SMALLEST: Final = {family: MINIMUM + overhead for family, overhead in VXLAN_OVERHEAD.items()}
 """The smallest underlay by family of the outer addresses: inside of it IPv6 must fit."""
@@ -35,7 +35,7 @@ def narrow(path: Path, near: NodeLook, far: NodeLook | None) -> Narrow | None:
     """How the path of `near` is too narrow, None if it is not, or was not answered. `far` is the other end's look:
     fragments are seen where they arrive."""
     family = path.outer_source.version
-    overhead = (WIREGUARD_OVERHEAD if path.encrypted else VXLAN_OVERHEAD)[family]
+    overhead = CABLE_OVERHEAD[path.driver][family]
     tried = next((one for one in near.tried if (one.tunnel, one.peer) == (path.tunnel, path.peer)), None)
     if tried is None or not tried.answered:
         return None

@@ -78,6 +78,13 @@ def _direction(path: Path, source: End, target: End, tried: Tried | None, tried_
         if end.look and (why := end.look.faults.get("capture")):
             return Break(source, target, Stage.UNKNOWN, f"packets of {end.name} can't be watched: {why}")
     out = _count(source.look, path, outgoing=True)
+    if tried is not None and tried.sent and not out.packets and path.driver == "libreswan":
+        # Without a Child SA echoes go nowhere, and only one side begins, at growing intervals.
+        said = (
+            f"no Child SA carries the echoes to {path.outer_target}, and its pluto sent nothing to UDP {path.port} "
+            "while it was watched"
+        )
+        return Break(source, target, Stage.UNKNOWN, said)
     if tried is not None and tried.sent and not out.packets:
         why = f" ({tried.refused})" if tried.refused else ""
         said = f"not sent: none of {tried.sent} echoes to UDP {path.port} of {path.outer_target} left its interfaces"
@@ -94,24 +101,24 @@ def _arrival(path: Path, source: End, target: End, out: Seen, tried_back: Tried 
     said = ""
     if came.requests >= ENOUGH and not answers:
         said = (
-            f"dropped on arrival: {came.requests} {_asked(path)} from {path.outer_source} to UDP {path.port} reached "
-            "its interfaces, and its kernel answered none"
+            f"dropped on arrival: {came.requests} {_ASKED[path.driver]} from {path.outer_source} to UDP {path.port} "
+            f"reached its interfaces, and its {_answerer(path)} answered none"
         )
     elif came.replies and tried_back is not None and not tried_back.answered:
         said = (
-            f"answers dropped on arrival: {came.replies} {_answers(path)} from {path.outer_source} to UDP "
-            f"{path.port} reached its interfaces, and its kernel took none"
+            f"answers dropped on arrival: {came.replies} {_ANSWERS[path.driver]} from {path.outer_source} to UDP "
+            f"{path.port} reached its interfaces, and its {_answerer(path)} took none"
         )
     return Break(source, target, Stage.DROPPED, said) if said else None
 
 
-def _asked(path: Path) -> str:
-    """What a watcher sees of a question."""
-    return "WireGuard handshakes" if path.encrypted else "echo requests"
+_ASKED = {"vxlan": "echo requests", "wireguard": "WireGuard handshakes", "libreswan": "IKE requests"}
+_ANSWERS = {"vxlan": "echo replies", "wireguard": "answers to WireGuard handshakes", "libreswan": "IKE responses"}
+"""What a watcher sees of a question, and of its answer, by driver."""
 
 
-def _answers(path: Path) -> str:
-    return "answers to WireGuard handshakes" if path.encrypted else "echo replies"
+def _answerer(path: Path) -> str:
+    return "pluto" if path.driver == "libreswan" else "kernel"
 
 
 def _lost(path: Path, source: End, target: End, out: Seen) -> Break:

@@ -72,6 +72,42 @@ CAPTURED = [
 ]
 
 
+def in_udp(port: int, payload: bytes) -> bytes:
+    """An IPv4 packet with that payload."""
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0, ONE4.packed, TWO4.packed)
+    return header + struct.pack("!HHHH", port, port, 8 + len(payload), 0) + payload
+
+
+def ike(flags: int) -> bytes:
+    """The header of an IKE message behind the marker that tells it from ESP."""
+    return bytes(4) + struct.pack("!QQBBBBII", 0xABCD, 0, 46, 0x20, 34, flags, 0, 28)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (ike(0x08), REQUEST),
+        (ike(0x00), REQUEST),
+        (ike(0x20), REPLY),
+        (ike(0x28), REPLY),
+        (ike(0x28)[:-1], None),
+        (b"\xff", None),
+        (struct.pack("!II", 0xC0DE0001, 1) + bytes(60), None),
+        (struct.pack("<I", 1) + bytes(144), REQUEST),
+        (struct.pack("<I", 2) + bytes(88), REPLY),
+        (struct.pack("<I", 4) + bytes(88), None),
+    ],
+    ids=[
+        "IKE, initiator asks", "IKE, responder asks", "IKE, initiator answers", "IKE, responder answers", "cut IKE",
+        "NAT keepalive", "ESP", "WireGuard initiation", "WireGuard response", "WireGuard data",
+    ],
+)  # fmt: skip
+def test_what_stands_for_an_echo_where_it_is_hidden(payload: bytes, expected: EchoKind | None) -> None:
+    seen = decode(in_udp(4524, payload))
+    assert seen is not None
+    assert (seen.port, seen.echo) == (4524, expected)
+
+
 @pytest.mark.parametrize(("data", "expected"), CAPTURED)
 def test_captured_packets(data: bytes, expected: Outer | None) -> None:
     assert decode(data) == expected

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,12 @@ def test_what_was_not_answered_is_another_checks_matter() -> None:
 def test_a_black_hole_is_measured() -> None:
     assert narrow(PATH, look(1350), None) == Narrow(True, 1450, 1350, 1400)
     assert narrow(PATH6, look(1330, mtu=1430), None) == Narrow(True, 1430, 1330, 1400)
+
+
+@pytest.mark.parametrize(("device", "overhead"), [("mcnet-cv", 50), ("mcnet-cw0a", 60), ("ipsec1811939328", 65)])
+def test_what_a_driver_needs_of_a_packet_is_counted(device: str, overhead: int) -> None:
+    path = replace(PATH, device=device)
+    assert narrow(path, look(1300), None) == Narrow(True, 1450, 1300, 1300 + overhead)
 
 
 def test_fragments_are_seen_where_they_arrive() -> None:

@@ -72,6 +72,32 @@ def test_each_place(near: tuple[Seen, ...], far: tuple[Seen, ...], expected: lis
         assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("device", "asked", "answered"),
+    [
+        ("mcnet-vx", "echo requests", "echo replies"),
+        ("mcnet-cw0a", "WireGuard handshakes", "answers to WireGuard handshakes"),
+        ("ipsec1811939328", "IKE requests", "IKE responses"),
+    ],
+)
+def test_what_was_seen_is_called_by_its_name(device: str, asked: str, answered: str) -> None:
+    path = replace(PATH, device=device)
+    (dropped,) = judge(path, end("a", TRIED, A_BOTH, AT_A), end("b", BACK, B_SENDS, AT_B_BOTH))
+    assert f": 40 {asked} from 192.0.2.1" in dropped.said
+    (refused, _) = judge(path, end("a", TRIED, A_BOTH, AT_A_BOTH), end("b", BACK, B_BOTH, AT_B_BOTH))
+    assert f": 40 {answered} from 192.0.2.1" in refused.said
+
+
+def test_a_pluto_that_waits_for_the_other_is_no_fault() -> None:
+    """Only one side of a Libreswan cable begins: what the other does not send says nothing."""
+    path = replace(PATH, device="ipsec1811939328")
+    (lost,) = judge(path, end("a", TRIED), end("b", BACK, B_SENDS))
+    assert (lost.source.name, lost.stage) == ("b", Stage.LOST)
+    (unknown,) = judge(path, end("a", TRIED), end("b", BACK))
+    assert unknown.stage is Stage.UNKNOWN
+    assert "no Child SA carries the echoes to 192.0.2.2" in unknown.said
+
+
 def test_a_missing_device_is_named() -> None:
     missing = replace(TRIED, device_mtu=0, sent=0, refused="No such device")
     (found, *_) = judge(PATH, end("a", missing), end("b", BACK, B_SENDS))
