@@ -304,7 +304,8 @@ class Gateway:
             }
         )
         self._sender.set(
-            advert.encode(self._settings.node, world.own.rail, decision.reach), _overlay_targets(view, used)
+            advert.encode(self._settings.node, world.own.rail, decision.reach, decision.narrow),
+            _overlay_targets(view, used),
         )
 
     def _discover(self, view: View, world: gateway.World, decision: gateway.Decision) -> None:

@@ -17,13 +17,14 @@ from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
 from mcnet.loop.run import Stop
 from mcnet.loop.wiring import Journal, run_daemon, unready
+from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.errors import KernelError
 from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Change, KernelState
 from mcnet.model.member import Member
 from mcnet.model.node import Node, NodeState
 from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
-from mcnet.plan import delivery, drift, gateway_report, gateway_views, host_firewall, route_agent
+from mcnet.plan import delivery, departed, drift, gateway_report, gateway_views, host_firewall, route_agent
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
@@ -83,6 +84,8 @@ class RouteAgent:
         self._delivery_since = 0.0
         self._retired: float | None = None
         """Since when the node is no gateway any more, None while it is one or is not known."""
+        self._clusters: departed.Memory = {}
+        self._clusters_here: set[ClusterId] = set()
         self._host_rules = True
         """Whether rules of ours may stand in other programs' chains: unknown at first."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
@@ -179,12 +182,14 @@ class RouteAgent:
             # Of a device that is not looked at any more: what it had is still to be put back.
             actual = await self._kernel.read(ROUTE_AGENT, sysctls=paths | noted)
         foreign = await self._foreign(view.member)
+        gone = self._departed(view)
+        left = {cluster.id for cluster in gone}
         return route_agent.World(
             node=self._settings.node,
             member=view.member,
             nodes=view.nodes,
-            clusters=view.clusters,
-            endpoints=view.endpoints,
+            clusters=(*view.clusters, *gone),
+            endpoints=tuple(one for one in view.endpoints if one.cluster not in left),
             options=view.options,
             gateways=gateway_views.views(
                 view.own_endpoints, overlay_ends(view.nodes), health, self._listener.heard, view.clusters
@@ -196,6 +201,17 @@ class RouteAgent:
             settled=self._settled(view.member),
             retiring=retiring,
         )
+
+    def _departed(self, view: View) -> tuple[Cluster, ...]:
+        """The clusters that have just left; when their time is over, there is another round."""
+        here = {cluster.id for cluster in view.clusters}
+        if self._clusters_here - here:
+            asyncio.get_running_loop().call_later(
+                departed.REJECTED + 0.1, self._loop.trigger, "a cluster's addresses are nobody's by now"
+            )
+        self._clusters_here = here
+        self._clusters = departed.remember(self._clusters, view.clusters, monotonic())
+        return departed.departed(self._clusters, view.clusters, view.member)
 
     async def _foreign(self, member: Member) -> tuple[ForeignChain, ...]:
         """Other programs' chains, looked at only where rules of ours are wanted or may be left."""

@@ -4,8 +4,8 @@ At present one path per remote cluster: the lowest rail that is healthy. A path 
 has just started) counts as it does in the kernel now, so that a restart moves nothing.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from mcnet.model.cluster import ClusterId
@@ -23,13 +23,15 @@ class Health(Enum):
 class GatewayView:
     """A gateway of the own cluster as one of its nodes sees it.
 
-    `reach` are the clusters that it says it reaches, None before it has said anything.
+    `reach` are the clusters that it says it reaches, None before it has said anything; `narrow`: bytes of an IP
+    packet that pass to those of them to which less passes than its devices promise.
     """
 
     node: str
     rail: int
     health: Health
     reach: frozenset[ClusterId] | None
+    narrow: Mapping[ClusterId, int] = field(default_factory=dict, hash=False)
 
 
 def choose_cables(rails: Iterable[tuple[int, Health]], in_use: Collection[int]) -> tuple[int, ...]:

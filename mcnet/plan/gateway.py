@@ -83,6 +83,8 @@ class Decision:
     clock: tuple[tuple[str, float], ...] = ()
     """Of cables that are about to go, for the next round."""
     reach: frozenset[ClusterId] = frozenset()
+    narrow: Mapping[ClusterId, int] = field(default_factory=dict)
+    """Bytes that pass to those of them to which less passes than the cables' devices promise."""
     problems: tuple[str, ...] = ()
     ike: frozenset[IkeConnection] = frozenset()
     """What pluto is to have."""
@@ -124,6 +126,7 @@ def decide(world: World) -> Decision:
     routes: set[Route] = set()
     active: set[str] = set()
     reach: set[ClusterId] = set()
+    narrow: dict[ClusterId, int] = {}
     for remote in remotes.clusters:
         for family in used:
             prefixes = remote.prefixes_of(family)
@@ -136,6 +139,8 @@ def decide(world: World) -> Decision:
                 continue
             members = {_member(path, family) for path in chosen}
             narrowest = _narrowest(world, [path.probe(family) for path in chosen])
+            if narrowest:
+                narrow[remote.cluster] = min(narrowest, narrow.get(remote.cluster, narrowest))
             group = NextHopGroup(
                 id=nexthop_id(GROUP[family], cable_number(remote.cluster, 0)),
                 family=family,
@@ -180,6 +185,7 @@ def decide(world: World) -> Decision:
         probed=tuple(path for path in (*wanted, *former.paths) if not path.problem),
         clock=former.clock,
         reach=frozenset(reach),
+        narrow=narrow,
         problems=remotes.problems,
         ike=libreswan_cable.connections(world.own, wanted, secrets) if secrets is not None else frozenset(),
         former=former.paths,

@@ -7,6 +7,7 @@ from mcnet.model.cluster import Cluster, ClusterId, cluster_number
 from mcnet.model.endpoint import Endpoint
 from mcnet.plan.addresses import TunnelEnd
 from mcnet.plan.choice import GatewayView, Health
+from mcnet.plan.mtu import MINIMUM
 
 
 def views(
@@ -28,13 +29,14 @@ def views(
         if end is None:
             continue
         said = [heard[text] for text in (str(end.address4), str(end.address6)) if text in heard]
-        reach = _reach(said[0], by_number) if said and said[0].gateway == endpoint.gateway else None
+        advert = said[0] if said and said[0].gateway == endpoint.gateway else None
         made.append(
             GatewayView(
                 node=endpoint.gateway,
                 rail=endpoint.rail,
                 health=health.get(endpoint.gateway, Health.UNKNOWN),
-                reach=reach,
+                reach=_reach(advert, by_number) if advert else None,
+                narrow=_narrow(advert, by_number) if advert else {},
             )
         )
     return tuple(sorted(made, key=lambda view: (view.rail, view.node)))
@@ -42,3 +44,7 @@ def views(
 
 def _reach(said: Advert, by_number: Mapping[int, ClusterId]) -> frozenset[ClusterId]:
     return frozenset(by_number[number] for number in said.reach if number in by_number)
+
+
+def _narrow(said: Advert, by_number: Mapping[int, ClusterId]) -> dict[ClusterId, int]:
+    return {by_number[number]: max(MINIMUM, size) for number, size in said.narrow.items() if number in by_number}

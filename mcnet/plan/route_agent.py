@@ -257,7 +257,8 @@ class _Paths:
                 if not prefixes:
                     continue
                 group_id = nexthop_id(GROUP[family], cable_number(remote.cluster, 0))
-                chosen = choose_gateways(others, remote.cluster, self._in_use(group_id))
+                # Without any Endpoint nobody can carry it, whatever the adverts of a moment ago said.
+                chosen = remote.endpoints and choose_gateways(others, remote.cluster, self._in_use(group_id))
                 if not chosen:
                     routes |= {Route(ownership.OVERLAY_TABLE, prefix, RouteType.UNREACHABLE) for prefix in prefixes}
                     continue
@@ -271,8 +272,16 @@ class _Paths:
                         resilient=ownership.RESILIENT_BUCKETS if self.host.resilient else 0,
                     )
                 )
+                # Here too: a node that puts a pod's fragments together splits anew what is large by its own route.
+                sizes = [view.narrow[remote.cluster] for view in chosen if remote.cluster in view.narrow]
                 routes |= {
-                    Route(ownership.OVERLAY_TABLE, prefix, nexthop=group_id, source=routable.get(family))
+                    Route(
+                        ownership.OVERLAY_TABLE,
+                        prefix,
+                        nexthop=group_id,
+                        source=routable.get(family),
+                        mtu=min(sizes, default=0),
+                    )
                     for prefix in prefixes
                 }
         return frozenset(nexthops), frozenset(groups), routes

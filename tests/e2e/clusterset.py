@@ -146,11 +146,18 @@ class Clusterset:
 
     @asynccontextmanager
     async def pinging(
-        self, source: WebPod, target: WebPod, interval: float = 0.1, *, entry: list[str] | None = None
+        self,
+        source: WebPod,
+        target: WebPod,
+        interval: float = 0.1,
+        *,
+        entry: list[str] | None = None,
+        address: str = "",
     ) -> AsyncIterator["Pings"]:
-        """Ping from pod to pod while the block runs; `entry` is the command that leads into the pod (kubectl's)."""
+        """Ping from pod to pod while the block runs; `entry` is the command that leads into the pod (kubectl's),
+        `address` which of the target's it is (the first)."""
         pings = Pings(interval)
-        command = ("ping", "-D", "-n", "-i", str(interval), "-W", "1", target.address)
+        command = ("ping", "-D", "-n", "-i", str(interval), "-W", "1", address or target.address)
         started = [*entry, *command] if entry else self.loads[source.cluster].command(source, *command)
         task = asyncio.create_task(self._ping(started, pings))
         await eventually(pings.begun, 20, "the first ping is answered")

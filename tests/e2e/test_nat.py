@@ -108,9 +108,13 @@ ONLY_BALANCED = """table inet balanced {
     type filter hook input priority filter
     iifname "wan0" udp dport { 4490, 4500-4515 } ct state new ct status & dnat == 0 drop
   }
+  chain output {
+    type filter hook output priority filter
+    oifname "wan0" udp dport { 4490, 4500-4515 } ct state new drop
+  }
 }
 """
-"""What a node lets in that only a load balancer may send to."""
+"""What a node lets in that only a load balancer may send to; nor can it begin."""
 
 
 async def test_by_the_address_of_a_load_balancer(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcnet.codec import advert, endpoint, member, node_state
-from mcnet.kube.kinds import ENDPOINT, EVENT, GATEWAY, NODE_STATE
+from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, NODE_STATE
 from mcnet.model import ownership
 from mcnet.model.errors import ApiError, UnreachableError
 from mcnet.model.kernel import Link, Route, RouteType
@@ -55,6 +55,27 @@ async def test_from_nothing_to_routes_over_the_gateway(scene: Scene) -> None:
     assert {target.key for target in scene.prober.targets} == {"n2"}
 
 
+async def test_a_cluster_that_has_left_is_rejected_for_a_while(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: over(scene) == {RouteType.UNICAST})
+        scene.server.remove(CLUSTER, "west", NAMESPACE)
+        await eventually(lambda: over(scene) == {RouteType.UNREACHABLE})
+        assert [node_state.decode(one).problems for one in scene.server.all(NODE_STATE)] == [()]
+        monkeypatch.setattr("mcnet.plan.departed.REJECTED", 0.0)
+        daemon._loop.trigger("the time is over")
+        await eventually(lambda: over(scene) == set())
+
+
+async def test_the_time_of_a_cluster_that_has_left_ends_by_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcnet.plan.departed.REJECTED", 0.2)
+    async with scene.route_agent():
+        await eventually(lambda: over(scene) == {RouteType.UNICAST})
+        scene.server.remove(CLUSTER, "west", NAMESPACE)
+        await eventually(lambda: over(scene) == set())
+
+
 async def test_adverts_decide_who_reaches_what(scene: Scene) -> None:
     async with scene.route_agent():
         await eventually(lambda: over(scene) == {RouteType.UNICAST})
@@ -62,6 +83,22 @@ async def test_adverts_decide_who_reaches_what(scene: Scene) -> None:
         await eventually(lambda: over(scene) == {RouteType.UNREACHABLE})
         hear(scene, "west")
         await eventually(lambda: over(scene) == {RouteType.UNICAST})
+
+
+async def test_nodes_hear_what_passes(scene: Scene) -> None:
+    source = str(overlay_ends([node(1), node(2)])["n2"].address4)
+
+    def sizes() -> set[int]:
+        return {one.mtu for one in scene.kernel.parts[ownership.ROUTE_AGENT].routes.values() if one.nexthop}
+
+    async with scene.route_agent():
+        await eventually(lambda: sizes() == {0})
+        scene.listener.received(advert.encode("n2", 1, [WEST], {WEST: 1346}), source)
+        await eventually(lambda: sizes() == {1346})
+        scene.listener.received(advert.encode("n2", 1, [WEST], {WEST: 5}), source)
+        await eventually(lambda: sizes() == {1280})
+        hear(scene, "west")
+        await eventually(lambda: sizes() == {0})
 
 
 async def test_a_gateway_that_was_away_gets_traffic_only_when_it_says_so_again(scene: Scene) -> None:

@@ -41,6 +41,15 @@ def test_a_living_cable_carries_its_clusters_prefixes() -> None:
     assert [standing.active for standing in decision.cables] == [True]
 
 
+def test_routes_say_what_the_cable_in_use_carries_and_nodes_are_told() -> None:
+    situation = SITUATIONS["gateway, two rails"]
+    used, other = (path for standing in decide(situation.for_gateway()).cables for path in (standing.path.probe(4),))
+    for carried, expected in (({}, 0), ({used: 1346}, 1346), ({used: 1346, other: 1300}, 1346), ({other: 1300}, 0)):
+        decision = decide(replace(situation.for_gateway(), carried=carried))
+        assert {route.mtu for route in decision.state.routes} == {expected}
+        assert decision.narrow == ({WEST: expected} if expected else {})
+
+
 def test_a_lost_cable_takes_its_routes_along() -> None:
     decision = decided("gateway, cable lost")
     assert not decision.state.routes

@@ -42,6 +42,18 @@ def test_a_node_reaches_remote_prefixes_over_the_lowest_gateway() -> None:
     assert {route.source for route in over.values()} == {ip_address("10.10.0.1")}
 
 
+def test_what_passes_by_the_gateway_in_use_is_in_the_nodes_routes() -> None:
+    """A node that puts a pod's fragments together, as conntrack does on bridges, splits them by its own route."""
+    situation = SITUATIONS["node, two gateways"]
+    first, second = situation.gateways
+    for sizes, expected in (({}, 0), ({"n2": 1346}, 1346), ({"n2": 1346, "n3": 1300}, 1346), ({"n3": 1300}, 0)):
+        told = tuple(
+            replace(one, narrow={WEST: sizes[one.node]}) if one.node in sizes else one for one in (first, second)
+        )
+        over = routes(decide(replace(situation, gateways=told).for_route_agent()), ownership.OVERLAY_TABLE)
+        assert {route.mtu for route in over.values()} == {expected}
+
+
 def test_a_lost_gateway_is_left_for_the_next() -> None:
     (member,) = decided("node, first gateway lost").state.nexthops
     assert member.via == overlay_ends(SITUATIONS["node, first gateway lost"].nodes)["n3"].address4
