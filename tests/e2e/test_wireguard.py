@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from mcnet.codec import nat_discovery
 from mcnet.kube.kinds import NODE
 from mcnet.lab.impair import Impairment, LinkName
 from mcnet.lab.processes import Completed
@@ -26,7 +27,8 @@ target, first, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
     sender.settimeout(0.2)
     for port in range(first, last + 1):
-        for packet in (b"\\1\\0\\0\\0" + bytes(144), b"\\4\\0\\0\\0" + bytes(60), b"hello"):
+        asked = bytes.fromhex(sys.argv[4])
+        for packet in (b"\\1\\0\\0\\0" + bytes(144), b"\\4\\0\\0\\0" + bytes(60), b"hello", asked):
             sender.sendto(packet, (target, port))
     try:
         sys.exit(f"answered: {sender.recv(100)!r}")
@@ -34,6 +36,12 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         pass
 """
 """Speaks to each port as a stranger does, a WireGuard handshake of zeros among it; fails if anything answers."""
+ASKING = nat_discovery.encode(
+    nat_discovery.Request(
+        7, nat_discovery.Party("nowhere", "nowhere.n1"), nat_discovery.Party("east", "east.east-n1")
+    )
+)
+"""A well-formed question of NAT discovery, by one who is no member."""
 
 
 WRONG_KEY = """
@@ -225,8 +233,9 @@ async def test_a_stranger_is_neither_answered_nor_let_in(encrypted: Clusterset) 
     """From another node's wan address: no gateway's, so nobody's peer."""
     target = next(cable.local_address for cable in await encrypted.cables_of("east") if cable.active)
     last = wireguard_port(4500, 7, 1)
-    for first, final in ((4500, last), (4520, 4520)):
-        done = await encrypted.node("east/n2", "python3", "-c", STRANGER, str(target), str(first), str(final))
+    for first, final in ((4490, 4490), (4500, last), (4520, 4520), (4524, 4524)):
+        ports = (str(first), str(final))
+        done = await encrypted.node("east/n2", "python3", "-c", STRANGER, str(target), *ports, ASKING.hex())
         assert done.status == 0, done.errors
     await whole_again(encrypted)
 
