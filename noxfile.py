@@ -20,14 +20,20 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 HERE = Path(__file__).resolve().parent
-LEVELS = ("unit", "repo", "apiserver", "netns", "e2e")
+LEVELS = ("unit", "repo", "apiserver", "netns", "vm", "e2e")
 """Folders of tests/, in the order they run: what needs least comes first."""
+VM = ("tests/netns/test_cable_families.py", "tests/netns/test_wireguard.py")
+"""What the level vm runs beside its own folder: tests of netns that go another way where the kernel has WireGuard."""
+USES_VM = {"vm", "tests", "full"}
+"""Sessions."""
 SUMMARY = "MCNET_TESTS_SUMMARY"
 """The variable that names the file in which the session `tests` leaves its last line."""
 NEEDS_LAB = ("apiserver", "netns", "e2e")
+REAL = (*NEEDS_LAB, "vm")
+"""Levels against real clusters and kernels."""
 MOST_AGAIN = 12
-"""Tests of a level against real clusters and kernels that are run once more where they failed (a busy machine, what
-a test before them left): both outcomes are printed. More of them is no accident."""
+"""Tests of such a level that are run once more where they failed (a busy machine, what a test before them left): both
+outcomes are printed. More of them is no accident."""
 
 
 class Result(NamedTuple):
@@ -46,17 +52,19 @@ def say(line: str) -> None:
     print(f"noxfile: {line}", flush=True)
 
 
-async def environment() -> Path:
-    """The Python environment of this checkout, made or brought up to date; its `bin` directory."""
+async def environment(*, machine: bool) -> Path:
+    """The Python environment of this checkout, made or brought up to date; its `bin` directory. With `machine` also
+    what the level vm needs of Debian."""
     from mcnet.lab import cache, packages
     from mcnet.lab.command import run
+    from tests.vm.machine import PACKAGES
 
+    extra = list(PACKAGES) if machine else []
     try:
         import ensurepip  # noqa: F401  (Debian keeps it in python3-venv)
-
-        await packages.ensure_packages(say)
     except ModuleNotFoundError:
-        await packages.ensure_packages(say, extra=[f"python3.{sys.version_info.minor}-venv"])
+        extra.append(f"python3.{sys.version_info.minor}-venv")
+    await packages.ensure_packages(say, extra=extra)
     home = cache.cache_directory() / "env" / hashlib.sha256(str(HERE).encode()).hexdigest()[:8]
     stamp = home / "made-from"
     project = hashlib.sha256((HERE / "pyproject.toml").read_bytes()).hexdigest()
@@ -85,7 +93,7 @@ def bootstrap(arguments: list[str]) -> int:
     from mcnet.model.errors import McnetError
 
     try:
-        binaries = asyncio.run(environment())
+        binaries = asyncio.run(environment(machine=not USES_VM.isdisjoint(arguments)))
     except McnetError as error:
         say(f"{error.message}." + (f" Next: {error.hint}" if error.hint else ""))
         return int(error.exit_code)
@@ -158,6 +166,12 @@ def apiserver(session: nox.Session) -> None:
 def netns(session: nox.Session) -> None:
     """Tests against the kernel, in network namespaces (root)."""
     level(session, "netns")
+
+
+@nox.session
+def vm(session: nox.Session) -> None:
+    """Tests on Debian's kernel, in an emulated machine (root)."""
+    level(session, "vm")
 
 
 @nox.session
@@ -244,10 +258,10 @@ def check(session: nox.Session, name: str) -> Result:
 def run_level(session: nox.Session, name: str) -> Result:
     """Runs one level to its end, whether or not it passes; what failed against clusters and kernels once more."""
     started = time.monotonic()
-    succeeded, report = run_pytest(session, name, name, [f"tests/{name}"])
+    succeeded, report = run_pytest(session, name, name, [f"tests/{name}", *(VM if name == "vm" else ())])
     collected, failed = counted(report)
     first = failed_tests(report)
-    if name in NEEDS_LAB and not succeeded and 0 < len(first) == failed <= MOST_AGAIN:
+    if name in REAL and not succeeded and 0 < len(first) == failed <= MOST_AGAIN:
         succeeded, second = run_pytest(session, name, f"{name}-again", first)
         left = failed_tests(second) if counted(second)[0] == len(first) else first
         failed = len(left)
@@ -265,9 +279,11 @@ def run_pytest(session: nox.Session, level_name: str, report_name: str, what: li
     """Whether pytest was content with `what`, and its JUnit report."""
     report = Path(session.create_tmp()) / f"{report_name}.xml"
     report.unlink(missing_ok=True)
-    pytest = ["pytest", *what, f"--junitxml={report}", "-p", "no:cacheprovider", "--durations=5"]
+    # tests.vm takes pytest's words, and runs it in its machine.
+    runner = "tests.vm" if level_name == "vm" else "pytest"
+    words = [*what, f"--junitxml={report}", "-p", "no:cacheprovider", "--durations=5"]
     try:
-        session.run("python", "-m", *pytest, *(session.posargs if report_name == level_name else ()))
+        session.run("python", "-m", runner, *words, *(session.posargs if report_name == level_name else ()))
     except nox.command.CommandFailed:
         return False, report
     return True, report

@@ -1,7 +1,8 @@
 """The levels of tests: each folder here is one, with a time limit per test and what it needs.
 
-unit needs nothing and reaches nothing outside this machine; apiserver a real kube-apiserver; netns root; e2e root
-and a lab; repo the checkout. Nothing is skipped silently: what a level lacks stops the run, a skip fails it.
+unit needs nothing and reaches nothing outside this machine; apiserver a real kube-apiserver; netns root; vm a kernel
+with WireGuard, which the machine of tests/vm has; e2e root and a lab; repo the checkout. Nothing is skipped silently:
+what a level lacks stops the run, a skip fails it.
 """
 
 import asyncio
@@ -17,9 +18,10 @@ import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from mcnet.lab import cache
+from tests.kernel import EMULATED, SLOWER, has_wireguard
 
 TESTS = Path(__file__).parent
-TIME_LIMITS = {"unit": 30, "apiserver": 60, "netns": 60, "e2e": 600, "repo": 180}
+TIME_LIMITS = {"unit": 30, "apiserver": 60, "netns": 60 * SLOWER, "vm": 60 * SLOWER, "e2e": 600, "repo": 180}
 """Level and its limit per test, in seconds."""
 
 # What hypothesis remembers stays outside the checkout, like every other cache.
@@ -54,6 +56,8 @@ def lacks(level: str) -> str:
     """What this machine lacks for a level, "" if nothing."""
     if level in {"netns", "e2e"} and os.geteuid() != 0:
         return "root"
+    if (level == "vm" or EMULATED) and not has_wireguard():
+        return "a kernel with WireGuard: python3 noxfile.py vm boots one"
     if level in {"apiserver", "e2e"}:
         from mcnet.lab.binaries import find_binaries
 

@@ -1,6 +1,7 @@
 """The gateway daemon's wiring: observe, mcnet.plan.gateway, apply, publish; prober and adverts beside it."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic, time
@@ -25,16 +26,20 @@ from mcnet.model.errors import KernelError
 from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
 from mcnet.model.kernel import Address, Change, KernelState
-from mcnet.model.ownership import GATEWAY
-from mcnet.plan import drift, gateway, gateway_report, own_endpoint, withdrawn
+from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
+from mcnet.plan import drift, gateway, gateway_report, nat_discovery, own_endpoint, withdrawn
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.cable import own_address
+from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
+from mcnet.plan.driver import WIREGUARD
 from mcnet.plan.health import PathHealth
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.probe.adverts import AdvertSender
+from mcnet.probe.nat_discovery import NatDiscovery
 from mcnet.probe.ping import Prober, Target
+from mcnet.probe.public_address import PublicAddresses
 from mcnet_gateway.metrics import GatewayMetrics
 from mcnet_gateway.observe import Stores, View
 from mcnet_gateway.publish import Publisher, utc_now
@@ -66,6 +71,7 @@ class Gateway:
         open_api: Callable[[], Awaitable[Api]] = in_cluster,
         prober: Prober | None = None,
         sender: AdvertSender | None = None,
+        nat: NatDiscovery | None = None,
     ) -> None:
         """The keyword arguments are the daemon's surroundings; what is not given is the real one."""
         self._settings = settings
@@ -79,6 +85,12 @@ class Gateway:
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", resync=REPORT_INTERVAL, longest_backoff=5.0)
         self._sender = sender or AdvertSender()
+        self._nat = nat or NatDiscovery(port=NAT_DISCOVERY_PORT)
+        self._nat.on_change = lambda: self._loop.trigger("NAT discovery")
+        self._public = PublicAddresses(self._load_balancer)
+        self._public.on_change = lambda: self._loop.trigger("public addresses")
+        self._token = secrets.randbits(62)
+        """Where the numbers of NAT discovery begin: nobody beside the way can guess them."""
         self._outcome: _Outcome | None = None
         self._reported = float("-inf")
         self._sequence = 0
@@ -108,7 +120,13 @@ class Gateway:
                 registry=self._registry,
                 stores=self._stores.all,
                 loops=(self._loop, self._publishing),
-                others=(self._watch_kernel(), self._prober.run(), self._sender.run()),
+                others=(
+                    self._watch_kernel(),
+                    self._prober.run(),
+                    self._sender.run(),
+                    self._nat.run(),
+                    self._public.run(),
+                ),
             )
 
     def _unready(self) -> str:
@@ -198,6 +216,8 @@ class Gateway:
             published=view.own,
             identity=self._identity,
             now=int(time()),
+            found=self._public.found,
+            seen={name: path.seen for name, path in self._nat.paths.items() if path.seen.address is not None},
         )
         return gateway.World(
             member=view.member,
@@ -211,6 +231,7 @@ class Gateway:
             options=self._options,
             identity=self._identity,
             clock=self._clock,
+            ways={name: path.way for name, path in self._nat.paths.items()},
             seen=self._seen,
             now=monotonic(),
         )
@@ -234,9 +255,25 @@ class Gateway:
                 for family in path.families
             )
         )
+        self._discover(view, world, decision)
         self._sender.set(
             advert.encode(self._settings.node, world.own.rail, decision.reach), _overlay_targets(view, used)
         )
+
+    def _discover(self, view: View, world: gateway.World, decision: gateway.Decision) -> None:
+        """Tell NAT discovery whom to ask, and which of the paths it found have died."""
+        node = next(one for one in view.nodes if one.name == self._settings.node)
+        sources = view.member.public_sources if node.public_sources is None else node.public_sources
+        self._public.ask(() if view.member.air_gapped else sources)
+        asked = [one.path.endpoint for one in decision.cables if one.path.driver == WIREGUARD]
+        self._nat.set(*nat_discovery.parties(world.own, asked, port=NAT_DISCOVERY_PORT, first=self._token))
+        for standing in decision.cables:
+            probes = [world.health.get(standing.path.probe(family)) for family in standing.path.families]
+            if probes and all(health is Health.DOWN for health in probes):
+                self._nat.lost(standing.path.endpoint.name)
+
+    async def _load_balancer(self, service: str) -> list[str]:
+        return await self._stores.load_balancer(service)
 
     async def _report(self, view: View, outcome: _Outcome) -> None:
         decision, failures = outcome.decision, outcome.failures
@@ -245,7 +282,8 @@ class Gateway:
         cables = gateway_report.cables(decision.cables, paths, published, utc_now())
         self._metrics.show(cables)
         refused = (failure.error.message for failure in failures)
-        problems = bounded((*refused, *decision.problems, *view.problems))
+        found_out = filter(None, (self._nat.problem, *self._public.problems))
+        problems = bounded((*refused, *decision.problems, *found_out, *view.problems))
         self._journal.problems(problems)
         report = Report(
             node=self._settings.node,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from mcnet.codec import cluster, clusterset, endpoint, gateway, member, node
 from mcnet.codec.batch import decode_all
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, GATEWAY, LEASE, MEMBER, NODE, JsonObject
+from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, GATEWAY, LEASE, MEMBER, NODE, SERVICE, JsonObject
 from mcnet.kube.store import Store
 from mcnet.model.cluster import Cluster, ClusterSet
 from mcnet.model.endpoint import Endpoint, endpoint_name
+from mcnet.model.errors import McnetError
 from mcnet.model.gateway import Gateway
 from mcnet.model.member import MEMBER_NAME, Member
 from mcnet.model.node import Node
@@ -39,6 +40,7 @@ class Stores:
     """All watches of the daemon."""
 
     def __init__(self, api: Api, namespace: str, node_name: str, on_change: Callable[[str], None]) -> None:
+        self._api, self._namespace = api, namespace
         self.members = Store(api, MEMBER, namespace=namespace, on_change=lambda: on_change("member changed"))
         self.clusters = Store(api, CLUSTER, namespace=namespace, on_change=lambda: on_change("clusters changed"))
         self.endpoints = Store(api, ENDPOINT, namespace=namespace, on_change=lambda: on_change("endpoints changed"))
@@ -68,6 +70,9 @@ class Stores:
         endpoints = decode_all(endpoint.decode, self.endpoints.objects, problems)
         name = endpoint_name(mine.cluster, node_name)
         reports = decode_all(gateway.decode, self.gateways.objects, problems)
+        for obj in self.nodes.objects:
+            if obj["metadata"]["name"] == node_name:
+                problems += node.annotation_problems(obj)
         return View(
             member=mine,
             clusters=decode_all(cluster.decode, self.clusters.objects, problems),
@@ -79,6 +84,15 @@ class Stores:
             report=next((one for one in reports if one.node == node_name), None),
             problems=tuple(problems),
         )
+
+    async def load_balancer(self, service: str) -> list[str]:
+        """The addresses and host names that a Service in our namespace has from outside. Raises OSError."""
+        try:
+            found = await self._api.get(SERVICE, service, self._namespace)
+        except McnetError as error:
+            raise OSError(error.message) from error
+        given = ((found.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+        return [str(one.get("ip") or one.get("hostname") or "") for one in given]
 
     def node_object(self, name: str) -> JsonObject | None:
         """The Node as the API server has it (its UID goes into owner references)."""

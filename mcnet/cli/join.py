@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mcnet.install.join_plan import JoinRequest
     from mcnet.kube.api import Api
     from mcnet.model.broker import BrokerInfo, JoinToken
+    from mcnet.model.public_address import Source
 
 app = application()
 
@@ -62,6 +63,19 @@ def join(
     ] = None,
     port_base: Annotated[
         int | None, typer.Option(metavar="PORT", min=1024, max=65500, help="First port of cables; at first 4500.")
+    ] = None,
+    public_address: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE",
+            help="Of gateways behind NAT: an address, dns:NAME, lb:SERVICE, api:HOST. Without: as others see them.",
+        ),
+    ] = "",
+    air_gapped: Annotated[
+        bool | None,
+        typer.Option(
+            "--air-gapped/--no-air-gapped", help="Neither look up nor publish public addresses.", show_default=False
+        ),
     ] = None,
     delivery: Annotated[
         str, typer.Option(metavar="WAY", help="From gateway to pod's node: overlay (the default) or cni.")
@@ -115,6 +129,8 @@ def join(
         pod_prefixes=parse_networks(pod_cidr or []),
         service_prefixes=parse_networks(service_cidr or []),
         port_base=port_base,
+        public_sources=_sources(public_address),
+        air_gapped=air_gapped,
         delivery=_one_of("--delivery", delivery, ("", "overlay", "cni")),
         manage_host_firewall=manage_host_firewall,
         timeout=float(timeout),
@@ -181,6 +197,12 @@ def _close(joined: "Joined", steps: Steps) -> None:
         steps.done(f"{cluster} ({gateway.node}) is connected to {cable.cluster} ({cable.gateway}{trip})")
     for sentence in joined.reach.missing:
         steps.warn(f"{cluster}: {sentence}; mcnet show connections tells more")
+
+
+def _sources(text: str) -> "tuple[Source, ...]":
+    from mcnet.plan import settings
+
+    return tuple(settings.parse(settings.find("public-address"), [text])) if text else ()
 
 
 def _read_info(path: Path) -> "BrokerInfo":

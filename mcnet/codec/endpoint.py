@@ -44,6 +44,8 @@ def decode(obj: JsonObject) -> Endpoint:
         private_addresses=spec.addresses("privateAddresses"),
         public_addresses=spec.addresses("publicAddresses"),
         port_base=_within(spec, "portBase", range(1, 65536 - 30), 4500),
+        public_port_base=_within(spec, "publicPortBase", range(65536 - 30), 0),
+        nat=spec.text("nat", ""),
         drivers=tuple(_offer(offer) for offer in spec.children("drivers")),
         cable_address4=spec.parsed("cableAddress4", IPv4Address),
         cable_address6=spec.parsed("cableAddress6", IPv6Address),
@@ -65,6 +67,8 @@ def _spec(endpoint: Endpoint) -> JsonObject:
             "privateAddresses": texts(endpoint.private_addresses),
             "publicAddresses": texts(endpoint.public_addresses),
             "portBase": endpoint.port_base,
+            "publicPortBase": endpoint.public_port_base or None,
+            "nat": endpoint.nat,
             "drivers": [
                 without_empty({"name": offer.name, "keyEpoch": offer.key_epoch, "data": dict(offer.data)})
                 for offer in endpoint.drivers

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from mcnet.codec import public_address
 from mcnet.codec.cluster import decode_id
 from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, texts, without_empty
 from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE, Member
 from mcnet.model.ownership import DEFAULT_PORT_BASE
+from mcnet.model.public_address import Source
 
 DELIVERIES = ("overlay", "cni")
 PULL_POLICY = "IfNotPresent"
@@ -21,6 +23,8 @@ def encode(member: Member, *, namespace: str = SYSTEM_NAMESPACE) -> JsonObject:
         "servicePrefixes": texts(member.service_prefixes),
         "portBase": member.port_base,
         "delivery": member.delivery,
+        "publicAddress": public_address.encode(member.public_sources),
+        "airGapped": member.air_gapped or None,
         "manageHostFirewall": member.manage_host_firewall,
         "cni": member.cni,
         "kubeProxyMode": member.kube_proxy_mode,
@@ -54,6 +58,8 @@ def decode(obj: JsonObject) -> Member:
         service_prefixes=spec.prefixes("servicePrefixes"),
         port_base=spec.number("portBase", DEFAULT_PORT_BASE),
         delivery=delivery,
+        public_sources=_sources(spec),
+        air_gapped=spec.flag("airGapped"),
         manage_host_firewall=spec.flag("manageHostFirewall"),
         cni=spec.text("cni", "unknown"),
         kube_proxy_mode=spec.text("kubeProxyMode", "unknown"),
@@ -72,6 +78,13 @@ def decode(obj: JsonObject) -> Member:
         probe_interval=spec.decimal("probeIntervalSeconds"),
         probe_multiplier=spec.number("probeMultiplier", 0),
     )
+
+
+def _sources(spec: Fields) -> tuple[Source, ...]:
+    try:
+        return public_address.decode(spec.text("publicAddress", ""))
+    except ValueError as error:
+        raise spec.wrong("publicAddress", str(error)) from error
 
 
 def _toleration(found: Fields) -> dict[str, Any]:

@@ -2,13 +2,24 @@
 
 from datetime import datetime
 
+from mcnet.codec import public_address
 from mcnet.codec.fields import Fields, JsonObject, fields_of, plain_address, plain_network
 from mcnet.model.kernel import Address
-from mcnet.model.node import GATEWAY_LABEL, PRIVATE_ADDRESS_ANNOTATION, Node
+from mcnet.model.node import (
+    GATEWAY_LABEL,
+    NAT_MARK,
+    PORT_BASE_ANNOTATION,
+    PRIVATE_ADDRESS_ANNOTATION,
+    PUBLIC_ADDRESS_ANNOTATION,
+    PUBLIC_PORT_BASE_ANNOTATION,
+    Node,
+)
+from mcnet.model.ownership import PORT_BASES
+from mcnet.model.public_address import Source
 
 
 def decode(obj: JsonObject) -> Node:
-    """The node; raises DecodeError. A wrong private-address annotation counts as none: see `annotation_problem`."""
+    """The node; raises DecodeError. A wrong annotation of ours counts as none: see `annotation_problems`."""
     fields = fields_of(obj)
     metadata = fields.child("metadata")
     spec = fields.child("spec")
@@ -21,6 +32,10 @@ def decode(obj: JsonObject) -> Node:
         gateway=metadata.child("labels").text(GATEWAY_LABEL, "") == "true",
         created=metadata.parsed("creationTimestamp", _seconds) or 0,
         private_address=_private_address(metadata)[0],
+        public_sources=_sources(metadata)[0],
+        port_base=_port(metadata, PORT_BASE_ANNOTATION)[0],
+        public_port_base=_port(metadata, PUBLIC_PORT_BASE_ANNOTATION)[0],
+        nat=metadata.child("labels").text(NAT_MARK, "") or metadata.child("annotations").text(NAT_MARK, ""),
     )
 
 
@@ -32,9 +47,11 @@ def _seconds(text: str) -> int:
         raise ValueError(f"{text!r} is too far away") from error
 
 
-def annotation_problem(obj: JsonObject) -> str:
-    """Why the private-address annotation can't be used, "" if there is none or it can."""
-    return _private_address(fields_of(obj).child("metadata"))[1]
+def annotation_problems(obj: JsonObject) -> tuple[str, ...]:
+    """Why annotations of ours can't be used, as sentences."""
+    metadata = fields_of(obj).child("metadata")
+    ports = (_port(metadata, name)[1] for name in (PORT_BASE_ANNOTATION, PUBLIC_PORT_BASE_ANNOTATION))
+    return tuple(filter(None, (_private_address(metadata)[1], _sources(metadata)[1], *ports)))
 
 
 def _addresses(fields: Fields) -> tuple[Address, ...]:
@@ -44,6 +61,24 @@ def _addresses(fields: Fields) -> tuple[Address, ...]:
         if address.text("type", "") == "InternalIP" and (value := address.parsed("address", plain_address)):
             found.append(value)
     return tuple(found)
+
+
+def _sources(metadata: Fields) -> tuple[tuple[Source, ...] | None, str]:
+    text = metadata.child("annotations").text(PUBLIC_ADDRESS_ANNOTATION, "")
+    try:
+        return (public_address.decode(text) if text else None), ""
+    except ValueError as error:
+        return None, f"annotation {PUBLIC_ADDRESS_ANNOTATION} of node {metadata.name}: {error}"
+
+
+def _port(metadata: Fields, annotation: str) -> tuple[int, str]:
+    text = metadata.child("annotations").text(annotation, "")
+    if not text:
+        return 0, ""
+    if text.isascii() and text.isdigit() and int(text) in PORT_BASES:
+        return int(text), ""
+    wrong = f"{text!r} is not a port from {PORT_BASES.start} to {PORT_BASES.stop - 1}"
+    return 0, f"annotation {annotation} of node {metadata.name}: {wrong}"
 
 
 def _private_address(metadata: Fields) -> tuple[Address | None, str]:

@@ -28,6 +28,7 @@ from mcnet.model.cluster import Cluster, ClusterId, Identity
 from mcnet.model.errors import McnetError, UsageError
 from mcnet.model.kernel import Network
 from mcnet.model.member import IDENTITY_SECRET, MEMBER_NAME, SYSTEM_NAMESPACE, Member
+from mcnet.model.public_address import Source
 from mcnet.plan import gateway_choice, preflight, settings, versions
 from mcnet.plan.cluster_id import derive_cluster_id, parse_cluster_id
 from mcnet.plan.discovered import ClusterFacts
@@ -57,6 +58,8 @@ class JoinRequest:
     pod_prefixes: tuple[Network, ...] = ()
     service_prefixes: tuple[Network, ...] = ()
     port_base: int | None = None
+    public_sources: tuple[Source, ...] = ()
+    air_gapped: bool | None = None
     delivery: str = ""
     """How gateways hand packets to nodes; "" for what an earlier join said."""
     manage_host_firewall: bool | None = None
@@ -84,6 +87,8 @@ class JoinRequest:
             "pod-cidr": self.pod_prefixes,
             "service-cidr": self.service_prefixes,
             "port-base": self.port_base,
+            "public-address": self.public_sources,
+            "air-gapped": self.air_gapped,
             "delivery": self.delivery,
             "manage-host-firewall": self.manage_host_firewall,
         }

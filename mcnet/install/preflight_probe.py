@@ -23,7 +23,14 @@ from mcnet.kernel import foreign
 from mcnet.kernel.features import check
 from mcnet.kernel.observe import host_facts
 from mcnet.model.errors import KernelError
-from mcnet.model.ownership import ADVERT_PORT, CABLE_DEVICE_PREFIX, OVERLAY_DEVICE, OVERLAY_PORT
+from mcnet.model.ownership import (
+    ADVERT_PORT,
+    CABLE_DEVICE_PREFIX,
+    GATEWAY_METRICS_PORT,
+    NAT_DISCOVERY_PORT,
+    OVERLAY_DEVICE,
+    OVERLAY_PORT,
+)
 from mcnet.plan import host_firewall
 from mcnet.plan.driver import DRIVERS
 from mcnet.probe.ports import is_ours
@@ -46,7 +53,9 @@ async def look_at_node(
             (problems if missing.required else notes).append(text)
     except KernelError as error:
         problems.append(f"the kernel can't be tried: {error.message}")
-    problems += await ports_problems(udp_ports, tcp_ports)
+    problems += await ports_problems([port for port in udp_ports if port != NAT_DISCOVERY_PORT], tcp_ports)
+    if NAT_DISCOVERY_PORT in udp_ports:
+        notes += await nat_discovery_notes()
     sysctl = Path(os.environ.get(PROC_VARIABLE, "/proc/sys/net")) / SYSCTL
     if not os.access(sysctl, os.W_OK):
         problems.append(f"{sysctl} can't be written from a pod")
@@ -88,6 +97,15 @@ async def ports_problems(udp_ports: Sequence[int], tcp_ports: Sequence[int]) -> 
         if why and not await is_ours(port):
             problems.append(why)
     return problems
+
+
+async def nat_discovery_notes() -> list[str]:
+    """Why gateways here could not find out about NAT between them; cables work without. An earlier join's gateway
+    holds the port itself."""
+    why = port_problem(socket.SOCK_DGRAM, NAT_DISCOVERY_PORT)
+    if not why or await is_ours(GATEWAY_METRICS_PORT):
+        return []
+    return [f"{why}, so gateways can't find out by which of their addresses they reach each other through NAT"]
 
 
 def _is_own_tunnel(port: int, devices: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_interface
 from typing import Any, Final
 
+from pyroute2.netlink import nla, nlmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
@@ -17,6 +18,8 @@ from mcnet.model.ownership import Partition, owns_link
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _UP: Final = 0x1
+_LOOSE: Final = 2
+"""rp_filter: the source must be reachable by some device (Linux Documentation/networking/ip-sysctl.rst)."""
 _SKIP_STATISTICS: Final = 8
 _NODAD: Final = 0x2
 """IFA_F_NODAD: an address derived from the node is unique; duplicate detection would only delay it."""
@@ -116,7 +119,35 @@ async def add(session: Session, link: Link) -> None:
         await _add_vxlan(session, link, link.vxlan)
     else:
         raise KernelError(f"create device {link.name}: of no kind that is ours")
+    await _loosen(session, link.name)
     await _finish(session, link, device_index(link.name), frozenset(), up=False)
+
+
+class _Settings(nlmsg):  # type: ignore[misc]
+    """A device with settings of IPv4 as they are written: one attribute each (Linux net/ipv4/devinet.c,
+    inet_set_link_af). When read they are one array, which is all that pyroute2's ifinfmsg knows; a class derived from
+    that would take over its map of attributes."""
+
+    fields = ifinfmsg.fields
+    nla_map = ((26, "IFLA_AF_SPEC", "af_spec"),)
+
+    class af_spec(nla):  # type: ignore[misc]  # noqa: N801  (found by this name)
+        nla_map = ((2, "AF_INET", "inet"),)
+
+        class inet(nla):  # type: ignore[misc]  # noqa: N801
+            nla_map = ((1, "IFLA_INET_CONF", "conf"),)
+
+            class conf(nla):  # type: ignore[misc]  # noqa: N801
+                nla_map = ((8, "RP_FILTER", "uint32"),)
+
+
+async def _loosen(session: Session, name: str) -> None:
+    """Take in what comes by the device although the way back is another one, from the first packet on: the sysctl is
+    the route agent's, which comes to it some hundred milliseconds after the device is up."""
+    conf = {"attrs": [["RP_FILTER", _LOOSE]]}
+    inet = {"attrs": [["IFLA_INET_CONF", conf]]}
+    request = build(_Settings(), {"index": device_index(name)}, [("IFLA_AF_SPEC", {"attrs": [["AF_INET", inet]]})])
+    await session.request(request, _NEWLINK, doing=f"loosen the reverse-path check of {name}")
 
 
 async def _add_wireguard(session: Session, link: Link) -> None:

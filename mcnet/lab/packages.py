@@ -70,7 +70,7 @@ async def ensure_packages(progress: Callable[[str], None], extra: Iterable[str] 
     command = f"apt-get install --no-remove --no-install-recommends {' '.join(missing)}"
     if os.geteuid() != 0:
         raise UsageError(f"{_counted(missing)} to install, and this is not root: {', '.join(missing)}", command)
-    await _update(progress)
+    await update(progress)
     planned = await run(["apt-get", "install", "--simulate", "--no-install-recommends", *missing], env=PLAIN)
     if removed := removals(planned):
         raise UsageError(
@@ -85,7 +85,8 @@ async def ensure_packages(progress: Callable[[str], None], extra: Iterable[str] 
 PLAIN = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
 
-async def _update(progress: Callable[[str], None]) -> None:
+async def update(progress: Callable[[str], None]) -> None:
+    """Brings apt's lists up to date, as far as they can be."""
     progress("updating apt's package lists")
     try:
         await run(["apt-get", "update", "--quiet"], env=PLAIN, doing="updating apt's lists", progress=progress)

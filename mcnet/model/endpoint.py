@@ -41,6 +41,10 @@ class Endpoint:
     """What its gateway speaks."""
     signature: str = field(default="", compare=False)
     """Base64 of the Ed25519 signature over the canonical form (mcnet.codec.endpoint)."""
+    public_port_base: int = 0
+    """First port of its cables at the public address, where a NAT forwards other ones; 0: the same."""
+    nat: str = ""
+    """The kind of NAT before it, "symmetric" or "eim" (endpoint-independent mapping); "": none, or not known."""
 
     @property
     def name(self) -> str:

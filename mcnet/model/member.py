@@ -6,6 +6,7 @@ from typing import Any
 from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Network
 from mcnet.model.ownership import DEFAULT_PORT_BASE
+from mcnet.model.public_address import Source
 
 SYSTEM_NAMESPACE = "mcnet-system"
 BROKER_NAMESPACE = "mcnet-broker"
@@ -75,3 +76,7 @@ class Member:
     """Seconds between two probes of a path; 0: the daemons' own setting."""
     probe_multiplier: int = 0
     """Lost probes in a row after which a path is down; 0: the daemons' own setting."""
+    public_sources: tuple[Source, ...] = ()
+    """Where gateways look up their public addresses; (): as others see them."""
+    air_gapped: bool = False
+    """Whether public addresses are neither looked up nor published."""

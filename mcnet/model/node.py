@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mcnet.model.kernel import Address, Network
+from mcnet.model.public_address import Source
 
 GATEWAY_LABEL = "mcnet.dev/gateway"
 """Label (value "true") of the nodes that are to be gateways; `join` sets it, `leave` removes it."""
@@ -10,6 +11,13 @@ NAT_MARK = "mcnet.dev/nat"
 """Node annotation or label: the node is behind NAT, and of which kind ("symmetric", "eim")."""
 PRIVATE_ADDRESS_ANNOTATION = "mcnet.dev/private-address"
 """Node annotation: the outer address of cables, where the default route's source is not the right one."""
+PUBLIC_ADDRESS_ANNOTATION = "mcnet.dev/public-address"
+"""Node annotation: where to look up the gateway's public addresses (mcnet.codec.public_address), whatever the
+cluster's setting says."""
+PORT_BASE_ANNOTATION = "mcnet.dev/port-base"
+"""Node annotation: first UDP port of this gateway's cables, where two gateways share one public address."""
+PUBLIC_PORT_BASE_ANNOTATION = "mcnet.dev/public-port-base"
+"""Node annotation: the first of the ports that a NAT forwards to the port base of this gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,13 @@ class Node:
     gateway: bool = False
     created: int = 0
     private_address: Address | None = None
+    public_sources: tuple[Source, ...] | None = None
+    """Where to look up its public addresses; None leaves that to the cluster's setting."""
+    port_base: int = 0
+    """First UDP port of its cables; 0: the cluster's."""
+    public_port_base: int = 0
+    nat: str = ""
+    """The kind of NAT that it is marked with."""
 
 
 @dataclass(frozen=True, slots=True)

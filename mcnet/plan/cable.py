@@ -4,16 +4,20 @@ A driver (vxlan_cable, wireguard_cable) gives, per cable, a device and what belo
 (mcnet.plan.gateway). Which driver two gateways use is mcnet.plan.driver's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address
 from mcnet.model.ownership import CableNetwork
+from mcnet.plan import nat
 from mcnet.plan.addresses import TunnelEnd, cable_end
 from mcnet.plan.driver import VXLAN, WIREGUARD, Agreed, agree
+from mcnet.plan.nat_discovery import Way
+from mcnet.plan.outer_address import outer_family, public_of
 
 NO_OPTIONS = "the clusterset's options have not come from the broker yet, so which cable driver to use is not known"
 
@@ -37,6 +41,8 @@ class CablePath:
     """UDP port of the remote gateway that its packets go to."""
     own_port: int = 0
     """UDP port that this gateway listens on."""
+    obstacle: str = ""
+    """Why packets may find no way although both sides are there: said when they don't."""
 
     @property
     def outer(self) -> int:
@@ -67,18 +73,6 @@ def own_address(own: Endpoint, path: CablePath, family: int) -> Address:
     return cable_end(own.cluster, own.rail, path.network).address(family)
 
 
-def outer_family(own: Endpoint, remote: Endpoint) -> int | None:
-    """Over which family two gateways speak; the same answer on both sides. None without a common one.
-
-    IPv4 where both have both, unless both name their IPv6 address first.
-    """
-    mine, theirs = ([address.version for address in one.private_addresses] for one in (own, remote))
-    common = {*mine} & {*theirs}
-    if not common:
-        return None
-    return 6 if common == {6} or mine[0] == theirs[0] == 6 else 4
-
-
 def inner_families(endpoint: Endpoint) -> tuple[int, ...]:
     """The families that a gateway carries: those of its cluster's pods that its kernel has."""
     published = ((4, endpoint.cable_address4), (6, endpoint.cable_address6))
@@ -87,13 +81,19 @@ def inner_families(endpoint: Endpoint) -> tuple[int, ...]:
     )
 
 
-def paths(options: ClusterSet | None, own: Endpoint, remotes: Iterable[Endpoint]) -> tuple[CablePath, ...]:
+Ways = Mapping[str, Way]
+"""By which of its addresses a gateway is reached, by its Endpoint's name; the private one if nothing is known."""
+
+
+def paths(
+    options: ClusterSet | None, own: Endpoint, remotes: Iterable[Endpoint], ways: Ways = MappingProxyType({})
+) -> tuple[CablePath, ...]:
     """A cable to each remote gateway, over addresses of a family that both have. Without the clusterset's options
     none can be made: nothing may go in the clear because they have not come yet."""
-    return tuple(_path(options, own, remote) for remote in remotes)
+    return tuple(_path(options, own, remote, ways.get(remote.name, Way.PRIVATE)) for remote in remotes)
 
 
-def _path(options: ClusterSet | None, own: Endpoint, remote: Endpoint) -> CablePath:
+def _path(options: ClusterSet | None, own: Endpoint, remote: Endpoint, way: Way) -> CablePath:
     if options is None:
         return _broken(remote, "", NO_OPTIONS)
     agreed = agree(options, own, remote)
@@ -107,7 +107,18 @@ def _path(options: ClusterSet | None, own: Endpoint, remote: Endpoint) -> CableP
     assert agreed.own is not None
     assert agreed.other is not None
     slot = ownership.wireguard_slot(agreed.own.key_epoch, agreed.other.key_epoch)
-    return _between(_by_wireguard(own, remote, slot), own, remote, family, inside)
+    return _to(way, _between(_by_wireguard(own, remote, slot), own, remote, family, inside))
+
+
+def _to(way: Way, path: CablePath) -> CablePath:
+    """The cable to the other gateway's public address, if that is the way; WireGuard only, since a VXLAN device takes
+    in what comes from the published address and nothing that was translated."""
+    remote = path.endpoint
+    public = public_of(remote, path.outer)
+    if way is Way.PRIVATE or public is None:
+        return path
+    shift = remote.public_port_base - remote.port_base if remote.public_port_base else 0
+    return replace(path, remote=public, port=path.port + shift)
 
 
 def alternatives(own: Endpoint, wanted: Iterable[CablePath]) -> tuple[CablePath, ...]:
@@ -135,6 +146,7 @@ def _between(made: CablePath, own: Endpoint, remote: Endpoint, family: int, insi
         local=next(address for address in own.private_addresses if address.version == family),
         remote=next(address for address in remote.private_addresses if address.version == family),
         families=inside,
+        obstacle=nat.obstacle(own, remote),
     )
 
 

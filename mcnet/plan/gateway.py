@@ -50,6 +50,8 @@ class World:
     """As the last round's Decision had it."""
     seen: withdrawn.Memory = field(default_factory=dict)
     """Endpoints that are or were there a moment ago."""
+    ways: cable.Ways = field(default_factory=dict)
+    """What NAT discovery has found."""
     now: float = 0.0
     """Seconds, by a clock that never goes back."""
 
@@ -86,7 +88,9 @@ def decide(world: World) -> Decision:
     if world.options is None:
         return Decision(world.actual, problems=(*remotes.problems, cable.NO_OPTIONS))
     keys = _keys(world)
-    wanted = wireguard_cable.with_keys(world.own, cable.paths(world.options, world.own, remotes.endpoints), keys)
+    wanted = wireguard_cable.with_keys(
+        world.own, cable.paths(world.options, world.own, remotes.endpoints, world.ways), keys
+    )
     former = transition.former(
         wanted,
         cable.alternatives(world.own, wanted),
@@ -168,7 +172,7 @@ def decide(world: World) -> Decision:
 def _leaving(world: World, remotes: Remotes, keys: wireguard_cable.Keys | None) -> tuple[CablePath, ...]:
     """Cables of gateways that have gone a moment ago: taken in, not sent to."""
     gone = withdrawn.lingering(world.seen, world.endpoints, remotes)
-    paths = wireguard_cable.with_keys(world.own, cable.paths(world.options, world.own, gone), keys)
+    paths = wireguard_cable.with_keys(world.own, cable.paths(world.options, world.own, gone, world.ways), keys)
     return tuple(path for path in paths if not path.problem)
 
 

@@ -61,7 +61,7 @@ def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:
         userspace=standing.userspace,
         local_address=standing.path.local,
         remote_address=standing.seen_at[0] if standing.seen_at else standing.path.remote,
-        path=NAT if standing.seen_at else DIRECT,
+        path=NAT if standing.seen_at or _is_public(standing) else DIRECT,
         round_trip=_round_trip(path),
         loss=path.loss if path is not None else 0.0,
         active=standing.active,
@@ -81,15 +81,22 @@ def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tu
             f"{name} answers probes, but not those in IPv{down[0]}: IPv{down[0]} is switched off on one of the two "
             f"gateways, or a firewall drops ICMP there; its IPv{down[0]} traffic takes no way over this cable",
         )
+    obstacle = standing.path.obstacle
     if down:
         return (
             CableState.ERROR,
-            f"{name} does not answer probes at {standing.path.remote}: its link, its node or the way between "
+            obstacle
+            or f"{name} does not answer probes at {standing.path.remote}: its link, its node or the way between "
             "is down, or a firewall drops the cable port",
         )
     if Health.UNKNOWN in found.values():
-        return CableState.CONNECTING, "no probe has been answered yet"
+        return CableState.CONNECTING, obstacle or "no probe has been answered yet"
     return CableState.CONNECTED, ""
+
+
+def _is_public(standing: Standing) -> bool:
+    """Whether the cable goes to the public address."""
+    return standing.path.remote is not None and standing.path.remote not in standing.path.endpoint.private_addresses
 
 
 def _round_trip(path: PathHealth | None) -> RoundTrip | None:

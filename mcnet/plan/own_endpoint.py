@@ -1,15 +1,17 @@
 """The Endpoint that a gateway publishes of itself, and when it has to be published anew."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from mcnet.codec.identity import PrivateIdentity
+from mcnet.codec.nat_discovery import Place
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.kernel import Address, HostFacts, Network
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import VXLAN_NETWORKS
-from mcnet.plan import key_epoch, mtu, wireguard_cable
+from mcnet.plan import key_epoch, mtu, nat, wireguard_cable
 from mcnet.plan.addresses import cable_end
 from mcnet.plan.driver import VXLAN
 from mcnet.plan.remote import families
@@ -25,13 +27,17 @@ def wanted(
     published: Endpoint | None,
     identity: PrivateIdentity | None = None,
     now: int = 0,
+    found: Sequence[Sequence[Address]] = (),
+    seen: Mapping[str, Place] = MappingProxyType({}),
 ) -> Endpoint:
     """The Endpoint as it should stand, with the sequence and signature of `published`.
 
     `advertised` are the prefixes that the clusterset approved; while they are not known (no Cluster of our own is
     there) those published stay, at first the pods'. A host that shows no default route now (its link
     is cut) keeps the addresses and MTU that it published: others must not see it come and go. `now` are seconds since
-    1970: which key is due depends on it.
+    1970: which key is due depends on it. `found` are the public addresses that each source gave, `seen` is how other
+    gateways see this one (mcnet.plan.nat); what was published stays until a source has given something, or without
+    sources a gateway has seen this one: a restart must not take it back for a moment.
     """
     addresses = _private(node, host)
     measured = _underlay_mtu(addresses, host)
@@ -45,7 +51,10 @@ def wanted(
         gateway=node.name,
         rail=rail,
         private_addresses=addresses,
-        port_base=member.port_base,
+        public_addresses=_public(member, addresses, published, found, seen),
+        port_base=node.port_base or member.port_base,
+        public_port_base=node.public_port_base,
+        nat=nat.kind(node.nat, seen, addresses, published.nat if published else ""),
         drivers=_offers(member, node.name, published, identity, now),
         cable_address4=end.address4 if 4 in used else None,
         cable_address6=end.address6 if 6 in used else None,
@@ -54,6 +63,20 @@ def wanted(
         sequence=published.sequence if published is not None else 0,
         signature=published.signature if published is not None else "",
     )
+
+
+def _public(
+    member: Member,
+    private: tuple[Address, ...],
+    published: Endpoint | None,
+    found: Sequence[Sequence[Address]],
+    seen: Mapping[str, Place],
+) -> tuple[Address, ...]:
+    if member.air_gapped:
+        return ()
+    if published is not None and not any(found) and (found or not seen):
+        return tuple(address for address in published.public_addresses if address not in private)
+    return nat.chosen(found, seen, private)
 
 
 def _offers(

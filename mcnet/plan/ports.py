@@ -16,6 +16,7 @@ from mcnet.model.ownership import (
     DEFAULT_PORT_BASE,
     GATEWAY_METRICS_PORT,
     MAX_RAILS,
+    NAT_DISCOVERY_PORT,
     OVERLAY_PORT,
     ROUTE_AGENT_METRICS_PORT,
     vxlan_cable_port,
@@ -118,6 +119,16 @@ CABLE_PROBES: Final = Opening(
     purpose="probes of the cables",
     way=Way.CABLE,
 )
+NAT_DISCOVERY: Final = Opening(
+    name="nat-discovery",
+    protocol=Protocol.UDP,
+    first=NAT_DISCOVERY_PORT,
+    last=NAT_DISCOVERY_PORT,
+    listeners=Side.GATEWAYS,
+    sources=Side.OTHER_GATEWAYS,
+    purpose="by which address gateways reach each other (NAT)",
+    required=False,
+)
 GATEWAY_METRICS: Final = Opening(
     name="gateway-metrics",
     protocol=Protocol.TCP,
@@ -180,8 +191,10 @@ def cables(driver: str, port_base: int) -> tuple[Opening, ...]:
 def of_nodes(port_base: int = DEFAULT_PORT_BASE, drivers: Iterable[str] = DRIVERS[:1]) -> tuple[Opening, ...]:
     """All that nodes listen on, the gateways' first: what preflight tries and a firewall on a node must let in.
     `drivers` are those of the cluster's cables."""
+    used = tuple(drivers)
     return (
-        *(opening for driver in drivers for opening in cables(driver, port_base)),
+        *(opening for driver in used for opening in cables(driver, port_base)),
+        *((NAT_DISCOVERY,) if WIREGUARD in used else ()),
         OVERLAY,
         ADVERTS,
         GATEWAY_PROBES,

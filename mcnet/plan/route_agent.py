@@ -390,7 +390,7 @@ def _host_firewall(
         families=used,
         underlay={me.addresses[0].version, *(address.version for addresses in private for address in addresses)},
         gateway=me.gateway,
-        port_base=world.member.port_base,
+        port_base=me.port_base or world.member.port_base,
         peer_port_bases={endpoint.port_base for endpoint in remotes.endpoints},
         drivers=driver.in_use(world.options, world.member.cluster),
         delivered=[prefix for one in remotes.clusters for prefix in _of(one, used)] if handover.accepting else (),

@@ -10,9 +10,11 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import Any, Final
 
+from mcnet.codec import public_address
 from mcnet.model.errors import UsageError
 from mcnet.model.member import Member
-from mcnet.model.ownership import DEFAULT_PORT_BASE, MAX_RAILS
+from mcnet.model.ownership import DEFAULT_PORT_BASE, MAX_RAILS, PORT_BASES
+from mcnet.model.public_address import Source
 from mcnet.plan.driver import DRIVERS
 from mcnet.plan.mtu import MINIMUM, VXLAN_OVERHEAD
 from mcnet.plan.networks import parse_networks
@@ -122,6 +124,13 @@ def _prefixes(values: Sequence[str]) -> tuple[Any, ...]:
     return networks
 
 
+def _sources(values: Sequence[str]) -> tuple[Source, ...]:
+    try:
+        return public_address.decode(",".join(values))
+    except ValueError as error:
+        raise UsageError(str(error), public_address.EXAMPLE) from error
+
+
 def _secrets(values: Sequence[str]) -> tuple[str, ...]:
     words = tuple(word for value in values for word in value.split(",") if word)
     for word in words:
@@ -183,8 +192,17 @@ SETTINGS: Final = (
         "service-cidr", "service_prefixes", _prefixes, None, Effect.APPROVAL, "The services' networks.", _joined,
     ),
     Setting(
-        "port-base", "port_base", _number(1024, 65500), DEFAULT_PORT_BASE, Effect.BOTH_SIDES,
+        "port-base", "port_base", _number(PORT_BASES[0], PORT_BASES[-1]), DEFAULT_PORT_BASE, Effect.BOTH_SIDES,
         "First UDP port of cables.",
+    ),
+    Setting(
+        "public-address", "public_sources", _sources, (), Effect.AT_ONCE,
+        "Where gateways behind NAT find their public addresses: an address, dns:NAME, lb:SERVICE, api:HOST; without: "
+        "as other clusters' gateways see them.", public_address.encode,
+    ),
+    Setting(
+        "air-gapped", "air_gapped", _flag, False, Effect.AT_ONCE,
+        "Whether public addresses are neither looked up nor published.", _word,
     ),
     Setting(
         "delivery", "delivery", one_of("overlay", "cni"), "overlay", Effect.AT_ONCE,

@@ -26,7 +26,7 @@ exit 1
 
 
 @asynccontextmanager
-async def pings(clusterset: Clusterset, *ways: tuple[str, str]) -> AsyncIterator[list[Pings]]:
+async def pings(clusterset: Clusterset, *ways: tuple[str, str], interval: float = 0.1) -> AsyncIterator[list[Pings]]:
     """Ping from pod to pod of nodes (`west-n2`, `east-n2`) from within the pods' namespaces, not by kubectl: whatever
     happens to API servers, kubelets and containerds does not end the pings themselves."""
     async with AsyncExitStack() as stack:
@@ -35,7 +35,7 @@ async def pings(clusterset: Clusterset, *ways: tuple[str, str]) -> AsyncIterator
             entry = await _into(clusterset, clusterset.pod(source))
             running.append(
                 await stack.enter_async_context(
-                    clusterset.pinging(clusterset.pod(source), clusterset.pod(target), entry=entry)
+                    clusterset.pinging(clusterset.pod(source), clusterset.pod(target), interval, entry=entry)
                 )
             )
         yield running

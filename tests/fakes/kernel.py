@@ -143,10 +143,23 @@ class FakeKernel:
                 )
                 _refuse(same, errno.EEXIST, "a VXLAN device with this VNI exists")
         self.links[item.name] = item
+        if old is not None:
+            self._flush_neighbours(old, item)
         if not item.up:
             self._drop_nexthops({hop.id for hop in self._hops() if hop.device == item.name})
             self._drop_routes(lambda route: route.device == item.name)
         self._lose_addresses({address.ip for address in old.addresses - item.addresses} if old else set())
+
+    def _flush_neighbours(self, old: Link, new: Link) -> None:
+        """A device that goes down loses its neighbours, and one without its last IPv4 address those of IPv4."""
+        down = old.up and not new.up
+        last = _has_ipv4(old) and not _has_ipv4(new)
+        gone = [family for family, lost in ((4, down or last), (6, down)) if lost]
+        self.entries = {
+            key: entry
+            for key, entry in self.entries.items()
+            if not (isinstance(entry, Neighbour) and entry.device == new.name and entry.address.version in gone)
+        }
 
     def _set_nexthop(self, item: NextHop | NextHopGroup, *, new: bool) -> None:
         old = self.nexthops.get(item.id)
@@ -195,9 +208,10 @@ class FakeKernel:
                 raise KernelError("a sysctl can't be removed")
 
     def _remove_rule(self, item: Rule) -> None:
-        """A request that names no device matches a rule of any device; the oldest goes."""
+        """A request that names no device matches a rule of any device, and one that goes on at a rule any other that
+        does, wherever that is (Linux net/core/fib_rules.c, rule_find); the oldest goes."""
         for rule in self.rules:
-            same = (rule.family, rule.priority, rule.table) == (item.family, item.priority, item.table)
+            same = _what_it_does(rule) == _what_it_does(item)
             if same and item.iif in (None, rule.iif):
                 self.rules.remove(rule)
                 return
@@ -236,3 +250,12 @@ class FakeKernel:
 def _refuse(condition: bool, number: int, text: str) -> None:
     if condition:
         raise KernelError(text, errno=number)
+
+
+def _what_it_does(rule: Rule) -> tuple[int, int, int, bool]:
+    """What a request to delete a rule is compared by, besides the device."""
+    return rule.family, rule.priority, rule.table, bool(rule.goto)
+
+
+def _has_ipv4(link: Link) -> bool:
+    return any(address.version == 4 for address in link.addresses)

@@ -264,7 +264,8 @@ def _remotes(found: Link) -> tuple[Address, ...]:
 def _rules() -> st.SearchStrategy[Rule]:
     priorities = st.sampled_from((RULE_OWN_PODS, RULE_OWN_PODS + 1))
     families, devices = st.sampled_from((4, 6)), st.sampled_from((None, "mcnet-vx", "eth9"))
-    onward = st.sampled_from((0, RULE_END, RULE_END + 1))
+    # One place only, as all of ours have: the kernel takes two rules that differ in nothing else for the same one.
+    onward = st.sampled_from((0, RULE_END))
     return st.builds(Rule, families, priorities, st.sampled_from(TABLES), devices) | st.builds(
         Rule, families, priorities, st.just(0), devices, st.none(), onward
     )

@@ -1,7 +1,7 @@
 """The node daemons on an API server and a kernel in memory: node n1 of east, a gateway; west is the other cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,10 @@ from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Address, Change, Event, HostFacts, KernelState, Sysctl
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
 from mcnet.plan.health import PathHealth
+from mcnet.plan.nat_discovery import Own, Peer
+from mcnet.plan.nat_discovery import Path as NatPath
 from mcnet.probe.adverts import AdvertListener, AdvertSender
+from mcnet.probe.nat_discovery import NatDiscovery
 from mcnet.probe.ping import Prober, Target
 from mcnet_gateway.main import Gateway
 from mcnet_gateway.settings import Settings as GatewaySettings
@@ -114,6 +117,30 @@ class SilentProber(Prober):
             self.on_change()
 
 
+class SilentDiscovery(NatDiscovery):
+    """Asks nobody; what was found is what the test says."""
+
+    def __init__(self) -> None:
+        super().__init__(port=0)
+        self.asked: dict[str, Peer] = {}
+        self.given: list[str] = []
+        """Paths that were said to have died."""
+
+    def set(self, own: Mapping[int, Own], peers: Mapping[str, Peer]) -> None:
+        super().set(own, peers)
+        self.asked = dict(peers)
+
+    def lost(self, name: str) -> None:
+        self.given.append(name)
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def say(self, name: str, path: NatPath) -> None:
+        """The path to a peer from now on."""
+        self._note(name, path)
+
+
 class SilentSender(AdvertSender):
     """Keeps what would be sent."""
 
@@ -150,6 +177,7 @@ class Scene:
         self.kernel = MemoryKernel()
         self.prober = SilentProber()
         self.sender = SilentSender()
+        self.nat = SilentDiscovery()
         self.listener = SilentListener()
         self.server.add(
             member.encode(MEMBER),
@@ -172,7 +200,14 @@ class Scene:
     @asynccontextmanager
     async def gateway(self) -> AsyncIterator[Gateway]:
         settings = GatewaySettings("n1", "pod-1", NAMESPACE, Path("/nowhere"), self._directory, 0, 1.0, 3)
-        daemon = Gateway(settings, kernel=self.kernel, open_api=self._open, prober=self.prober, sender=self.sender)
+        daemon = Gateway(
+            settings,
+            kernel=self.kernel,
+            open_api=self._open,
+            prober=self.prober,
+            sender=self.sender,
+            nat=self.nat,
+        )
         async with _running(daemon):
             yield daemon
 

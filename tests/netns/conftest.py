@@ -8,7 +8,8 @@ import pytest
 
 from mcnet.lab import versions
 from mcnet.lab.binaries import ensure
-from tests.netns.namespaces import Namespace, cable_process
+from tests.kernel import has_wireguard
+from tests.netns.namespaces import Namespace, holders
 
 
 @pytest.fixture
@@ -29,14 +30,21 @@ def wireguard_go() -> Path:
     return asyncio.run(ensure(versions.wireguard(), print))["wireguard-go"]
 
 
+@pytest.fixture(scope="session")
+def lacking(request: pytest.FixtureRequest) -> Path | None:
+    """The program that makes WireGuard devices where the kernel does not; None where it does."""
+    return None if has_wireguard() else request.getfixturevalue("wireguard_go")
+
+
 @pytest.fixture
-def cables(namespace: Namespace, peer: Namespace, wireguard_go: Path) -> Iterator[None]:
-    """Both namespaces have a process that makes WireGuard devices."""
-    running = [(one, cable_process(wireguard_go)) for one in (namespace, peer)]
-    for one, context in running:
-        one.run(context.__aenter__())
-    try:
+def cables(namespace: Namespace, peer: Namespace, lacking: Path | None) -> Iterator[None]:
+    """Both namespaces can have WireGuard devices: the kernel's, else those of a process."""
+    with holders(lacking, namespace, peer):
         yield
-    finally:
-        for one, context in running:
-            one.run(context.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def held_cables(namespace: Namespace, peer: Namespace, wireguard_go: Path) -> Iterator[None]:
+    """Both namespaces have a process that makes WireGuard devices, whatever the kernel can do."""
+    with holders(wireguard_go, namespace, peer):
+        yield

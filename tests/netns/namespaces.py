@@ -9,17 +9,18 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mcnet.model.ownership import CABLE_SOCKET, WIREGUARD_SOCKETS
+from tests.kernel import SLOWER
 
 _CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x00020000
 _MS_PRIVATE, _MS_REC = 1 << 18, 1 << 14
-_PATIENCE = 50.0
+_PATIENCE = 50.0 * SLOWER
 _T = TypeVar("_T")
 
 
@@ -97,13 +98,24 @@ async def cable_process(program: Path) -> AsyncIterator[None]:
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "mcnet_cable", env=os.environ | search)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(20 * SLOWER):
             while not (WIREGUARD_SOCKETS / CABLE_SOCKET).exists():  # noqa: ASYNC110  # there is no event to wait for
                 await asyncio.sleep(0.02)
         yield
     finally:
         process.terminate()
         await process.wait()
+
+
+@contextmanager
+def holders(program: Path | None, *namespaces: Namespace) -> Iterator[None]:
+    """`cable_process` in each of the namespaces; nothing without a program."""
+    with ExitStack() as stack:
+        for namespace in namespaces if program is not None else ():
+            process = cable_process(program)
+            namespace.run(process.__aenter__())
+            stack.callback(lambda one=namespace, held=process: one.run(held.__aexit__(None, None, None)))
+        yield
 
 
 async def shell(command: str) -> str:
@@ -117,8 +129,9 @@ async def shell(command: str) -> str:
 
 
 async def eventually(condition: Callable[[], bool], *, patience: float = 20.0) -> None:
-    """Wait until `condition` holds, for what announces itself by no event; fails after `patience` seconds."""
-    async with asyncio.timeout(patience):
+    """Wait until `condition` holds, for what announces itself by no event; fails after `patience` seconds,
+    SLOWER times as many in an emulated machine."""
+    async with asyncio.timeout(patience * SLOWER):
         while not condition():  # noqa: ASYNC110  # there is no event to wait for
             await asyncio.sleep(0.02)
 

@@ -10,7 +10,7 @@ import pytest
 from mcnet.kernel import execute, observe
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
-from mcnet.model.kernel import Address, HostFacts, KernelState
+from mcnet.model.kernel import Address, HostFacts, KernelState, Link
 from mcnet.model.member import Member
 from mcnet.model.ownership import CABLES_TABLE, GATEWAY
 from mcnet.plan import gateway, own_endpoint
@@ -18,7 +18,8 @@ from mcnet.plan.cable import CablePath, own_address
 from mcnet.plan.diff import diff
 from tests.fakes.identities import identity_of
 from tests.fakes.worlds import EAST, NORTH, WEST, node, prefixes
-from tests.netns.namespaces import Namespace, cable_process, connect, shell
+from tests.kernel import has_wireguard
+from tests.netns.namespaces import Namespace, connect, holders, shell
 
 PODS = {EAST: ("10.10.0.0/16", "fd10::/48"), WEST: ("10.20.0.0/16",), NORTH: ("fd30::/48",)}
 OUTER: dict[ClusterId, tuple[Address, ...]] = {
@@ -84,14 +85,9 @@ async def make(cluster: ClusterId, driver: str) -> dict[ClusterId, CablePath]:
 
 
 @pytest.fixture
-def third(wireguard_go: Path) -> Iterator[Namespace]:
+def third() -> Iterator[Namespace]:
     with Namespace() as made:
-        process = cable_process(wireguard_go)
-        made.run(process.__aenter__())
-        try:
-            yield made
-        finally:
-            made.run(process.__aexit__(None, None, None))
+        yield made
 
 
 @pytest.fixture(params=["vxlan", "wireguard"])
@@ -101,16 +97,21 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def places(
-    namespace: Namespace, peer: Namespace, third: Namespace, cables: None, driver: str
-) -> dict[ClusterId, Place]:
+    namespace: Namespace, peer: Namespace, third: Namespace, lacking: Path | None, driver: str
+) -> Iterator[dict[ClusterId, Place]]:
     connect(namespace, peer, name="wan0", addresses=("192.0.2.1/24", "192.0.2.2/24"))
     connect(namespace, third, name="wan1", addresses=("fd99::1/64", "fd99::3/64"))
     for one in (namespace, peer, third):  # the route agent's part
         one.run(shell("; ".join(f"ip {family} rule add pref 303 lookup {CABLES_TABLE}" for family in ("-4", "-6"))))
-    return {
-        cluster: Place(one, ENDPOINTS[cluster], one.run(make(cluster, driver)))
-        for cluster, one in ((EAST, namespace), (WEST, peer), (NORTH, third))
-    }
+    with holders(lacking, namespace, peer, third):
+        yield {
+            cluster: Place(one, ENDPOINTS[cluster], one.run(make(cluster, driver)))
+            for cluster, one in ((EAST, namespace), (WEST, peer), (NORTH, third))
+        }
+
+
+async def device(name: str) -> Link:
+    return next(link for link in (await observe.read(GATEWAY, sysctls=())).links if link.name == name)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,11 @@ def test_each_pair_speaks_over_the_family_that_both_have(
         path = place.cables[there]
         assert (path.device, path.families) == (devices[driver], (family,))
         source = own_address(place.own, path, family)
+        made = place.namespace.run(device(path.device))
+        assert (made.wireguard, made.userspace) == (
+            driver == "wireguard",
+            driver == "wireguard" and not has_wireguard(),
+        )
         place.namespace.run(shell(f"ping -c 2 -W 5 -I {source} {path.address(family)}"))
 
 

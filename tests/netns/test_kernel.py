@@ -311,6 +311,15 @@ def test_a_device_replaced_by_one_with_other_options_is_made_again(namespace: Na
     namespace.run(body())
 
 
+def test_a_device_takes_in_what_comes_another_way_from_its_first_packet_on(namespace: Namespace) -> None:
+    """A node may check reverse paths strictly for what is new, and the route agent comes later."""
+    namespace.run(shell("echo 1 > /proc/sys/net/ipv4/conf/default/rp_filter"))
+    device = link()
+    assert namespace.run(execute.apply((Add(device),))) == ()
+    checked = namespace.run(shell(f"cat /proc/sys/net/ipv4/conf/{device.name}/rp_filter"))
+    assert checked.strip() == "2"
+
+
 def test_without_rights_the_error_names_the_capabilities(namespace: Namespace) -> None:
     async def body() -> str:
         return await shell(

@@ -17,6 +17,9 @@ from tests.fakes.node import NodeUnderTest, comparable, judged
 from tests.fakes.worlds import SITUATIONS
 from tests.netns.namespaces import Namespace, shell
 
+pytestmark = pytest.mark.timeout(180)
+"""All ways between all situations, one after the other: most of a minute on two busy cores."""
+
 DEVICES = """
 set -e
 ip link add eth0 type veth peer name eth0p && ip link set eth0p up && ip link set eth0 up

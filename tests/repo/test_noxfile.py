@@ -83,6 +83,16 @@ def test_how_a_level_counts(
     assert (result.collected, result.passed, result.failed) == expected
 
 
+def test_the_level_vm_runs_in_its_machine_and_takes_tests_of_netns_along(noxfile: ModuleType, tmp_path: Path) -> None:
+    session = TwoRuns(tmp_path, ["one"], [])
+    assert noxfile.run_level(session, "vm").failed == 0
+    assert session.asked == [["tests/vm", *noxfile.VM], ["tests/e2e/test_x.py::one"]]
+    assert session.runners == ["tests.vm", "tests.vm"]
+    assert [path for path in noxfile.VM if not (ROOT / path).exists()] == []
+    noxfile.run_level(session := TwoRuns(tmp_path, [], []), "netns")
+    assert (session.asked, session.runners) == ([["tests/netns"]], ["pytest"])
+
+
 NAMES = ("one", "two", "a name [of 1/2]")
 
 
@@ -93,10 +103,12 @@ class TwoRuns(Session):
         super().__init__(folder, "", fails=True)
         self.runs = [first, left]
         self.asked: list[list[str]] = []
+        self.runners: list[str] = []
 
     def run(self, *command: str) -> None:
         words = [word for word in command if word.startswith("tests/")]
         self.asked.append(words)
+        self.runners.append(command[2])
         report = next(word for word in command if word.startswith("--junitxml=")).partition("=")[2]
         failing = self.runs[len(self.asked) - 1]
         names = NAMES if len(self.asked) == 1 else [word.partition("::")[2] for word in words]

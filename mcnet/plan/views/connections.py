@@ -7,8 +7,8 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.node import PRIVATE_ADDRESS_ANNOTATION
 from mcnet.plan import ports
-from mcnet.plan.cable import outer_family
 from mcnet.plan.cluster_view import ClusterView, Picture, Row, describe_pods, logs
+from mcnet.plan.outer_address import outer_family
 from mcnet.plan.trust import is_stopped, keys_differ
 
 CONNECTED: Final = CableState.CONNECTED.value

@@ -19,6 +19,7 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.gateway import Gateway
 from mcnet.model.member import Member
 from mcnet.model.node import Node, NodeState
+from mcnet.model.public_address import Kind, Source
 
 WEST = ClusterId("west")
 KEYS = PrivateIdentity(b"s" * 32, b"a" * 32)
@@ -139,7 +140,21 @@ def test_a_node() -> None:
         created=1767225600,
         private_address=IPv4Address("192.0.2.9"),
     )
-    assert node.annotation_problem(NODE) == ""
+    assert node.annotation_problems(NODE) == ()
+
+
+def test_a_node_behind_nat() -> None:
+    behind = copy.deepcopy(NODE)
+    behind["metadata"]["annotations"] |= {  # type: ignore[index]
+        "mcnet.dev/public-address": "198.51.100.7, lb:gw",
+        "mcnet.dev/port-base": "4600",
+        "mcnet.dev/public-port-base": "30000",
+        "mcnet.dev/nat": "symmetric",
+    }
+    read = node.decode(behind)
+    assert read.public_sources == (Source(Kind.ADDRESS, "198.51.100.7"), Source(Kind.LOAD_BALANCER, "gw"))
+    assert (read.port_base, read.public_port_base, read.nat) == (4600, 30000, "symmetric")
+    assert node.annotation_problems(behind) == ()
 
 
 def test_a_node_with_little() -> None:
@@ -152,7 +167,19 @@ def test_a_wrong_annotation_does_not_cost_the_node() -> None:
     odd = copy.deepcopy(NODE)
     odd["metadata"]["annotations"]["mcnet.dev/private-address"] = "here"  # type: ignore[index]
     assert node.decode(odd).private_address is None
-    assert node.annotation_problem(odd) == "annotation mcnet.dev/private-address of node n1: 'here' is not an address"
+    odd["metadata"]["annotations"] |= {  # type: ignore[index]
+        "mcnet.dev/public-address": "dns:",
+        "mcnet.dev/port-base": "80",
+        "mcnet.dev/public-port-base": "many",
+    }
+    read = node.decode(odd)
+    assert (read.public_sources, read.port_base, read.public_port_base) == (None, 0, 0)
+    assert node.annotation_problems(odd) == (
+        "annotation mcnet.dev/private-address of node n1: 'here' is not an address",
+        "annotation mcnet.dev/public-address of node n1: 'dns:' names no host",
+        "annotation mcnet.dev/port-base of node n1: '80' is not a port from 1024 to 65500",
+        "annotation mcnet.dev/public-port-base of node n1: 'many' is not a port from 1024 to 65500",
+    )
 
 
 def test_the_identitys_secret() -> None:

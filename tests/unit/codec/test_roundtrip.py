@@ -14,6 +14,7 @@ from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import Member
 from mcnet.model.node import NodeState
+from mcnet.model.public_address import Kind, Source
 
 ids = st.sampled_from(["west", "east", "a", "x-1"]).map(ClusterId)
 nodes = st.sampled_from(["node-1", "ip-10-0-0-1.ec2.internal"])
@@ -40,6 +41,7 @@ endpoints = st.builds(
     Endpoint, ids, nodes, st.integers(0, 7), addresses, addresses, st.integers(1, 65505),
     st.lists(offers, max_size=2).map(tuple), st.none() | st.just(IPv4Address("245.0.0.1")),
     st.none() | st.just(IPv6Address("fd00::1")), st.integers(576, 65535), networks, st.integers(0, 2**62),
+    public_port_base=st.sampled_from([0, 1, 30000, 65505]), nat=st.sampled_from(["", "eim", "symmetric"]),
 )  # fmt: skip
 cables = st.builds(
     Cable, ids, nodes, st.integers(0, 7), st.sampled_from(CableState), drivers, st.none() | address,
@@ -56,6 +58,19 @@ states = st.builds(
     st.dictionaries(st.sampled_from(["ipv4/ip_forward", "core/x"]), word).map(lambda d: tuple(sorted(d.items()))),
     word, st.booleans(),
 )  # fmt: skip
+sources = st.lists(
+    st.sampled_from(
+        [
+            Source(Kind.ADDRESS, "198.51.100.7"),
+            Source(Kind.ADDRESS, "2001:db8::7"),
+            Source(Kind.DNS, "gw.example.com"),
+            Source(Kind.LOAD_BALANCER, "gw"),
+            Source(Kind.API, "ip.example.com/me"),
+        ]
+    ),
+    max_size=3,
+    unique=True,
+).map(tuple)
 members = st.builds(
     Member, ids, networks, networks, st.integers(1, 65505), st.sampled_from(["overlay", "cni"]),
     word.filter(bool), word.filter(bool), word.filter(bool), st.booleans(), st.integers(0, 2),
@@ -68,7 +83,7 @@ members = st.builds(
         max_size=2,
     ).map(tuple),
     st.integers(1, 8), st.sampled_from([0, 1330, 9000]), st.sampled_from([0, 30, 90]), st.integers(0, 9),
-    st.sampled_from([0.0, 0.1, 2.5]), st.integers(0, 100),
+    st.sampled_from([0.0, 0.1, 2.5]), st.integers(0, 100), sources, st.booleans(),
 )  # fmt: skip
 
 

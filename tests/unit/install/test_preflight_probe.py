@@ -109,6 +109,26 @@ async def test_ports_that_mcnet_holds_itself_are_no_problem(monkeypatch: pytest.
     assert await ports_problems([4520, 4800, 4801], [4582]) == ["4800", "4801"]
 
 
+async def test_nat_discovery_may_be_anothers_or_an_earlier_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its port is no reason not to join: a gateway that is alone has no cable device that would tell it is ours."""
+    gateways: set[int] = set()
+
+    async def ours(port: int) -> bool:
+        return port in gateways
+
+    monkeypatch.setattr(preflight_probe, "is_ours", ours)
+    monkeypatch.setattr(preflight_probe, "NAT_DISCOVERY_PORT", 0)
+    assert await preflight_probe.nat_discovery_notes() == []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("", 0))
+        port = other.getsockname()[1]
+        monkeypatch.setattr(preflight_probe, "NAT_DISCOVERY_PORT", port)
+        (note,) = await preflight_probe.nat_discovery_notes()
+        assert note.startswith(f"UDP port {port} is in use on the node, so gateways can't find out")
+        gateways.add(preflight_probe.GATEWAY_METRICS_PORT)
+        assert await preflight_probe.nat_discovery_notes() == []
+
+
 async def test_a_good_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lacks(monkeypatch)
     sysctls(monkeypatch, tmp_path)

@@ -1,11 +1,13 @@
 """The gateway daemon as a whole, on an API server and a kernel in memory."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from mcnet.codec import advert, endpoint, gateway, identity
+from mcnet.codec import advert, cluster, clusterset, endpoint, gateway, identity, member
+from mcnet.codec.nat_discovery import Place
 from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, LEASE, MEMBER
 from mcnet.kube.transport import Request
 from mcnet.loop import reconcile
@@ -13,10 +15,15 @@ from mcnet.model import ownership
 from mcnet.model.cluster import cluster_number
 from mcnet.model.errors import ApiError, ConflictError, McnetError, UnreachableError
 from mcnet.model.gateway import CableState
+from mcnet.model.kernel import Address
+from mcnet.model.node import PUBLIC_ADDRESS_ANNOTATION
+from mcnet.plan.nat_discovery import Path as NatPath
+from mcnet.plan.nat_discovery import Way
+from tests.fakes import worlds
 from tests.fakes.eventually import eventually
 from tests.fakes.kernel import FakeKernel
 from tests.fakes.node_daemons import KEYS, NAMESPACE, Scene, node_object
-from tests.fakes.worlds import WEST, WEST_0
+from tests.fakes.worlds import KNOWN_WEST, WEST, WEST_0, WIREGUARD_OPTIONS, secured
 
 
 @pytest.fixture
@@ -152,6 +159,75 @@ async def test_a_gateway_again_begins_anew(scene: Scene) -> None:
         assert not routed(scene)
         scene.prober.say("west.n1", "up")
         await eventually(lambda: connected(scene))
+
+
+def behind_nat(scene: Scene) -> None:
+    """Both clusters with WireGuard; west has published a public address."""
+    west = secured(replace(WEST_0, public_addresses=(ip_address("198.51.100.9"),)))
+    scene.server.add(
+        clusterset.encode(WIREGUARD_OPTIONS, namespace=NAMESPACE),
+        cluster.encode(KNOWN_WEST, namespace=NAMESPACE),
+        endpoint.encode(west, namespace=NAMESPACE),
+    )
+
+
+def sends_to(scene: Scene) -> list[Address]:
+    devices = scene.kernel.parts[ownership.GATEWAY].wireguard.values()
+    return [peer.endpoint[0] for device in devices for peer in device.peers if peer.endpoint]
+
+
+async def test_the_way_that_nat_discovery_finds_is_taken(scene: Scene) -> None:
+    behind_nat(scene)
+    async with scene.gateway():
+        await eventually(lambda: sends_to(scene) == [WEST_0.private_addresses[0]])
+        assert scene.nat.asked["west.n1"].public == ip_address("198.51.100.9")
+        scene.nat.say("west.n1", NatPath(Way.PUBLIC, translated=True))
+        await eventually(lambda: sends_to(scene) == [ip_address("198.51.100.9")])
+
+
+async def test_a_path_that_dies_is_looked_for_again(scene: Scene) -> None:
+    behind_nat(scene)
+    async with scene.gateway():
+        await eventually(lambda: bool(scene.prober.targets))
+        assert not scene.nat.given
+        for target in scene.prober.targets:  # which of the two devices it is depends on the day
+            scene.prober.say(target.key, "down")
+        await eventually(lambda: "west.n1" in scene.nat.given)
+
+
+async def test_how_others_see_it_is_published_and_taken_back_where_that_is_not_wanted(scene: Scene) -> None:
+    behind_nat(scene)
+    seen = Place(ip_address("203.0.113.5"), 4490)
+
+    def published() -> tuple[Address, ...] | None:
+        return endpoint.decode(scene.own_endpoint() or {}).public_addresses if scene.own_endpoint() else None
+
+    async with scene.gateway():
+        await eventually(lambda: published() == ())
+        scene.nat.say("west.n1", NatPath(Way.PUBLIC, translated=True, seen=seen))
+        await eventually(lambda: published() == (seen.address,))
+        scene.server.add(node_object(1, gateway=True) | {"metadata": annotated("198.51.100.77")})
+        await eventually(lambda: published() == (ip_address("198.51.100.77"),))
+        scene.server.add(member.encode(replace(worlds.MEMBER, air_gapped=True)))
+        await eventually(lambda: published() == ())
+
+
+def annotated(public: str) -> dict[str, object]:
+    return node_object(1, gateway=True)["metadata"] | {"annotations": {PUBLIC_ADDRESS_ANNOTATION: public}}
+
+
+async def test_a_wrong_annotation_is_said(scene: Scene) -> None:
+    scene.server.add(node_object(1, gateway=True) | {"metadata": annotated("everywhere")})
+    async with scene.gateway():
+        await eventually(lambda: bool(problems(scene)))
+    assert problems(scene) == (
+        "annotation mcnet.dev/public-address of node n1: 'everywhere' is no address and names no place to look "
+        "one up",
+    )
+
+
+def problems(scene: Scene) -> tuple[str, ...]:
+    return next((gateway.decode(one).problems for one in scene.server.all(GATEWAY)), ())
 
 
 async def test_one_bad_object_stops_nothing_and_is_named(scene: Scene) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_address, ip_interface
 
+from mcnet.codec.nat_discovery import Place
+from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import HostFacts, HostLink
-from mcnet.plan.cable import outer_family
+from mcnet.plan.outer_address import outer_family
 from mcnet.plan.own_endpoint import must_publish, next_sequence, wanted
 from tests.fakes.worlds import DUAL_MEMBER, EAST_PREFIXES, MEMBER, host, node, prefixes
 
@@ -97,3 +99,55 @@ def test_the_sequence_only_rises() -> None:
     assert next_sequence(None, 1_800_000_000) == 1_800_000_000
     assert next_sequence(replace(base, sequence=7), 5) == 8
     assert next_sequence(replace(base, sequence=1_900_000_000), 1_800_000_000) == 1_900_000_001
+
+
+PUBLIC, OTHER = ip_address("198.51.100.7"), ip_address("198.51.100.9")
+
+
+def published(
+    *, found: tuple = (), seen: dict[str, Place] | None = None, before: Endpoint | None = None, **given: object
+) -> Endpoint:
+    """What is published of a gateway that has found out, and is seen, so."""
+    return wanted(
+        member=replace(MEMBER, air_gapped=bool(given.pop("air_gapped", False))),
+        node=replace(node(1), **given),  # type: ignore[arg-type]
+        rail=0,
+        advertised=ADVERTISED,
+        host=host(),
+        published=before,
+        found=found,
+        seen=seen or {},
+    )
+
+
+def test_a_restart_does_not_take_a_public_address_back() -> None:
+    before = published(seen={"west.n1": Place(PUBLIC, 4490)})
+    assert before.public_addresses == (PUBLIC,)
+    assert published(before=before).public_addresses == (PUBLIC,), "nobody has been asked yet"
+    seen = {"west.n1": Place(OTHER, 4490)}
+    assert published(before=before, found=((),), seen=seen).public_addresses == (PUBLIC,), (
+        "the source has yet to answer"
+    )
+    assert published(before=before, found=((OTHER,),), seen=seen).public_addresses == (OTHER,)
+    assert published(before=before, seen=seen).public_addresses == (OTHER,)
+    own = Place(host().private4, 4490)
+    assert published(before=before, seen={"west.n1": own}).public_addresses == (), "nothing translates any more"
+
+
+def test_the_kind_of_nat_is_kept_like_the_address() -> None:
+    before = published(nat="symmetric")
+    assert before.nat == "symmetric"
+    assert published(before=before).nat == "symmetric"
+    two = {"west.n1": Place(PUBLIC, 4490), "north.n1": Place(PUBLIC, 4490)}
+    assert published(before=before, seen=two).nat == "eim"
+
+
+def test_air_gapped_publishes_nothing_of_the_outside() -> None:
+    before = published(seen={"west.n1": Place(PUBLIC, 4490)})
+    assert published(before=before, seen={"west.n1": Place(PUBLIC, 4490)}, air_gapped=True).public_addresses == ()
+
+
+def test_what_holds_for_one_gateway_goes_before_the_clusters() -> None:
+    made = published(port_base=4600, public_port_base=30000)
+    assert (made.port_base, made.public_port_base) == (4600, 30000)
+    assert published().port_base == MEMBER.port_base

@@ -21,11 +21,17 @@ def test_what_a_firewall_between_machines_must_let_pass() -> None:
     said = [(one.protocol.value, one.numbers, one.listeners, one.sources, one.required) for one in ports.outside()]
     assert said == [
         ("udp", "4500-4515", Side.GATEWAYS, Side.OTHER_GATEWAYS, True),
+        ("udp", "4490", Side.GATEWAYS, Side.OTHER_GATEWAYS, False),
         ("udp", "4800", Side.NODES, Side.NODES, True),
         ("tcp", "4581", Side.GATEWAYS, Side.MONITORING, False),
         ("tcp", "4582", Side.NODES, Side.MONITORING, False),
         ("tcp", "6443", Side.BROKER, Side.DISCOVERY, True),
     ]
+
+
+def test_where_no_cable_can_cross_a_nat_nobody_asks_about_it() -> None:
+    assert ports.NAT_DISCOVERY not in ports.of_nodes(drivers=["vxlan"])
+    assert ports.NAT_DISCOVERY in ports.of_nodes(drivers=iter(["vxlan", "wireguard"]))
 
 
 @given(BASES)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mcnet.model.cluster import ClusterId, ClusterSet
 from mcnet.model.errors import UsageError
 from mcnet.model.member import Member
+from mcnet.model.public_address import Kind, Source
 from mcnet.plan import settings
 from mcnet.plan.settings import BY_KEY, SETTINGS, Place, Setting
 
@@ -40,6 +41,11 @@ VALUES: dict[str, list[tuple[list[str], Any]]] = {
     "service-cidr": [(["10.96.0.0/16", "fd00::/108"], (ip_network("10.96.0.0/16"), ip_network("fd00::/108")))],
     "port-base": [(["4600"], 4600)],
     "delivery": [(["cni"], "cni")],
+    "public-address": [
+        (["198.51.100.7"], (Source(Kind.ADDRESS, "198.51.100.7"),)),
+        (["dns:gw.example.com,lb:gw"], (Source(Kind.DNS, "gw.example.com"), Source(Kind.LOAD_BALANCER, "gw"))),
+    ],
+    "air-gapped": [(["true"], True), (["false"], False)],
     "manage-host-firewall": [(["true"], True), (["False"], False)],
     "underlay-mtu": [(["0"], 0), (["1330"], 1330), (["9000"], 9000)],
     "probe-interval": [(["0.1"], 0.1), (["5s"], 5.0), (["0"], 0.0)],
@@ -58,6 +64,8 @@ WRONG: dict[str, list[list[str]]] = {
     "service-cidr": [["west"]],
     "port-base": [["80"], ["65501"]],
     "delivery": [["both"]],
+    "public-address": [["127.0.0.1"], ["example.com"], ["dns:"], ["lb:a/b"]],
+    "air-gapped": [["yes"]],
     "manage-host-firewall": [["yes"], [""], ["true", "false"]],
     "underlay-mtu": [["1329"], ["65536"], ["1.5"], ["-0"]],
     "probe-interval": [["0.05"], ["61"], ["nan"], ["soon"]],

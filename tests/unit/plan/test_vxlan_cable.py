@@ -12,7 +12,8 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address
 from mcnet.plan import cable
 from mcnet.plan.addresses import cable_end
-from mcnet.plan.cable import CablePath, outer_family
+from mcnet.plan.cable import CablePath
+from mcnet.plan.outer_address import outer_family
 from mcnet.plan.vxlan_cable import links, peers
 from tests.fakes.worlds import EAST_0, WEST_0
 

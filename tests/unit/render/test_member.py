@@ -7,6 +7,7 @@ import pytest
 
 from mcnet.kube.kinds import kind_of
 from mcnet.model.ownership import WIREGUARD_SOCKETS
+from mcnet.plan.withdrawn import RETIREMENT
 from mcnet.render.engine import render
 from mcnet.render.values import AccountValues, MemberValues, NodePodValues
 
@@ -98,6 +99,8 @@ def test_what_is_the_data_path_is_not_restarted_by_an_update_and_has_no_account(
     assert cable["spec"]["updateStrategy"] == {"type": "OnDelete"}
     assert DAEMONS["mcnet-cable"]["automountServiceAccountToken"] is False
     assert "livenessProbe" not in DAEMONS["mcnet-cable"]["containers"][0]
+    (_, seconds) = DAEMONS["mcnet-cable"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert RETIREMENT < int(seconds) < DAEMONS["mcnet-cable"]["terminationGracePeriodSeconds"] - 5
 
 
 def test_gateway_and_cable_share_the_sockets_of_their_node_alone() -> None:
