@@ -24,10 +24,10 @@ REFRESH: Final = 30.0
 
 
 class NatDiscovery:
-    """The search for each of a changing set of peers."""
+    """The search for each of a changing set of peers; without any nothing is listened on."""
 
     def __init__(self, *, port: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Listens on UDP `port` of all addresses once it runs."""
+        """Listens on UDP `port` of all addresses."""
         self.on_change: Callable[[], object] = lambda: None
         """Called when a path, or how this gateway is seen, is another one than before."""
         self.problem = ""
@@ -42,6 +42,8 @@ class NatDiscovery:
         self._paths: dict[str, Path] = {}
         self._lost: set[str] = set()
         self._transports: dict[int, asyncio.DatagramTransport] = {}
+        self._news = asyncio.Event()
+        """Set when the first peer has come, or the last one has gone."""
 
     def set(self, own: Mapping[int, Own], peers: Mapping[str, Peer]) -> None:
         """From now on this gateway is `own` (by family), and these are its peers, by Endpoint's name. A peer that
@@ -53,6 +55,8 @@ class NatDiscovery:
                 kept = self._searches.get(name)
                 self._searches[name] = again(kept, now) if kept else Search(since=now)
         self._searches = {name: self._searches[name] for name in peers}
+        if bool(peers) != bool(self._peers):
+            self._news.set()
         self._paths = {name: path for name, path in self._paths.items() if name in peers}
         self._peers = dict(peers)
 
@@ -69,15 +73,27 @@ class NatDiscovery:
         return dict(self._paths)
 
     async def run(self) -> None:
-        """Ask and answer until cancelled. A port that is taken is a problem, not an error: cables work without."""
+        """Ask and answer until cancelled, and listen only while there are peers. A port that is taken is a problem,
+        not an error: cables work without."""
         try:
-            await self._open()
             while True:
+                self._news.clear()
+                if not self._peers:
+                    self._close()
+                    await self._news.wait()
+                    continue
+                if not self._transports:
+                    await self._open()
                 self._ask()
                 await asyncio.sleep(TICK)
         finally:
-            for transport in self._transports.values():
-                transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        for transport in self._transports.values():
+            transport.close()
+        self._transports = {}
+        self.problem = ""
 
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()

@@ -242,7 +242,7 @@ def _strange(lines: list[str], clusterset: Clusterset) -> list[str]:
     # A port that is closed for a moment is said so, with the head of the encrypted packet.
     known = re.compile(
         r"\.(449\d|45[01]\d)[: ]|UDP-encap|isakmp|ESP|NONESP|ICMP (net|host) \S+ unreachable"
-        r"|udp port 45[01]\d unreachable|ICMP6, (neighbor|router)|multicast listener"
+        r"|udp port (449|45[01])\d unreachable|ICMP6, (neighbor|router)|multicast listener"
     )
     pods = [pod.address for load in clusterset.loads.values() for pod in load.pods]
     strange = [line for line in heads if any(pod in line for pod in pods) or not known.search(line)]

@@ -20,6 +20,10 @@ HERE = ip_address("127.0.0.1")
 NOWHERE = ip_address("127.0.0.9")
 
 
+NOBODY = {"north.n9": Peer(Party("north", "north.n9"), NOWHERE, None, 9)}
+"""A peer that keeps a gateway listening."""
+
+
 class Clock:
     """Time that a test moves."""
 
@@ -38,8 +42,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @asynccontextmanager
 async def running(clock: Clock) -> AsyncIterator[tuple[NatDiscovery, NatDiscovery]]:
-    """East and west, each on a port of its own, not yet told of each other."""
+    """East and west, each on a port of its own, not yet told of each other; nobody asks their other peer."""
     both = NatDiscovery(port=0, clock=clock), NatDiscovery(port=0, clock=clock)
+    for one in both:
+        one.set({}, NOBODY)
     tasks = [asyncio.create_task(one.run()) for one in both]
     try:
         await eventually(lambda: all(4 in one._transports for one in both))
@@ -88,7 +94,7 @@ async def test_the_public_address_where_only_that_answers(clock: Clock) -> None:
 
 async def test_a_stranger_gets_no_answer_and_nobody_is_disturbed(clock: Clock) -> None:
     async with running(clock) as (east, west):
-        east.set(own(EAST, east), {})
+        east.set(own(EAST, east), NOBODY)
         west.set(own(WEST, west), {"east.n1": peer(EAST, east)})
         await eventually(lambda: east.refused > 0)
         assert west.paths == {}
@@ -121,8 +127,8 @@ async def test_a_path_that_died_gives_way_to_what_is_published(clock: Clock) -> 
     async with running(clock) as (east, west):
         introduce(east, west)
         await eventually(lambda: bool(east.paths))
-        west.set({}, {})
         public = replace(peer(WEST, west), public=NOWHERE)
+        west.set({}, {})
         east.set(own(EAST, east), {"west.n1": public})
         await eventually(lambda: east._searches["west.n1"].sent is not None)
         clock.now += GIVE_UP
@@ -156,6 +162,7 @@ async def test_who_is_no_peer_any_more_is_forgotten(clock: Clock) -> None:
 async def test_a_port_that_is_taken_is_a_problem_and_no_error(clock: Clock) -> None:
     async with running(clock) as (east, _):
         second = NatDiscovery(port=port_of(east), clock=clock)
+        second.set({}, NOBODY)
         task = asyncio.create_task(second.run())
         try:
             await eventually(lambda: bool(second.problem))
@@ -164,3 +171,13 @@ async def test_a_port_that_is_taken_is_a_problem_and_no_error(clock: Clock) -> N
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_without_peers_nothing_is_listened_on(clock: Clock) -> None:
+    async with running(clock) as (east, west):
+        introduce(east, west)
+        await eventually(lambda: bool(east.paths))
+        east.set(own(EAST, east), {})
+        await eventually(lambda: not east._transports)
+        east.set({}, NOBODY)
+        await eventually(lambda: 4 in east._transports)
