@@ -13,7 +13,8 @@ BENCHMARKS = {
     "startup": startup.run,
     "joining": joining.run,
     "daemons": daemons.run,
-    "throughput": throughput.run,
+    "throughput": throughput.run_vxlan,
+    "throughput_wireguard": throughput.run_wireguard,
 }
 
 

@@ -47,8 +47,8 @@ class Bed:
 
 
 @asynccontextmanager
-async def bed() -> AsyncIterator[Bed]:
-    """One gateway per cluster, connected."""
+async def bed(driver: str = "vxlan") -> AsyncIterator[Bed]:
+    """One gateway per cluster, connected by cables of that driver."""
     archive = await ensure_image(print)
     existing = os.environ.get("MCNET_BENCH_LAB")
     made = Bed(Lab(existing or f"b{os.getpid()}"), image_reference())
@@ -57,7 +57,7 @@ async def bed() -> AsyncIterator[Bed]:
             await made.lab.load_image(archive)
         else:
             await made.lab.up(LabSpec(name=made.lab.name, clusters=CLUSTERS), print, [archive])
-        await made.mcnet("deploy-broker", "--context", "east", "--cable-driver", "vxlan")
+        await made.mcnet("deploy-broker", "--context", "east", "--cable-driver", driver)
         for cluster in CLUSTERS:
             await made.join(cluster)
         await made.deploy_web()

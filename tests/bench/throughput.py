@@ -1,4 +1,5 @@
-"""TCP throughput from a pod on one gateway node to a pod on another cluster's, against a tunnel made by hand.
+"""TCP throughput from a pod on one gateway node to a pod on another cluster's, against a tunnel of the same kind made
+by hand: one benchmark for each cable driver.
 
 iperf3 of this machine runs in the pods' networks and sends a fixed amount. Runs of mcnet and of the tunnel take
 turns, each pair in the reverse order of the last one; the ratio of each pair is one value. How well the ratio is
@@ -9,13 +10,16 @@ the interval. Pairs are added until the bound is kept or missed for certain, or 
 import asyncio
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
+from pathlib import Path
 from statistics import median
 
 from mcnet.model.latency import Estimate
 from mcnet.plan.estimate import center
 from tests.bench.bed import bed
+from tests.bench.devices import Devices, VxlanDevices, WireguardDevices
 from tests.bench.document import table
 from tests.bench.tunnel import End, tunnel
 
@@ -29,19 +33,30 @@ BOUND = 0.03
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """One transfer: Gbit/s, and the seconds of processor time that the whole machine was busy for each gigabyte."""
+
+    speed: float
+    busy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Throughput:
-    """Gbit/s of each pair."""
+    """The runs of all pairs."""
 
     streams: int
-    mcnet: tuple[float, ...]
-    tunnel: tuple[float, ...]
+    mcnet: tuple[Run, ...]
+    tunnel: tuple[Run, ...]
 
     @property
     def ratio(self) -> Estimate:
-        """mcnet to tunnel. The interval is two-sided at 90 %, so that either end is a one-sided 95 % bound."""
-        logs = [log(one / other) for one, other in zip(self.mcnet, self.tunnel, strict=True)]
-        found = center(logs, 0.9)
-        return Estimate(exp(found.value), exp(found.low), exp(found.high))
+        """Speed, mcnet to tunnel. The interval is two-sided at 90 %: either end is a one-sided 95 % bound."""
+        return _ratio([one.speed for one in self.mcnet], [one.speed for one in self.tunnel])
+
+    @property
+    def cost(self) -> Estimate:
+        """Processor time for a gigabyte, mcnet to tunnel; likewise."""
+        return _ratio([one.busy for one in self.mcnet], [one.busy for one in self.tunnel])
 
     @property
     def certain(self) -> bool:
@@ -49,23 +64,42 @@ class Throughput:
         return self.ratio.low >= 1 - BOUND or self.ratio.high < 1 - BOUND
 
 
-async def run() -> str:
-    async with bed() as made:
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
+    found = center([log(one / other) for one, other in zip(ours, theirs, strict=True)], 0.9)
+    return Estimate(exp(found.value), exp(found.low), exp(found.high))
+
+
+async def run_vxlan() -> str:
+    """Both ends by VXLAN in the kernel."""
+    return await run("vxlan", VxlanDevices())
+
+
+async def run_wireguard() -> str:
+    """Both ends by wireguard-go: the kernel's WireGuard is not on every machine that runs this."""
+    return await run("wireguard", WireguardDevices(like="mcnet-cw"))
+
+
+async def run(driver: str, devices: Devices) -> str:
+    """The table."""
+    async with bed(driver) as made:
         pods = tuple(made.loads[name].on(f"{name}-n1") for name in ("east", "west"))
-        async with tunnel(made.lab, (pods[0], pods[1])) as ends:
+        async with tunnel(made.lab, (pods[0], pods[1]), devices) as ends:
             found = [await measure(ends, streams) for streams in STREAMS]
+    headings = ("streams", "ratio", "95 % interval of a side", "loss at most", "bound", "mcnet", "by hand")
     return table(
-        ("streams", "ratio", "95 % interval of a side", "loss at most", "bound", "mcnet", "by hand", "pairs"),
+        (*headings, "CPU s per GB, ratio", "mcnet", "by hand", "pairs"),
         [_row(one) for one in found],
     )
 
 
 def _row(one: Throughput) -> list[str]:
-    ratio = one.ratio
+    ratio, cost = one.ratio, one.cost
+    speeds = [f"{median(run.speed for run in runs):.2f} Gbit/s" for runs in (one.mcnet, one.tunnel)]
+    busy = [f"{median(run.busy for run in runs):.2f}" for runs in (one.mcnet, one.tunnel)]
     return [
         str(one.streams), f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}",
-        f"{max(0.0, 1 - ratio.low) * 100:.1f} %", f"{BOUND * 100:.0f} %",
-        f"{median(one.mcnet):.2f} Gbit/s", f"{median(one.tunnel):.2f} Gbit/s", str(len(one.mcnet)),
+        f"{max(0.0, 1 - ratio.low) * 100:.1f} %", f"{BOUND * 100:.0f} %", *speeds,
+        f"{cost.value:.3f} ({cost.low:.3f} to {cost.high:.3f})", *busy, str(len(one.mcnet)),
     ]  # fmt: skip
 
 
@@ -77,14 +111,14 @@ async def measure(ends: tuple[End, End], streams: int) -> Throughput:
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     ways = {"mcnet": (source.pod.address, target.pod.address), "tunnel": (source.address, target.address)}
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    runs: dict[str, list[Run]] = {name: [] for name in ways}
     try:
         for near, far in ways.values():
             await _iperf(source, near, far, streams)  # neighbours are resolved, caches warm
         for pair in range(MOST_PAIRS):
             for name in ("mcnet", "tunnel") if pair % 2 else ("tunnel", "mcnet"):
-                speeds[name].append(await _iperf(source, *ways[name], streams))
-            found = Throughput(streams, tuple(speeds["mcnet"]), tuple(speeds["tunnel"]))
+                runs[name].append(await _iperf(source, *ways[name], streams))
+            found = Throughput(streams, tuple(runs["mcnet"]), tuple(runs["tunnel"]))
             if pair % 5 == 4:
                 shown = found.ratio
                 print(
@@ -99,13 +133,22 @@ async def measure(ends: tuple[End, End], streams: int) -> Throughput:
     return found
 
 
-async def _iperf(source: End, near: str, far: str, streams: int) -> float:
+async def _iperf(source: End, near: str, far: str, streams: int) -> Run:
     command = ["iperf3", "--client", far, "--port", str(PORT), "--bind", near, "--parallel", str(streams), "--json"]
     command += ["--bytes", f"{MEGABYTES}M"]
     for _ in range(20):  # the server may not listen yet, or still end the last run
+        before = _busy_seconds()
         process = await asyncio.create_subprocess_exec(*source.inside_pod(*command), stdout=asyncio.subprocess.PIPE)
         said = json.loads((await process.communicate())[0])
         if "error" not in said:
-            return float(said["end"]["sum_received"]["bits_per_second"]) / 1e9
+            received = said["end"]["sum_received"]
+            busy = (_busy_seconds() - before) / (float(received["bytes"]) / 1e9)
+            return Run(float(received["bits_per_second"]) / 1e9, busy)
         await asyncio.sleep(0.2)
     raise RuntimeError(f"iperf3 from {near} to {far}: {said['error']}")
+
+
+def _busy_seconds() -> float:
+    """Seconds of all processors in which they did something, since the machine's start (proc(5): /proc/stat)."""
+    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""A VXLAN tunnel made by hand between two nodes of a lab: what a tunnel costs here with nothing of mcnet in it.
+"""A tunnel made by hand between two nodes of a lab: what a tunnel costs here with nothing of mcnet in it.
 
 The same two pods, the same two nodes and the same hops as mcnet's cable between gateways: each pod gets a second
 address, each node a device with the cable's MTU, two routes and an MSS clamp. A rule ahead of mcnet's keeps its
@@ -17,30 +17,29 @@ from mcnet.kube.kinds import POD
 from mcnet.lab.lab import Lab
 from mcnet.lab.processes import call
 from mcnet.lab.workload import WebPod
+from tests.bench.devices import DEVICE, Devices, checked
 
-VNI, PORT = 0x6D63FE, 4599
 RANGE = "198.18.0.0/15"
 """For benchmarks between networks (RFC 2544)."""
 
 MAKE = """
 set -e
-ip link add bench-vx mtu {mtu} type vxlan id {vni} dstport {port} local {local} remote {remote}
-ip addr add {inside}/30 dev bench-vx
-ip link set bench-vx up
+ip link set {device} mtu {mtu} up
+ip addr add {inside}/30 dev {device}
 ip rule add pref 100 to {range} lookup main
 ip route add {near}/32 dev cni0
-ip route add {far}/32 via {across} dev bench-vx
+ip route add {far}/32 via {across} dev {device}
 nft -f - <<'RULES'
 table inet bench {{
   chain forward {{
     type filter hook forward priority mangle
-    oifname "bench-vx" tcp flags syn / syn,rst tcp option maxseg size set rt mtu
+    oifname "{device}" tcp flags syn / syn,rst tcp option maxseg size set rt mtu
   }}
 }}
 RULES
 """
 REMOVE = """
-ip link del bench-vx; ip rule del pref 100; ip route del {near}/32 dev cni0; nft delete table inet bench
+ip rule del pref 100; ip route del {near}/32 dev cni0; nft delete table inet bench
 """
 
 
@@ -61,22 +60,24 @@ class End:
 
 
 @asynccontextmanager
-async def tunnel(lab: Lab, pods: tuple[WebPod, WebPod]) -> AsyncIterator[tuple[End, End]]:
+async def tunnel(lab: Lab, pods: tuple[WebPod, WebPod], devices: Devices) -> AsyncIterator[tuple[End, End]]:
     """The tunnel between the nodes of two pods while the block runs."""
     ends = [await _end(lab, pod, number) for number, pod in enumerate(pods, 1)]
-    mtu = await _mtu(lab, pods[0])
+    mtu = await _mtu(lab, pods[0], devices.like)
     try:
         for near, far in ((ends[0], ends[1]), (ends[1], ends[0])):
+            await devices.make(lab, near.pod.node, near.outer, far.outer)
             script = MAKE.format(
-                mtu=mtu, vni=VNI, port=PORT, local=near.outer, remote=far.outer, inside=near.inside,
-                across=far.inside, near=near.address, far=far.address, range=RANGE,
+                device=DEVICE, mtu=mtu, inside=near.inside, across=far.inside, near=near.address, far=far.address,
+                range=RANGE,
             )  # fmt: skip
-            await _on_node(lab, near.pod, script)
+            await checked(lab, near.pod.node, "bash", "-c", script)
             await _run(near.inside_pod("ip", "addr", "add", f"{near.address}/32", "dev", "eth0"))
         yield ends[0], ends[1]
     finally:
         for end in ends:
-            await _on_node(lab, end.pod, REMOVE.format(near=end.address), check=False)
+            await devices.remove(lab, end.pod.node)
+            await lab.exec(end.pod.node, "bash", "-c", REMOVE.format(near=end.address))
             await call(end.inside_pod("ip", "addr", "del", f"{end.address}/32", "dev", "eth0"), mark=lab.store.mark)
 
 
@@ -98,16 +99,9 @@ async def process_of(lab: Lab, pod: WebPod) -> int:
     raise RuntimeError(f"no process of {pod.name} runs on this machine")
 
 
-async def _mtu(lab: Lab, pod: WebPod) -> int:
-    (link,) = json.loads(await _on_node(lab, pod, "ip -json link show mcnet-cv"))
-    return int(link["mtu"])
-
-
-async def _on_node(lab: Lab, pod: WebPod, script: str, *, check: bool = True) -> str:
-    done = await lab.exec(pod.node, "bash", "-c", script)
-    if check and done.status:
-        raise RuntimeError(f"on {pod.node}: {done.errors.strip()}")
-    return done.output
+async def _mtu(lab: Lab, pod: WebPod, like: str) -> int:
+    links = json.loads(await checked(lab, pod.node, "ip", "-json", "link", "show"))
+    return next(int(link["mtu"]) for link in links if link["ifname"].startswith(like))
 
 
 async def _run(argv: list[str]) -> str:
