@@ -200,6 +200,7 @@ class Site:
             await self.clusters(),
             await self.endpoints(),
             await self.clusterset(),
+            reports=await self.gateways(),
         )
         ready = {str(node["metadata"]["name"]) for node in await self.listed(kinds.NODE) if is_ready(node)}
         failures = dict.fromkeys(orders.keys() - ready, "the node is not Ready")

@@ -10,13 +10,15 @@ from typing import Final
 
 from mcnet.model import ownership
 from mcnet.model.cluster import Cluster, ClusterSet
-from mcnet.model.endpoint import Endpoint
+from mcnet.model.endpoint import Endpoint, endpoint_name
+from mcnet.model.gateway import Gateway
 from mcnet.model.look import Order, Path, Tunnel
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.plan import cable, delivery, driver
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
 from mcnet.plan.cable import CablePath, own_address
+from mcnet.plan.nat_discovery import Way
 from mcnet.plan.remote import accept, families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS
 from mcnet.plan.underlay import outer_address, overlay_family
@@ -28,12 +30,16 @@ def orders(
     clusters: Iterable[Cluster],
     endpoints: Iterable[Endpoint],
     options: ClusterSet | None,
+    *,
+    reports: Iterable[Gateway] = (),
 ) -> Mapping[str, Order]:
-    """Node name -> its order, for every node that has an address."""
+    """Node name -> its order, for every node that has an address. `reports` say by which of the others' addresses
+    the gateways go now: NAT discovery found them."""
     nodes, endpoints = tuple(nodes), tuple(endpoints)
     ends = overlay_ends(nodes)
     remotes = accept(member, clusters, endpoints)
     remote = remotes.endpoints
+    ways = {report.node: _ways(report, remote) for report in reports}
     own = {endpoint.gateway: endpoint for endpoint in endpoints if endpoint.cluster == member.cluster}
     used = families(member)
     underlay = overlay_family(nodes)
@@ -48,7 +54,7 @@ def orders(
         if node.gateway:
             tcp.append(ownership.GATEWAY_METRICS_PORT)
             if node.name in own:
-                cables = cable.paths(options, own[node.name], remote)
+                cables = cable.paths(options, own[node.name], remote, ways.get(node.name, {}))
                 outer |= {path.outer for path in cables if not path.problem}
                 udp += sorted({path.own_port for path in cables if not path.problem})
                 devices = cable.devices(options, own[node.name], remote)
@@ -71,6 +77,17 @@ def orders(
             delivery=member.delivery,
         )
     return made
+
+
+def _ways(report: Gateway, remote: Iterable[Endpoint]) -> cable.Ways:
+    """As the gateway reports them."""
+    used = {endpoint_name(one.cluster, one.gateway): one.remote_address for one in report.cables}
+    return {
+        endpoint.name: Way.PUBLIC
+        for endpoint in remote
+        if used.get(endpoint.name) in endpoint.public_addresses
+        and used[endpoint.name] not in endpoint.private_addresses
+    }
 
 
 MOST_PATHS: Final = 500

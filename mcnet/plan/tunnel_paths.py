@@ -44,22 +44,29 @@ class Break:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One end with the path as it has it: behind NAT the two know each other by other addresses."""
+
+    end: End
+    path: Path
+
+    @property
+    def tried(self) -> Tried | None:
+        return _tried(self.path, self.end.look)
+
+
 def judge(path: Path, near: End, far: End, back: Path | None = None) -> tuple[Break, ...]:
     """What is broken between `near`, whose path this is, and `far`, in both directions; () if `near` was answered
     and `far` too, as far as it was looked at. `back` is the path as `far` has it, if it has it."""
-    back = back or _mirrored(path, near.name)
-    tried, tried_back = _tried(path, near.look), _tried(back, far.look)
-    if all(one is None or one.answered for one in (tried, tried_back)):
+    here, there = _Side(near, path), _Side(far, back or _mirrored(path, near.name))
+    if all(one.tried is None or one.tried.answered for one in (here, there)):
         return ()
-    broken = [
-        found
-        for found in (_direction(path, near, far, tried, tried_back), _direction(back, far, near, tried_back, tried))
-        if found
-    ]
+    broken = [found for found in (_direction(here, there), _direction(there, here)) if found]
     certain = [one for one in broken if one.stage is not Stage.UNKNOWN]
     if certain or broken:
         return tuple(certain or broken[:1])
-    return (_nowhere(path, near, far, tried, tried_back),)
+    return (_nowhere(here, there),)
 
 
 def answered_in_part(path: Path, near: End) -> str:
@@ -70,46 +77,46 @@ def answered_in_part(path: Path, near: End) -> str:
     return f"{tried.answered} of {tried.sent} echoes to UDP {path.port} of {path.outer_target} were answered"
 
 
-def _direction(path: Path, source: End, target: End, tried: Tried | None, tried_back: Tried | None) -> Break | None:
+def _direction(source: _Side, target: _Side) -> Break | None:
     """Where what `source` sends to `target` ends; None if it gets there and is taken, or nothing is known."""
+    path, tried, ends = source.path, source.tried, (source.end, target.end)
     if tried is not None and not tried.device_mtu:
-        return Break(source, target, Stage.NO_DEVICE, f"it has no device {path.device}: nothing can be sent")
-    for end in (source, target):
+        return Break(*ends, Stage.NO_DEVICE, f"it has no device {path.device}: nothing can be sent")
+    for end in ends:
         if end.look and (why := end.look.faults.get("capture")):
-            return Break(source, target, Stage.UNKNOWN, f"packets of {end.name} can't be watched: {why}")
-    out = _count(source.look, path, outgoing=True)
+            return Break(*ends, Stage.UNKNOWN, f"packets of {end.name} can't be watched: {why}")
+    out = _count(source.end.look, path, outgoing=True)
     if tried is not None and tried.sent and not out.packets and path.driver == "libreswan":
         # Without a Child SA echoes go nowhere, and only one side begins, at growing intervals.
         said = (
             f"no Child SA carries the echoes to {path.outer_target}, and its pluto sent nothing to UDP {path.port} "
             "while it was watched"
         )
-        return Break(source, target, Stage.UNKNOWN, said)
+        return Break(*ends, Stage.UNKNOWN, said)
     if tried is not None and tried.sent and not out.packets:
         why = f" ({tried.refused})" if tried.refused else ""
         said = f"not sent: none of {tried.sent} echoes to UDP {path.port} of {path.outer_target} left its interfaces"
-        return Break(source, target, Stage.NOT_SENT, said + why)
-    return _arrival(path, source, target, out, tried_back)
+        return Break(*ends, Stage.NOT_SENT, said + why)
+    return _arrival(source, target, out)
 
 
-def _arrival(path: Path, source: End, target: End, out: Seen, tried_back: Tried | None) -> Break | None:
+def _arrival(source: _Side, target: _Side, out: Seen) -> Break | None:
     """What becomes of packets that have left `source`."""
-    came = _count(target.look, path, outgoing=False)
-    if target.look and out.packets and not came.packets:
-        return _lost(path, source, target, out)
-    answers = _count(target.look, _mirrored(path, source.name), outgoing=True).replies
-    said = ""
+    seen_as = _mirrored(target.path, target.end.name)
+    came = _count(target.end.look, seen_as, outgoing=False)
+    if target.end.look and out.packets and not came.packets:
+        return _lost(source, target, out)
+    answers = _count(target.end.look, target.path, outgoing=True).replies
+    reached = f"from {seen_as.outer_source} to UDP {seen_as.port} reached its interfaces"
+    driver, said = source.path.driver, ""
     if came.requests >= ENOUGH and not answers:
+        said = f"dropped on arrival: {came.requests} {_ASKED[driver]} {reached}, and its {_answerer(driver)} answered none"
+    elif came.replies and target.tried is not None and not target.tried.answered:
         said = (
-            f"dropped on arrival: {came.requests} {_ASKED[path.driver]} from {path.outer_source} to UDP {path.port} "
-            f"reached its interfaces, and its {_answerer(path)} answered none"
+            f"answers dropped on arrival: {came.replies} {_ANSWERS[driver]} {reached}, and its {_answerer(driver)} "
+            "took none"
         )
-    elif came.replies and tried_back is not None and not tried_back.answered:
-        said = (
-            f"answers dropped on arrival: {came.replies} {_ANSWERS[path.driver]} from {path.outer_source} to UDP "
-            f"{path.port} reached its interfaces, and its {_answerer(path)} took none"
-        )
-    return Break(source, target, Stage.DROPPED, said) if said else None
+    return Break(source.end, target.end, Stage.DROPPED, said) if said else None
 
 
 _ASKED = {"vxlan": "echo requests", "wireguard": "WireGuard handshakes", "libreswan": "IKE requests"}
@@ -117,43 +124,45 @@ _ANSWERS = {"vxlan": "echo replies", "wireguard": "answers to WireGuard handshak
 """What a watcher sees of a question, and of its answer, by driver."""
 
 
-def _answerer(path: Path) -> str:
-    return "pluto" if path.driver == "libreswan" else "kernel"
+def _answerer(driver: str) -> str:
+    return "pluto" if driver == "libreswan" else "kernel"
 
 
-def _lost(path: Path, source: End, target: End, out: Seen) -> Break:
-    assert source.look is not None
-    assert target.look is not None
-    both = together(source.look, target.look)
-    where = f"UDP {path.port} from {path.outer_source} to {path.outer_target}"
+def _lost(source: _Side, target: _Side, out: Seen) -> Break:
+    assert source.end.look is not None
+    assert target.end.look is not None
+    both = together(source.end.look, target.end.look)
+    where = _where(source.path)
     if both < TOGETHER:
         said = (
             f"{where}: not answered, and the two nodes were not watched at the same time (only {both:.1f} s), so "
             "it is not known where packets end"
         )
-        return Break(source, target, Stage.UNKNOWN, said)
+        return Break(source.end, target.end, Stage.UNKNOWN, said)
     said = (
         f"lost on the way: {out.packets} packets to {where} left its interfaces, and none arrived in the {both:.0f} "
         "s in which both nodes were watched"
     )
-    return Break(source, target, Stage.LOST, said)
+    return Break(source.end, target.end, Stage.LOST, said)
 
 
-def _nowhere(path: Path, near: End, far: End, tried: Tried | None, tried_back: Tried | None) -> Break:
+def _nowhere(near: _Side, far: _Side) -> Break:
     """Not answered, and it can't be told where it ends."""
-    one = tried if tried is not None and not tried.answered else tried_back
-    sent = one.sent if one else 0
-    where = f"UDP {path.port} from {path.outer_source} to {path.outer_target}"
-    if near.look is None or far.look is None:
-        blind = near if near.look is None else far
+    one = near.tried if near.tried is not None and not near.tried.answered else far.tried
+    sent, where = one.sent if one else 0, _where(near.path)
+    blind = next((side.end for side in (near, far) if side.end.look is None), None)
+    if blind is not None:
         said = (
             f"none of {sent} echoes was answered ({where}), and nothing came back; {blind.name} can't be looked at: "
             f"{blind.why}"
         )
-        return Break(near, far, Stage.LOST, said)
-    return Break(
-        near, far, Stage.UNKNOWN, f"none of {sent} echoes was answered ({where}), and it is not seen where they end"
-    )
+        return Break(near.end, far.end, Stage.LOST, said)
+    said = f"none of {sent} echoes was answered ({where}), and it is not seen where they end"
+    return Break(near.end, far.end, Stage.UNKNOWN, said)
+
+
+def _where(path: Path) -> str:
+    return f"UDP {path.port} from {path.outer_source} to {path.outer_target}"
 
 
 def _tried(path: Path, look: NodeLook | None) -> Tried | None:

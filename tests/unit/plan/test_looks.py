@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import DriverOffer, Endpoint
+from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.look import Order, Tunnel
 from mcnet.model.member import Member
 from mcnet.model.node import Node
@@ -47,6 +48,32 @@ def asked(outer: int, pods: int) -> dict[str, Order]:
     ends = [endpoint(WEST, "n1", 1, outer, pods), endpoint(EAST, "e1", 101, outer, pods)]
     nodes = [node(1, outer, gateway=True), node(2, outer), node(3, outer)]
     return dict(orders(member, nodes, clusters, ends, OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("used", "public", "expected"),
+    [
+        ("192.0.2.101", ("198.51.100.7",), "192.0.2.101"),
+        ("198.51.100.7", ("198.51.100.7",), "198.51.100.7"),
+        ("203.0.113.1", ("198.51.100.7",), "192.0.2.101"),
+        (None, ("198.51.100.7",), "192.0.2.101"),
+    ],
+)
+def test_cables_are_tried_by_the_address_that_they_go_by(
+    used: str | None, public: tuple[str, ...], expected: str
+) -> None:
+    keyed = (DriverOffer("wireguard", data=(("publicKey", "k"),)),)
+    ends = [
+        replace(endpoint(WEST, "n1", 1, 4, 4), drivers=keyed),
+        replace(endpoint(EAST, "e1", 101, 4, 4), drivers=keyed, public_addresses=tuple(map(ip_address, public))),
+    ]
+    report = Gateway(
+        "n1", WEST, 0, (Cable(EAST, "e1", 0, CableState.CONNECTED, "wireguard", None, used and ip_address(used)),)
+    )
+    clusters = [Cluster(WEST, (PODS[4][0],), ()), Cluster(EAST, (PODS[4][1],), ())]
+    member = Member(WEST, (PODS[4][0],), ())
+    made = orders(member, [node(1, 4, gateway=True)], clusters, ends, ClusterSet("wireguard"), reports=[report])
+    assert [str(path.outer_target) for path in made["n1"].paths] == [expected]
 
 
 @pytest.mark.parametrize(("outer", "pods"), list(product((4, 6), (4, 6))))

@@ -98,6 +98,21 @@ def test_a_pluto_that_waits_for_the_other_is_no_fault() -> None:
     assert "no Child SA carries the echoes to 192.0.2.2" in unknown.said
 
 
+def test_both_sides_of_a_nat_are_counted_by_what_each_sees() -> None:
+    """A is 10.0.0.5 at home and 203.0.113.9 for B, at another port."""
+    home, seen_as = ip_address("10.0.0.5"), ip_address("203.0.113.9")
+    path = replace(PATH, outer_source=home, port=4500)
+    back = replace(PATH, peer="a", outer_source=B, outer_target=seen_as, port=7001, back_port=4500)
+    near = end("a", TRIED, Seen(True, home, B, 4500, 80, 40, 40), Seen(False, B, home, 4500, 40, 40, 0))
+    far = end("b", BACK, Seen(False, seen_as, B, 4500, 40, 40, 0), Seen(True, B, seen_as, 7001, 40, 40, 0))
+    (dropped,) = judge(replace(path, back_port=4500), near, far, back)
+    assert (dropped.source.name, dropped.stage) == ("a", Stage.DROPPED)
+    assert "from 203.0.113.9 to UDP 4500" in dropped.said
+    (lost,) = judge(path, near, end("b", BACK, Seen(True, B, seen_as, 7001, 40, 40, 0)), back)
+    assert (lost.source.name, lost.stage) == ("a", Stage.LOST)
+    assert "UDP 4500 from 10.0.0.5 to 192.0.2.2" in lost.said
+
+
 def test_a_missing_device_is_named() -> None:
     missing = replace(TRIED, device_mtu=0, sent=0, refused="No such device")
     (found, *_) = judge(PATH, end("a", missing), end("b", BACK, B_SENDS))
