@@ -109,23 +109,17 @@ def _arrival(source: _Side, target: _Side, out: Seen) -> Break | None:
     answers = _count(target.end.look, target.path, outgoing=True).replies
     reached = f"from {seen_as.outer_source} to UDP {seen_as.port} reached its interfaces"
     driver, said = source.path.driver, ""
+    who = "pluto" if driver == "libreswan" else "kernel"
     if came.requests >= ENOUGH and not answers:
-        said = f"dropped on arrival: {came.requests} {_ASKED[driver]} {reached}, and its {_answerer(driver)} answered none"
+        said = f"dropped on arrival: {came.requests} {_ASKED[driver]} {reached}, and its {who} answered none"
     elif came.replies and target.tried is not None and not target.tried.answered:
-        said = (
-            f"answers dropped on arrival: {came.replies} {_ANSWERS[driver]} {reached}, and its {_answerer(driver)} "
-            "took none"
-        )
+        said = f"answers dropped on arrival: {came.replies} {_ANSWERS[driver]} {reached}, and its {who} took none"
     return Break(source.end, target.end, Stage.DROPPED, said) if said else None
 
 
 _ASKED = {"vxlan": "echo requests", "wireguard": "WireGuard handshakes", "libreswan": "IKE requests"}
 _ANSWERS = {"vxlan": "echo replies", "wireguard": "answers to WireGuard handshakes", "libreswan": "IKE responses"}
 """What a watcher sees of a question, and of its answer, by driver."""
-
-
-def _answerer(driver: str) -> str:
-    return "pluto" if driver == "libreswan" else "kernel"
 
 
 def _lost(source: _Side, target: _Side, out: Seen) -> Break:
