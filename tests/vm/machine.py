@@ -16,7 +16,7 @@ from tests.vm.kernel import Kernel
 
 PACKAGES: Final = ("kmod", "libnss3-tools", "libreswan", "qemu-system-x86")
 """Debian packages that this needs beside the lab's."""
-PATIENCE: Final = 480.0
+PATIENCE: Final = 900.0
 """Seconds that the machine may run."""
 MODULES: Final = ("wireguard", "vxlan", "veth", "nf_tables")
 """Loaded at first, so that a kernel that lacks one says so; all others come when they are asked for."""
