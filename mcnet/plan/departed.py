@@ -13,8 +13,9 @@ from mcnet.model.cluster import Cluster, ClusterId, cluster_number
 from mcnet.model.kernel import Network
 from mcnet.model.member import Member
 
-REJECTED: Final = 60.0
-"""Seconds: TCP sends again within that time, as long as a connection is in use (RFC 6298, 5.5)."""
+REJECTED: Final = 300.0
+"""Seconds. A connection that is in use has sent something again by then: TCP doubles its pauses from a second up to
+one or two minutes (RFC 6298, 5.5)."""
 
 Memory = Mapping[ClusterId, tuple[Cluster, float]]
 """Clusters, and when (seconds, the caller's clock) each was there last."""

@@ -87,10 +87,11 @@ async def _a_cluster_leaves(made: Clusterset) -> None:
         await made.mcnet("leave", "--context", "north", "--broker-context", "east")
         for cluster in ("east", "west"):
             await eventually(lambda: _knows_not(made, cluster, "north"), 30, f"{cluster} has forgotten it")  # noqa: B023
-        for address in made.pod("north-n1").addresses:
-            said = await made.loads["east"].run(made.pod("east-n1"), "ping", "-c", "3", "-W", "2", address)
-            assert re.search("unreachable", said.output, re.IGNORECASE), said.output
     assert strange(lines, made) == []
+    # Not beside the pings: a kernel sends a pod so many ICMP errors a second and no more.
+    for address in made.pod("north-n1").addresses:
+        said = await made.loads["east"].run(made.pod("east-n1"), "ping", "-c", "3", "-W", "2", address)
+        assert re.search("unreachable", said.output, re.IGNORECASE), said.output
     assert lines
 
 
