@@ -32,7 +32,7 @@ async def pings(clusterset: Clusterset, *ways: tuple[str, str], interval: float 
     async with AsyncExitStack() as stack:
         running = []
         for source, target in ways:
-            entry = await _into(clusterset, clusterset.pod(source))
+            entry = await into(clusterset, clusterset.pod(source))
             running.append(
                 await stack.enter_async_context(
                     clusterset.pinging(clusterset.pod(source), clusterset.pod(target), interval, entry=entry)
@@ -41,7 +41,8 @@ async def pings(clusterset: Clusterset, *ways: tuple[str, str], interval: float 
         yield running
 
 
-async def _into(clusterset: Clusterset, pod: WebPod) -> list[str]:
+async def into(clusterset: Clusterset, pod: WebPod) -> list[str]:
+    """The command that leads into a pod's network, on whose end the program ends too."""
     place = pod.node.replace("-", "/", 1)
     found = await clusterset.node(place, "bash", "-c", _FIND.format(address=pod.address))
     assert found.status == 0, f"{pod.node} has no namespace with {pod.address}"
