@@ -12,7 +12,8 @@ from mcnet.kube.api import Api
 from mcnet.kube.kinds import CRD, NAMESPACE
 from tests.apiserver.server import ApiServer
 
-CRDS = sorted((Path(__file__).parents[2] / "templates" / "crds").glob("*.yaml"))
+TEMPLATES = Path(__file__).parents[2] / "templates"
+CRDS = sorted([*(TEMPLATES / "crds").glob("*.yaml"), *(TEMPLATES / "mcs").glob("*.yaml")])
 
 
 def _server(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
