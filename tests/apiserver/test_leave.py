@@ -265,7 +265,7 @@ async def test_a_broker_keeps_its_kinds(member: Api, cleaned: dict[str, Any]) ->
     await member.create(kinds.NAMESPACE, {"metadata": {"name": BROKER_NAMESPACE}})
     try:
         assert await left(member) == []
-        assert len(await traces(member)) == 6
+        assert len(await traces(member)) == 7
     finally:
         await member.delete(kinds.NAMESPACE, BROKER_NAMESPACE)
         async with controllers(member):
