@@ -6,7 +6,7 @@ write, with which session, the daemon's round says; without its word nothing is 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -46,6 +46,10 @@ class Order:
     session: Session
     importer: Importer
 
+    def only_reach_differs(self, other: "Order") -> bool:
+        """Whether all that differs is which clusters are lost."""
+        return self.session is other.session and replace(self.importer, lost=other.importer.lost) == other.importer
+
 
 class Services:
     """`may_write` is asked before each write; `on_problems` is called when what `problems` says has changed."""
@@ -81,9 +85,12 @@ class Services:
 
     def order(self, order: Order | None) -> None:
         """Take the round's word; None: nothing may be done now. Where it says anything new, everything is looked at
-        again."""
-        if order != self._order:
-            self._order = order
+        again; where only clusters have been lost or found, their services."""
+        before, self._order = self._order, order
+        if order and before and order.only_reach_differs(before):
+            for service in order.session.services.of(order.importer.lost ^ before.importer.lost):
+                self._queue.add(service)
+        elif order != before:
             self._was_ready = False
         self.changed()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from mcnet.codec import gateway
 from mcnet.kube import kinds
 from mcnet.kube.kinds import (
     ENDPOINT_SLICE,
@@ -12,6 +13,8 @@ from mcnet.kube.kinds import (
     SERVICE_IMPORT,
 )
 from mcnet.loop.run import Stop
+from mcnet.model.cluster import ClusterId
+from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.service import SERVICE_NAMESPACE_LABEL, SOURCE_CLUSTER_LABEL, ServiceName, derived_name
 from mcnet_discovery.main import Discovery
 from mcnet_discovery.settings import Settings
@@ -212,6 +215,32 @@ async def test_addresses_that_are_not_the_clusters_own_are_left_out_and_told(bot
             kinds.CLUSTER, "east", {"spec": {"podPrefixes": ["10.1.0.0/16", "10.2.0.8/30"]}}, both.broker_namespace
         )
         await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2", "10.2.0.9"})
+
+
+async def test_a_cluster_that_is_cut_off_has_no_endpoints_until_it_is_back(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    for cluster in (both.east, both.west):
+        await cluster.serve(namespace, "web")
+        await cluster.export(namespace, "web")
+    own, everything = {"10.2.0.1", "10.2.0.2"}, {"10.1.0.1", "10.1.0.2", "10.2.0.1", "10.2.0.2"}
+    west = both.west
+
+    async def report(state: CableState) -> None:
+        cable = Cable(ClusterId("east"), "e1", 0, state, "vxlan")
+        await west.api.apply(
+            gateway.encode(Gateway("n1", ClusterId("west"), 0, (cable,)), namespace=west.system), subresource="status"
+        )
+
+    await west.api.apply(gateway.bare(node="n1", namespace=west.system))
+    await report(CableState.CONNECTED)
+    async with both.daemons():
+        made = await west.imported(namespace, "web", everything)
+        await report(CableState.ERROR)
+        cut = await west.imported(namespace, "web", own)
+        assert cut["spec"] == made["spec"] | {"ips": cut["spec"]["ips"]}
+        await both.east.imported(namespace, "web", everything)  # by its own gateways it has lost nobody
+        await report(CableState.CONNECTED)
+        await west.imported(namespace, "web", everything)
 
 
 async def test_what_is_edited_or_deleted_comes_back(both: Clusterset) -> None:
