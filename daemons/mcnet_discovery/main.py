@@ -3,6 +3,7 @@ it."""
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
@@ -139,7 +140,9 @@ class Discovery:
             or not mirror.is_broker(session.clustersets.objects)
         ):
             return None
-        return Order(session, importer(self._local, member, self._health.lost(self._retry_in)))
+        made = importer(self._local, member)
+        lost = self._health.lost(made.prefixes, self._retry_in)
+        return None if lost is None else Order(session, replace(made, lost=lost))
 
     async def _renew(self) -> None:
         """Renew the credential when it is due, for ever."""

@@ -16,7 +16,7 @@ from mcnet.codec.errors import DecodeError
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, CONFIG_MAP, ENDPOINT, MEMBER, SECRET, JsonObject, Kind
 from mcnet.kube.store import Store
-from mcnet.model.cluster import PROTOCOL_VERSION, ClusterId
+from mcnet.model.cluster import PROTOCOL_VERSION
 from mcnet.model.member import BROKER_SECRET, MEMBER_NAME, Member
 from mcnet.model.trust import PINS_NAME
 from mcnet.plan import trust
@@ -113,14 +113,13 @@ async def world(local: Local, session: Session, member: Member) -> World:
     return replace(found, farewells={cluster: await session.farewells(cluster) for cluster in others})
 
 
-def importer(local: Local, member: Member, lost: frozenset[ClusterId]) -> Importer:
-    """The own cluster as one that services are imported into; `lost` are the clusters that it does not reach."""
+def importer(local: Local, member: Member) -> Importer:
+    """The own cluster as one that services are imported into, and that reaches all others."""
     clusters = decode_all(cluster_codec.decode, local.objects().clusters, [])  # faults are the mirror's to tell
     return Importer(
         cluster=member.cluster,
         families=tuple(dict.fromkeys(f"IPv{prefix.version}" for prefix in member.service_prefixes)),
         prefixes={cluster.id: cluster.prefixes for cluster in clusters},
-        lost=lost,
     )
 
 

@@ -1,7 +1,7 @@
 """Which clusters' endpoints are withdrawn: those that no cable leads to, after a while of it without a break.
 
-The data path rejects at once; this is for who connects anew, and for names. What gateways report is all that is
-known: a cluster of which none says anything, or of which one has just begun to probe, is not called lost.
+The data path rejects at once; this is for who connects anew, and for names. What the own gateways report is all that
+is known: where none reports, or one has just begun to probe, nobody is called lost.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,13 +17,15 @@ Memory = Mapping[ClusterId, float]
 """Since when (seconds, the caller's clock) each cluster has been cut off."""
 
 
-def cut_off(gateways: Iterable[Gateway]) -> frozenset[ClusterId]:
-    """The clusters all whose cables are reported as failed, by all gateways."""
-    states: dict[ClusterId, set[CableState]] = {}
-    for gateway in gateways:
-        for cable in gateway.cables:
-            states.setdefault(cable.cluster, set()).add(cable.state)
-    return frozenset(cluster for cluster, found in states.items() if found == {CableState.ERROR})
+def cut_off(gateways: Iterable[Gateway], members: Iterable[ClusterId]) -> frozenset[ClusterId]:
+    """The other `members` to which no cable leads: all that there are have failed, or there are none."""
+    reporting = [gateway for gateway in gateways if gateway.cluster and gateway.rail is not None]
+    if not reporting:
+        return frozenset()
+    hopeful = {
+        cable.cluster for gateway in reporting for cable in gateway.cables if cable.state is not CableState.ERROR
+    }
+    return frozenset(members) - hopeful - {gateway.cluster for gateway in reporting}
 
 
 def remember(memory: Memory, now_cut_off: Iterable[ClusterId], now: float) -> dict[ClusterId, float]:

@@ -17,20 +17,21 @@ def gateway(node: str, **cables: CableState) -> Gateway:
 
 CASES = [
     ([], set()),
-    ([gateway("a")], set()),
-    ([gateway("a", east=UP)], set()),
-    ([gateway("a", east=NEW)], set()),
-    ([gateway("a", east=DOWN)], {"east"}),
-    ([gateway("a", east=DOWN), gateway("b", east=UP)], set()),
-    ([gateway("a", east=DOWN), gateway("b", east=NEW)], set()),
-    ([gateway("a", east=DOWN), gateway("b")], {"east"}),
+    ([Gateway("a", ClusterId(""), None)], set()),
+    ([gateway("a", east=UP, north=UP)], set()),
+    ([gateway("a", east=NEW, north=UP)], set()),
     ([gateway("a", east=DOWN, north=UP)], {"east"}),
+    ([gateway("a", north=UP)], {"east"}),
+    ([gateway("a")], {"east", "north"}),
+    ([gateway("a", east=DOWN, north=UP), gateway("b", east=UP)], set()),
+    ([gateway("a", east=DOWN, north=UP), gateway("b", east=NEW)], set()),
+    ([gateway("a", east=DOWN, north=UP), gateway("b")], {"east"}),
 ]
 
 
 @pytest.mark.parametrize(("gateways", "clusters"), CASES)
-def test_a_cluster_is_cut_off_if_all_its_cables_have_failed(gateways: list[Gateway], clusters: set[str]) -> None:
-    assert cut_off(gateways) == clusters
+def test_who_is_cut_off(gateways: list[Gateway], clusters: set[str]) -> None:
+    assert cut_off(gateways, {EAST, NORTH, ClusterId("west")}) == clusters
 
 
 def test_only_loss_without_a_break_counts() -> None:
