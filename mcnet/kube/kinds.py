@@ -3,7 +3,7 @@
 Importing this costs nothing: the command line builds its help from modules that do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
@@ -49,6 +49,13 @@ ENDPOINT: Final = _own("endpoints", "Endpoint")
 GATEWAY: Final = _own("gateways", "Gateway")
 NODE_STATE: Final = _own("nodestates", "NodeState")
 MEMBER: Final = _own("members", "Member")
+EXPORTED_SERVICE: Final = _own("exportedservices", "ExportedService")
+
+SERVICE_EXPORT: Final = Kind("multicluster.x-k8s.io", "v1beta1", "serviceexports", "ServiceExport", namespaced=True)
+SERVICE_IMPORT: Final = Kind("multicluster.x-k8s.io", "v1beta1", "serviceimports", "ServiceImport", namespaced=True)
+SERVICE_EXPORT_ALPHA: Final = replace(SERVICE_EXPORT, version="v1alpha1")
+"""Where the CRD is older; v1alpha1 and v1beta1 have one schema."""
+SERVICE_IMPORT_ALPHA: Final = replace(SERVICE_IMPORT, version="v1alpha1")
 
 NODE: Final = Kind("", "v1", "nodes", "Node", namespaced=False)
 NAMESPACE: Final = Kind("", "v1", "namespaces", "Namespace", namespaced=False)

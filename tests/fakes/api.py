@@ -17,8 +17,12 @@ from mcnet.kube.errors import api_error
 from mcnet.kube.kinds import ACCESS_REVIEW, KINDS, SUBJECT_ACCESS_REVIEW, JsonObject, Kind
 from mcnet.kube.transport import Request
 from mcnet.model.errors import McnetError
+from mcnet.model.service import MCS_GROUP
 
-WITH_STATUS = {"Cluster", "Gateway", "NodeState", "Deployment", "DaemonSet", "CustomResourceDefinition"}
+WITH_STATUS = {
+    "Cluster", "Gateway", "NodeState", "Deployment", "DaemonSet", "CustomResourceDefinition", "ServiceExport",
+    "ServiceImport",
+}  # fmt: skip
 """Kinds whose status is a subresource."""
 
 
@@ -59,6 +63,8 @@ class FakeServer:
     """Cap on the life of tokens, 0 for none."""
     drop: Callable[[JsonObject], object] = lambda _: None
     """Takes away from an object what the schema does not know, before it is kept."""
+    mcs_versions: tuple[str, ...] = ("v1beta1", "v1alpha1")
+    """Of the Multi-Cluster Services API, as the server serves it."""
     version: int = 1
     _events: list[tuple[int, str, Key, JsonObject]] = field(default_factory=list)
     clock: str = ""
@@ -155,8 +161,8 @@ class FakeServer:
         return None
 
     def _answer(self, request: Request) -> JsonObject:
-        if request.path in {"/version", "/readyz"}:
-            return {"gitVersion": "v1.37.2"}
+        if request.path in {"/version", "/readyz", f"/apis/{MCS_GROUP}"}:
+            return {"gitVersion": "v1.37.2", "versions": [{"version": one} for one in self.mcs_versions]}
         kind, namespace, name, subresource = _parse(request.path)
         key = Key(kind, namespace, name)
         body: Any = copy.deepcopy(request.body)

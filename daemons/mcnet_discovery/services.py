@@ -1,0 +1,239 @@
+"""The MCS controllers: each service that changes anywhere is planned (mcnet.plan.services) and written by itself.
+
+Beside the mirror's rounds, since of thousands of services one that changes must not wait for the others. Who may
+write, with which session, the daemon's round says; without its word nothing is done.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from mcnet.codec.broker import rfc3339
+from mcnet.kube.api import Api
+from mcnet.kube.kinds import Kind
+from mcnet.kube.store import Store
+from mcnet.loop.log import Log
+from mcnet.model.errors import McnetError
+from mcnet.model.service import MCS_GROUP, ServiceName
+from mcnet.plan import services
+from mcnet.plan.mirror import Place
+from mcnet.plan.service_import import Importer
+from mcnet.plan.services import Setting
+from mcnet_discovery.metrics import DiscoveryMetrics
+from mcnet_discovery.service_queue import ServiceQueue
+from mcnet_discovery.service_view import VERSIONS, LocalServices
+from mcnet_discovery.service_write import ServiceWriter
+from mcnet_discovery.session import Session
+
+WORKERS = 16
+"""Services in hand at a time: API servers answer that many writes at once well."""
+STEPS = 12
+"""Plans for one service in a row; one that is not through by then lets others go first."""
+RESYNC = 600.0
+"""Seconds until all services are looked at again although nothing has changed."""
+ASK_AGAIN = 10.0
+"""Seconds until an API server without the kinds of the MCS API is asked again."""
+
+log = Log("services")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the daemon's round says: with which session to write, and as which importer."""
+
+    session: Session
+    importer: Importer
+
+    def only_reach_differs(self, other: "Order") -> bool:
+        """Whether all that differs is which clusters are lost."""
+        return self.session is other.session and replace(self.importer, lost=other.importer.lost) == other.importer
+
+
+class Services:
+    """`may_write` is asked before each write; `on_problems` is called when what `problems` says has changed."""
+
+    def __init__(
+        self, api: Api, *, metrics: DiscoveryMetrics, may_write: Callable[[], bool], on_problems: Callable[[], None]
+    ) -> None:
+        self._api = api
+        self._metrics = metrics
+        self._may_write = may_write
+        self._on_problems = on_problems
+        self._queue = ServiceQueue()
+        self._local: LocalServices | None = None
+        self._order: Order | None = None
+        self._was_ready = False
+        self._was_reachable = False
+        self._owing: set[ServiceName] = set()
+        self._refused: dict[ServiceName, str] = {}
+        self._problems: dict[ServiceName, tuple[str, ...]] = {}
+        self._writer = ServiceWriter(metrics=metrics, store=self._store)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """By service, what is left out or refused, and why."""
+        found = {f"service {service}": "; ".join(why) for service, why in self._problems.items()}
+        error = self._order.session.services.error if self._order else ""
+        return found | ({"services at the broker": error} if error else {})
+
+    @property
+    def idle(self) -> bool:
+        """Whether all is listed and nothing waits to be looked at."""
+        return self._ready() and not len(self._queue)
+
+    def order(self, order: Order | None) -> None:
+        """Take the round's word; None: nothing may be done now. Where it says anything new, everything is looked at
+        again; where only clusters have been lost or found, their services."""
+        before, self._order = self._order, order
+        if order and before and order.only_reach_differs(before):
+            for service in order.session.services.of(order.importer.lost ^ before.importer.lost):
+                self._queue.add(service)
+        elif order != before:
+            self._was_ready = False
+        self.changed()
+
+    def changed(self) -> None:
+        """A store has been listed, or has lost or found its API server."""
+        if self._ready() and not self._was_ready:
+            self._all()
+        self._was_ready = self._ready()
+        reachable = self._order is not None and self._order.session.services.reachable
+        if reachable and not self._was_reachable:
+            owing, self._owing = self._owing, set()
+            for service in owing:
+                self._queue.add(service)
+        self._was_reachable = reachable
+
+    def told(self, service: ServiceName) -> None:
+        """Something of this service has changed; without a name, its whole namespace."""
+        if not self._was_ready:
+            return  # all are looked at then
+        for one in [service] if service.name else [one for one in self._names() if one[0] == service.namespace]:
+            self._queue.add(one)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        local = LocalServices(self._api, await self._version(), told=self.told, changed=self.changed)
+        local.exported_elsewhere(self._is_exported_elsewhere)
+        self._local = local
+        async with asyncio.TaskGroup() as tasks:
+            for coroutine in (*local.coroutines(), *(self._work() for _ in range(WORKERS)), self._resync()):
+                tasks.create_task(coroutine)
+
+    async def _version(self) -> str:
+        """The preferred version of the MCS API that is served; waits until any is."""
+        said = ""
+        while True:
+            served: tuple[str, ...] = ()
+            why = f"the API server has no kinds of {MCS_GROUP}: `mcnet join` installs them"
+            try:
+                served = await self._api.served_versions(MCS_GROUP)
+            except McnetError as error:
+                why = error.message
+            for version in VERSIONS:
+                if version in served:
+                    return version
+            if why != said:
+                log.warning("services are not served", reason=why)
+            said = why
+            await asyncio.sleep(ASK_AGAIN)
+
+    async def _resync(self) -> None:
+        while True:
+            await asyncio.sleep(RESYNC)
+            self._all()
+
+    async def _work(self) -> None:
+        while True:
+            service = await self._queue.get()
+            try:
+                fine = await self._bring(service)
+            except Exception as error:  # one service's fault must not stop the others
+                log.error("service not handled", error=error, service=service)
+                fine = False
+            (self._queue.done if fine else self._queue.failed)(service)
+            await asyncio.sleep(0)  # a service that needs no write must not hold up the loop's other tasks
+
+    async def _bring(self, service: ServiceName) -> bool:
+        """Plan and write until there is nothing left to write; False if it has to be tried again later. A place that
+        refuses something is left alone until then, the other one is not."""
+        refused: dict[Place, str] = {}
+        for _ in range(STEPS):
+            order, local = self._order, self._local
+            if order is None or local is None or not self._ready():
+                return True  # everything is looked at when that changes
+            setting = self._setting(order, local)
+            seen = local.seen(service, order.session.services)
+            plan = services.plan(seen, setting, failed=self._refused.get(service, ""))
+            apis = {Place.LOCAL: self._api} | ({Place.BROKER: order.session.api} if setting.reachable else {})
+            if not setting.reachable and any(write.place is Place.BROKER for write in plan.writes):
+                self._owing.add(service)
+            outcome = await self._writer.perform(
+                plan.writes,
+                {place: api for place, api in apis.items() if place not in refused},
+                partial(self._holds, order),
+                now=setting.now,
+            )
+            refused |= outcome.refused
+            self._note(service, plan.problems, refused)
+            if outcome.again or not outcome.changed:
+                return not (outcome.again or refused)
+            if self._queue.is_waited_for and any(write.place is Place.BROKER for write in plan.writes):
+                break  # what other clusters wait for goes first, of all services
+        if not refused:
+            self._queue.add(service)
+        return not refused
+
+    def _holds(self, order: Order) -> bool:
+        """Whether writes of a plan made under `order` are still right."""
+        return self._may_write() and self._order is not None and self._order.session is order.session
+
+    def _note(self, service: ServiceName, problems: tuple[str, ...], refused: Mapping[Place, str]) -> None:
+        """Remember what is wrong with a service, and tell if that is new."""
+        if why := refused.get(Place.BROKER):
+            self._refused[service] = why
+        else:
+            self._refused.pop(service, None)
+        found = (*problems, *refused.values())
+        if found == self._problems.get(service, ()):
+            return
+        if found:
+            self._problems[service] = found
+        else:
+            del self._problems[service]
+        self._metrics.service_problems.set(len(self._problems))
+        self._on_problems()
+
+    def _setting(self, order: Order, local: LocalServices) -> Setting:
+        return Setting(
+            importer=order.importer,
+            broker_namespace=order.session.namespace,
+            version=local.version,
+            now=rfc3339(datetime.now(UTC)),
+            reachable=order.session.services.reachable,
+        )
+
+    def _ready(self) -> bool:
+        """Whether all that a plan is made of has been listed."""
+        return bool(self._local and self._local.synced and self._order and self._order.session.services.known)
+
+    def _is_exported_elsewhere(self, service: ServiceName) -> bool:
+        return self._order is not None and self._order.session.services.has(service)
+
+    def _names(self) -> set[ServiceName]:
+        """All services of which there is anything to look at."""
+        local = self._local.names if self._local else set()
+        return local | (self._order.session.services.names if self._order else set())
+
+    def _all(self) -> None:
+        names = self._names()
+        self._metrics.services.set(len(names))
+        for service in sorted(names):
+            self._queue.add(service)
+
+    def _store(self, place: Place, kind: Kind) -> Store | None:
+        local = self._local.stores if self._local else ()
+        broker = self._order.session.services.stores if self._order else ()
+        return next((one for one in (local if place is Place.LOCAL else broker) if one.kind == kind), None)

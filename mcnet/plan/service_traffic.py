@@ -1,0 +1,52 @@
+"""To which clusters the traffic of an imported service goes: kube-proxy spreads it over the endpoints that it is
+given, so the choice is which clusters' slices those are.
+
+The annotation `mcnet.dev/traffic` on an export or import says how:
+
+    prefer-local            the own cluster as long as an endpoint is ready there, else all others
+    local-only              the own cluster alone
+    remote-only             all but the own cluster
+    failover=west,east      the first of these with a ready endpoint; all others only without
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from mcnet.model.cluster import CLUSTER_ID_PATTERN, ClusterId
+
+FAILOVER: Final = "failover="
+WAYS: Final = ("prefer-local", "local-only", "remote-only")
+
+
+def fault(traffic: str) -> str:
+    """Why the annotation means nothing, "" if it does."""
+    if not traffic or traffic in WAYS:
+        return ""
+    if traffic.startswith(FAILOVER) and all(map(CLUSTER_ID_PATTERN.fullmatch, _order(traffic))):
+        return ""
+    shown = traffic if len(traffic) <= 80 else traffic[:79] + "…"
+    return f"mcnet.dev/traffic says {shown!r}, which is none of {', '.join(WAYS)}, {FAILOVER}CLUSTER,…"
+
+
+def chosen(
+    traffic: str, *, own: ClusterId, clusters: Sequence[ClusterId], ready: Iterable[ClusterId], local: bool = False
+) -> frozenset[ClusterId]:
+    """Of `clusters` those that traffic goes to. `ready` are those with a ready endpoint, `local` whether the
+    service's internal traffic policy is Local, which between clusters means the own one. An annotation that means
+    nothing counts as none."""
+    everywhere, usable = frozenset(clusters), frozenset(ready)
+    here = everywhere & {own}
+    if local or traffic == "local-only":
+        return here
+    if traffic == "remote-only":
+        return everywhere - {own}
+    if traffic == "prefer-local" and own in usable:
+        return here
+    if traffic.startswith(FAILOVER) and not fault(traffic):
+        first = next((one for one in _order(traffic) if one in usable), None)
+        return frozenset({ClusterId(first)}) if first else everywhere
+    return everywhere
+
+
+def _order(traffic: str) -> list[str]:
+    return [part.strip() for part in traffic.removeprefix(FAILOVER).split(",")]
