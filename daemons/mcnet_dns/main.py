@@ -118,6 +118,11 @@ class Dns:
             self._lost = time.monotonic()
         self._loop.trigger(reason)
 
+    @property
+    def age(self) -> float:
+        """Seconds since all was known to be as the API server has it; 0 while it is."""
+        return 0.0 if self._lost is None else time.monotonic() - self._lost
+
     def _unready(self) -> str:
         if not self._watched:
             return "the API server has no ServiceImports yet"
@@ -152,5 +157,5 @@ class Dns:
             imports=len(zone.services) if zone else 0,
             endpoints=sum(service.endpoints for service in zone.services.values()) if zone else 0,
             problems=sum(1 for _ in watched.problems()) if watched else 0,
-            age=0.0 if self._lost is None else time.monotonic() - self._lost,
+            age=self.age,
         )

@@ -20,6 +20,9 @@ TTL: Final = 5
 HOSTS: Final = 100
 """Endpoints of a headless service that are in its answers by default."""
 
+_WEIGHT: Final = 100
+"""What the SRV records of one name share."""
+
 Key: TypeAlias = tuple[str, str]
 """Namespace and name of a service."""
 Records: TypeAlias = Mapping[int, tuple[Record, ...]]
@@ -99,7 +102,7 @@ def service(imported: Import, slices: Iterable[Slice], options: Options) -> Serv
         tree.add((), imported.addresses)
         for port in imported.ports if imported.addresses else ():
             if port.name:
-                tree.add(_port_name(port), (_srv(port, tree.top, 1),))
+                tree.add(_port_name(port), (_srv(port, tree.top, _WEIGHT),))
         tree.names.setdefault((), {})
         reverse = [(address, tree.top) for address in imported.addresses]
     if options.cluster_names:
@@ -212,7 +215,7 @@ def _srv(port: Port, target: Name, weight: int) -> Srv:
 
 
 def _weight(hosts: list[_Host]) -> int:
-    return max(1, 100 // max(1, len(hosts)))
+    return max(1, _WEIGHT // max(1, len(hosts)))
 
 
 def _cluster_names(tree: _Tree, hosts: list[_Host], *, headless: bool) -> None:
