@@ -66,7 +66,7 @@ class DnsMetrics(Collector):
             ("mcnet_dns_tcp_connections", "TCP connections now", state.connections),
             ("mcnet_dns_imports", "ServiceImports that are served", state.imports),
             ("mcnet_dns_endpoints", "Addresses of ready endpoints of them", state.endpoints),
-            ("mcnet_dns_problems", "Objects of which something is left out", state.problems),
+            ("mcnet_dns_problems", "Things that are left out", state.problems),
             ("mcnet_dns_sync_age_seconds", "Since all was as the API server has it", state.age),
         ):
             yield GaugeMetricFamily(name, text, value)

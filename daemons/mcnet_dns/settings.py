@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mcnet.model.dns import DNS_PORT
+from mcnet.model.dns import DNS_PORT, HOSTS
 from mcnet.model.errors import UsageError
 from mcnet.model.ownership import DNS_METRICS_PORT
-from mcnet.plan.dns_zone import HOSTS, Options
+from mcnet.plan.dns_zone import Options
 
 _FLAGS = {"true": True, "false": False}
 

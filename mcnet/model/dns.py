@@ -19,6 +19,8 @@ ZONE: Final[Name] = ("clusterset", "local")
 """The only zone that KEP-1645 knows."""
 DNS_PORT: Final = 5353
 """UDP and TCP port of mcnet_dns inside its pod; its Service has port 53."""
+HOSTS: Final = 100
+"""Endpoints of a headless service that are in its answers, unless something else is set."""
 IN: Final = 1
 """The class of all records here."""
 

@@ -12,13 +12,11 @@ from itertools import zip_longest
 from typing import Final, TypeAlias
 
 from mcnet.codec.dns import LONGEST_NAME, encode_name
-from mcnet.model.dns import ZONE, Data, Import, Name, Port, Record, Slice, Srv, Type, type_of
+from mcnet.model.dns import HOSTS, ZONE, Data, Import, Name, Port, Record, Slice, Srv, Type, type_of
 from mcnet.model.kernel import Address
 
 TTL: Final = 5
 """Seconds of all records but dns-version's: an answer of a lost cluster is not kept for longer."""
-HOSTS: Final = 100
-"""Endpoints of a headless service that are in its answers by default."""
 
 _WEIGHT: Final = 100
 """What the SRV records of one name share."""

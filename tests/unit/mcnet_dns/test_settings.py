@@ -2,8 +2,9 @@
 
 import pytest
 
+from mcnet.model.dns import HOSTS
 from mcnet.model.errors import UsageError
-from mcnet.plan.dns_zone import HOSTS, Options
+from mcnet.plan.dns_zone import Options
 from mcnet_dns.settings import Settings
 
 
