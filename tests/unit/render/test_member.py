@@ -125,7 +125,7 @@ def test_probes_ask_the_daemons_own_port(name: str) -> None:
     for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz"), ("startupProbe", "/healthz")):
         asked = container[probe]["httpGet"]
         assert (asked["path"], asked["port"]) == (path, port)
-        assert asked.get("host") == (None if name == "mcnet-discovery" else "127.0.0.1")
+        assert asked.get("host") == (None if name in ("mcnet-discovery", "mcnet-dns") else "127.0.0.1")
 
 
 @pytest.mark.parametrize("name", sorted(DAEMONS))
