@@ -99,6 +99,7 @@ NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "Netw
 CILIUM_POLICY: Final = Kind("cilium.io", "v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy", namespaced=True)
 CALICO_POLICY: Final = Kind("crd.projectcalico.org", "v1", "networkpolicies", "NetworkPolicy", namespaced=True)
 IP_POOL: Final = Kind("crd.projectcalico.org", "v1", "ippools", "IPPool", namespaced=False)
+OPENSHIFT_DNS: Final = Kind("operator.openshift.io", "v1", "dnses", "DNS", namespaced=False)
 
 KINDS: Final = tuple(value for value in globals().copy().values() if isinstance(value, Kind))
 _BY_NAME: Final = {(kind.api_version, kind.kind): kind for kind in KINDS}

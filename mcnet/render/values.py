@@ -68,6 +68,15 @@ class MemberValues:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorednsValues:
+    """`templates/coredns`: what the cluster's own CoreDNS may read in addition, where it answers clusterset.local."""
+
+    account: str
+    """Its ServiceAccount."""
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodePodValues:
     """`templates/node`: one throw-away pod on one node, for preflight or for cleaning the node."""
 
