@@ -1,6 +1,6 @@
 """KEP-1645's "Kubernetes DNS-Based Multicluster Service Discovery", schema 1.0.0: a test for each of its sentences.
 
-The numbers are its sections'. docs/conformance.md has the table.
+The numbers are its sections'. docs/dns.md has the table.
 """
 
 import pytest
