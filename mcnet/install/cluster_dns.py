@@ -19,7 +19,7 @@ from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.plan import cluster_dns
 from mcnet.plan.cluster_dns import CONFIG_MAPS, ConfigMap, Edit, Found, LeftAlone, Plan
 from mcnet.render.engine import render
-from mcnet.render.values import CorednsValues
+from mcnet.render.values import CorednsValues, DnsValues
 
 SYSTEM: Final = "kube-system"
 SERVICE: Final = "mcnet-dns"
@@ -60,6 +60,11 @@ async def look(api: Api) -> Looked:
         servers=servers,
     )
     return Looked(found, there, operator, str(coredns[1].get("serviceAccountName", "")))
+
+
+async def daemon(api: Api) -> DnsValues | None:
+    """What the member's manifests are to have of the DNS daemon: nothing where the cluster's own DNS answers."""
+    return DnsValues() if cluster_dns.needs_daemon((await look(api)).found) else None
 
 
 async def connect(api: Api, told: Callable[[str], None] = lambda text: None) -> tuple[LeftAlone, ...]:

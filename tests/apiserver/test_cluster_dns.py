@@ -11,7 +11,8 @@ from mcnet.kube.api import Api
 from mcnet.model.errors import McnetError, NotFoundError
 from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.plan import coredns_custom, corefile
-from mcnet.plan.cluster_dns import COREDNS, COREFILE, CUSTOM, ConfigMap, needs_daemon
+from mcnet.plan.cluster_dns import COREDNS, COREFILE, CUSTOM, ConfigMap
+from mcnet.render.values import DnsValues
 from tests.fakes import corefiles
 
 OLD, NEW = "registry.k8s.io/coredns/coredns:v1.11.3", "registry.k8s.io/coredns/coredns:v1.12.2"
@@ -60,7 +61,7 @@ async def text(api: Api, place: ConfigMap = COREDNS, key: str = COREFILE) -> str
 async def test_a_new_coredns_answers_by_itself_and_may_read_what_it_needs(api: Api) -> None:
     for obj in (config_map(COREDNS, {COREFILE: corefiles.KUBEADM}), coredns(NEW)):
         await api.apply(obj)
-    assert not needs_daemon((await install.look(api)).found)
+    assert await install.daemon(api) is None
     assert await install.connect(api) == ()
     assert await text(api) == corefile.with_zone(corefiles.KUBEADM, None).text
     attributes = {"verb": "watch", "group": "multicluster.x-k8s.io", "resource": "serviceimports"}
@@ -75,7 +76,7 @@ async def test_a_new_coredns_answers_by_itself_and_may_read_what_it_needs(api: A
 async def test_an_old_coredns_forwards_to_the_daemon(api: Api) -> None:
     for obj in (config_map(COREDNS, {COREFILE: corefiles.KUBEADM, "other": "kept"}), coredns(OLD)):
         await api.apply(obj)
-    assert needs_daemon((await install.look(api)).found)
+    assert await install.daemon(api) == DnsValues()
     with pytest.raises(NotFoundError):
         await install.connect(api)
     assert await text(api) == corefiles.KUBEADM

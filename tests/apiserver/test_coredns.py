@@ -34,7 +34,8 @@ def names(namespace: str) -> list[tuple[str, str]]:
     """What both are asked. At some names the in-tree plugin says otherwise, and mcnet_dns what RFC 8020 asks."""
     return [
         (f"web.{namespace}.svc", "A"), (f"web.{namespace}.svc", "AAAA"), (f"_http._tcp.web.{namespace}.svc", "SRV"),
-        (f"_dns._udp.web.{namespace}.svc", "SRV"), (f"db.{namespace}.svc", "A"), (f"db-0.west.db.{namespace}.svc", "A"),
+        (f"_dns._udp.web.{namespace}.svc", "SRV"), (f"db.{namespace}.svc", "A"),
+        (f"db-0.west.db.{namespace}.svc", "A"),
         (f"db-1.east.db.{namespace}.svc", "A"), (f"db-2.east.db.{namespace}.svc", "A"),
         (f"nobody.{namespace}.svc", "A"), (f"{namespace}.svc", "A"), ("nowhere.svc", "A"), ("web.nowhere.svc", "A"),
         ("svc", "A"), (f"west.web.{namespace}.svc", "A"), (f"web.{namespace}.svc", "MX"),

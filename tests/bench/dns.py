@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -254,10 +254,8 @@ async def _latencies(server: Server, load: Load) -> list[float]:
     chance, spent = random.Random(3), []
     while not asking.done():
         begun = time.perf_counter()
-        try:
+        with suppress(TimeoutError):
             await _ask(server, chance.choice(load.names))
-        except TimeoutError:
-            pass
         spent.append(time.perf_counter() - begun)
         await asyncio.sleep(1 / TIMED)
     await asking

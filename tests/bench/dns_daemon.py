@@ -1,4 +1,4 @@
-"""`python -m tests.bench.dns_daemon KUBECONFIG PORT`: mcnet_dns as it is in its pod, but for the way to its server."""
+"""`python -m tests.bench.dns_daemon KUBECONFIG PORT`: mcnet_dns as in its pod, but for the way to its server."""
 
 import sys
 from pathlib import Path
