@@ -26,10 +26,12 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ForbiddenError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE
 from mcnet.model.node import NodeState
+from mcnet.plan.corefile import with_zone
 from mcnet.render.values import NodePodValues
 from tests.apiserver.controllers import controllers
 from tests.apiserver.test_join import info, joined, request_, west
 from tests.apiserver.test_token import CACHED
+from tests.fakes.corefiles import KUBEADM
 
 __all__ = ["info", "request_", "west"]
 
@@ -113,6 +115,16 @@ async def test_nothing_stays(broker_api: Api, member: Api, cleaned: dict[str, An
     # The Cluster goes with the account that owns it, by the garbage collector.
     (owner,) = (await broker_api.get(kinds.CLUSTER, "west", BROKER_NAMESPACE))["metadata"]["ownerReferences"]
     assert owner["name"] == "member-west"
+
+
+async def test_the_clusters_dns_is_put_back(member: Api, cleaned: dict[str, Any]) -> None:
+    metadata = {"name": "coredns", "namespace": "kube-system"}
+    await member.create(kinds.CONFIG_MAP, {"metadata": metadata, "data": {"Corefile": with_zone(KUBEADM, None).text}})
+    try:
+        assert await left(member) == []
+        assert (await member.get(kinds.CONFIG_MAP, "coredns", "kube-system"))["data"] == {"Corefile": KUBEADM}
+    finally:
+        await member.delete(kinds.CONFIG_MAP, "coredns", "kube-system")
 
 
 async def test_a_second_run_finds_nothing(member: Api, cleaned: dict[str, Any]) -> None:

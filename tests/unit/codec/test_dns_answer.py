@@ -178,6 +178,15 @@ def test_an_unknown_version_of_edns_is_told() -> None:
     assert not answer.flags & dns.flags.AA
 
 
+def test_a_name_too_far_from_the_beginning_is_not_pointed_to() -> None:
+    """A pointer has 14 bits (RFC 1035 4.1.4)."""
+    names = [(f"host-{number}", "west", *WEB) for number in range(900)]
+    big = Answer(Rcode.NOERROR, tuple(Record(name, 5, IPv4Address(1)) for name in names for _ in range(2)))
+    data = encode(query(), big, TCP_LIMIT)
+    assert len(data) > 0x4000
+    assert read_lines(parsed(data).answer) == lines(big.answers)
+
+
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_turning_keeps_all_records(count: int, turn: int) -> None:
     given = MANY.answers[: count % 12]

@@ -149,6 +149,47 @@ async def test_who_does_not_read_is_not_answered_on(monkeypatch: pytest.MonkeyPa
             assert (await received(reader)).id == number
 
 
+class Slow(asyncio.Transport):
+    """A client that takes one answer and then no more; `protocol` hears of it as from a real transport."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: tcp.Connection | None = None
+        self.answers = 0
+
+    def write(self, data: object) -> None:
+        assert self.protocol
+        self.answers += 1
+        self.protocol.pause_writing()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+async def test_of_what_was_read_already_no_more_is_answered_than_the_client_takes() -> None:
+    async with serving() as (server, _):
+        transport = Slow()
+        transport.protocol = server.connection()
+        transport.protocol.connection_made(transport)
+        transport.protocol.data_received(b"".join(message(number) for number in range(5)))
+        assert transport.answers == 1
+        for taken in range(2, 6):
+            transport.protocol.resume_writing()
+            assert transport.answers == taken
+        transport.protocol.resume_writing()
+        assert transport.answers == 5
+        transport.protocol.connection_lost(None)
+
+
 async def test_a_client_that_goes_is_forgotten() -> None:
     async with serving() as (server, opened):
         reader, writer = await opened()

@@ -1,6 +1,8 @@
 """DNS by UDP over real sockets: all that come are answered, each client by its own answer."""
 
 import asyncio
+import ctypes
+import errno
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -9,7 +11,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from mcnet.dns import sockets
+from mcnet.dns import batches, sockets
 from mcnet.dns.answers import Answers
 from mcnet.dns.batches import MOST, PLACE, Batch
 from mcnet.dns.counts import Counts
@@ -124,6 +126,28 @@ def test_a_batch_is_no_longer_than_it_may_be(clients: list[socket.socket]) -> No
     finally:
         for one in server:
             one.close()
+
+
+def test_where_there_is_no_room_the_rest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        """Takes two datagrams, then none."""
+
+        taken = 0
+
+        def sendmmsg(self, *_: object) -> int:
+            self.taken += 1
+            ctypes.set_errno(errno.EAGAIN)
+            return 1 if self.taken <= 2 else -1
+
+    (bound, other) = sockets.udp(0, LOOPBACK)
+    kernel = Kernel()
+    monkeypatch.setattr(batches, "_C", kernel)
+    try:
+        assert Batch(bound).send(0, 10) == 8
+        assert kernel.taken == 3
+    finally:
+        bound.close()
+        other.close()
 
 
 def test_what_the_kernel_refuses_is_counted_and_passed_over(clients: list[socket.socket]) -> None:
