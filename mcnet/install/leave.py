@@ -11,14 +11,14 @@ from typing import Final
 
 from mcnet.codec import node_state as node_state_codec
 from mcnet.codec.batch import decode_all
-from mcnet.install import broker_leave, mcs_kinds
+from mcnet.install import broker_leave, cluster_dns, mcs_kinds
 from mcnet.install.apply import SYSTEM_LABELS
 from mcnet.install.image import default_image
 from mcnet.install.join_plan import current_member
 from mcnet.install.leave_services import remove_services
 from mcnet.install.once import run_once
 from mcnet.install.progress import Progress, Silent
-from mcnet.install.rollout import WORKLOADS
+from mcnet.install.rollout import DNS, WORKLOADS
 from mcnet.install.until import until
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
@@ -73,6 +73,7 @@ async def leave(
     run = _Leaving(api, progress, force)
     member = await current_member(api)
     cluster = str(member.cluster) if member else await broker_leave.credential_owner(api)
+    await _disconnect_dns(run)
     await _stop_daemons(run)
     if cluster:
         await _deregister(run, cluster, broker)
@@ -103,10 +104,19 @@ async def _without_namespace(api: Api, progress: Progress) -> list[Leftover] | N
     return run.leftovers
 
 
+async def _disconnect_dns(run: _Leaving) -> None:
+    """First of all: afterwards the cluster's DNS would forward to nobody."""
+    try:
+        await cluster_dns.disconnect(run.api, run.progress.doing)
+    except McnetError as error:
+        again = error.hint or f"mcnet leave --context {run.api.context}"
+        run.leftovers.append(Leftover("clusterset.local in the cluster's DNS", error.message, again))
+
+
 async def _stop_daemons(run: _Leaving) -> None:
     """Deletes the workloads and waits until none of their pods runs, except on nodes that don't answer."""
     run.progress.doing("Stopping the daemons")
-    for workload in WORKLOADS:
+    for workload in (*WORKLOADS, DNS):
         await run.api.delete(workload.kind, workload.name, SYSTEM_NAMESPACE)
     try:
         await until(lambda: _stopped(run), timeout=GONE_TIMEOUT, interval=0.3)

@@ -37,6 +37,8 @@ WORKLOADS: Final = (
     Workload(kinds.DAEMON_SET, "mcnet-gateway"),
     Workload(kinds.DAEMON_SET, "mcnet-cable"),
 )
+DNS: Final = Workload(kinds.DEPLOYMENT, "mcnet-dns")
+"""There only where the cluster's own DNS can't answer clusterset.local."""
 REPORTS: Final = {"gateway": kinds.GATEWAY, "route-agent": kinds.NODE_STATE}
 """Kind of the object, named by the node, in which a daemon reports; by the pods' component label."""
 

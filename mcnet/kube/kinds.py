@@ -67,6 +67,11 @@ SERVICE_ACCOUNT: Final = Kind("", "v1", "serviceaccounts", "ServiceAccount", nam
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event", namespaced=True)
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
 ENDPOINT_SLICE: Final = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", namespaced=True)
+SERVICE_IMPORT: Final = Kind("multicluster.x-k8s.io", "v1alpha1", "serviceimports", "ServiceImport", namespaced=True)
+SERVICE_IMPORT_BETA: Final = Kind(
+    "multicluster.x-k8s.io", "v1beta1", "serviceimports", "ServiceImport", namespaced=True
+)
+"""The same objects by the version that will stay (mcs-api 0.5); older installations serve only the one before."""
 DAEMON_SET: Final = Kind("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)
 DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment", namespaced=True)
 REPLICA_SET: Final = Kind("apps", "v1", "replicasets", "ReplicaSet", namespaced=True)
@@ -101,6 +106,7 @@ NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "Netw
 CILIUM_POLICY: Final = Kind("cilium.io", "v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy", namespaced=True)
 CALICO_POLICY: Final = Kind("crd.projectcalico.org", "v1", "networkpolicies", "NetworkPolicy", namespaced=True)
 IP_POOL: Final = Kind("crd.projectcalico.org", "v1", "ippools", "IPPool", namespaced=False)
+OPENSHIFT_DNS: Final = Kind("operator.openshift.io", "v1", "dnses", "DNS", namespaced=False)
 
 KINDS: Final = tuple(value for value in globals().copy().values() if isinstance(value, Kind))
 _BY_NAME: Final = {(kind.api_version, kind.kind): kind for kind in KINDS}

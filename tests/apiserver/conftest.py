@@ -38,7 +38,7 @@ async def install_crds(api: Api) -> None:
     """Apply our CRDs and wait until the server serves them."""
     for path in CRDS:
         crd = await api.apply(yaml.safe_load(path.read_text()))
-        await api.wait_for(CRD, crd["metadata"]["name"], None, _established, 20)
+        await api.wait_for(CRD, crd["metadata"]["name"], None, established, 20)
         await until(lambda crd=crd: _is_served(api, crd["spec"]), timeout=20)
 
 
@@ -52,7 +52,8 @@ async def _is_served(api: Api, spec: dict[str, Any]) -> bool:
     return True
 
 
-def _established(crd: dict[str, object] | None) -> bool:
+def established(crd: dict[str, object] | None) -> bool:
+    """Whether the server serves the kind."""
     status = (crd or {}).get("status")
     conditions = (status.get("conditions") if isinstance(status, dict) else None) or []  # null at first
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

@@ -26,10 +26,12 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ForbiddenError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE
 from mcnet.model.node import NodeState
+from mcnet.plan.corefile import with_zone
 from mcnet.render.values import NodePodValues
 from tests.apiserver.controllers import controllers
 from tests.apiserver.test_join import info, joined, request_, west
 from tests.apiserver.test_token import CACHED
+from tests.fakes.corefiles import KUBEADM
 
 __all__ = ["info", "request_", "west"]
 
@@ -168,6 +170,16 @@ async def test_the_kinds_of_services_go_if_they_are_ours(member: Api, cleaned: d
     await member.merge_patch(kinds.CRD, MCS[0], {"metadata": {"labels": {"app.kubernetes.io/managed-by": "helm"}}})
     assert await left(member) == []
     assert [name for name in MCS if await member.find(kinds.CRD, name)] == [MCS[0]]
+
+
+async def test_the_clusters_dns_is_put_back(member: Api, cleaned: dict[str, Any]) -> None:
+    metadata = {"name": "coredns", "namespace": "kube-system"}
+    await member.create(kinds.CONFIG_MAP, {"metadata": metadata, "data": {"Corefile": with_zone(KUBEADM, None).text}})
+    try:
+        assert await left(member) == []
+        assert (await member.get(kinds.CONFIG_MAP, "coredns", "kube-system"))["data"] == {"Corefile": KUBEADM}
+    finally:
+        await member.delete(kinds.CONFIG_MAP, "coredns", "kube-system")
 
 
 async def test_a_second_run_finds_nothing(member: Api, cleaned: dict[str, Any]) -> None:

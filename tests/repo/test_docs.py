@@ -87,3 +87,9 @@ def test_a_benchmarks_part_is_replaced_and_nothing_else() -> None:
     assert changed.replace(r"new \1", "old") == text
     with pytest.raises(LookupError):
         with_part(text, "z", "")
+
+
+def test_each_sentence_of_the_dns_specification_has_its_test() -> None:
+    tree = ast.parse((ROOT / "tests" / "unit" / "plan" / "test_dns_kep.py").read_text())
+    tests = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    assert set(re.findall(r"`(test_2_\w+)`", (ROOT / "docs" / "dns.md").read_text())) == tests
