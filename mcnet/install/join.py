@@ -8,7 +8,7 @@
 from dataclasses import dataclass, field, replace
 
 from mcnet.codec import identity as identity_codec
-from mcnet.install import broker_access, identity
+from mcnet.install import broker_access, identity, mcs_kinds
 from mcnet.install.apply import SYSTEM_LABELS, Applied, Outcome, apply_all, summary
 from mcnet.install.broker_access import Access
 from mcnet.install.join_plan import JoinPlan, public_identity
@@ -44,6 +44,7 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
     Raises TakenError if another cluster was faster to take the ID; then nothing of this join is left.
     """
     first, rest = first_and_rest(plan.manifests())
+    first += await mcs_kinds.to_apply(api)
     changes = await apply_all(api, first, told=lambda name: progress.doing(f"Applying {name}"))
     changes += await apply_all(api, await copies(api, plan.member.pull_secrets))
     private = await _keep_identity(api, changes)
@@ -93,7 +94,7 @@ async def _undone(api: Api, access: Access, plan: JoinPlan, error: TakenError) -
 
 async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
     """What `carry_out` would change; asks the servers, changes nothing."""
-    applied = await apply_all(api, plan.manifests(), dry_run=True)
+    applied = await apply_all(api, (*plan.manifests(), *await mcs_kinds.to_apply(api)), dry_run=True)
     for secret, there in ((IDENTITY_SECRET, await public_identity(api)), (BROKER_SECRET, not access.fresh)):
         applied.append(Applied("Secret", secret, Outcome.UNCHANGED if there else Outcome.CREATED))
     missing = set(plan.gateways) - set(gateway_choice.labelled_gateways(plan.facts.nodes))

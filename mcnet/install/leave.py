@@ -11,10 +11,11 @@ from typing import Final
 
 from mcnet.codec import node_state as node_state_codec
 from mcnet.codec.batch import decode_all
-from mcnet.install import broker_leave
+from mcnet.install import broker_leave, mcs_kinds
 from mcnet.install.apply import SYSTEM_LABELS
 from mcnet.install.image import default_image
 from mcnet.install.join_plan import current_member
+from mcnet.install.leave_services import remove_services
 from mcnet.install.once import run_once
 from mcnet.install.progress import Progress, Silent
 from mcnet.install.rollout import WORKLOADS
@@ -94,7 +95,7 @@ async def _without_namespace(api: Api, progress: Progress) -> list[Leftover] | N
     roles = (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
     left = [obj for kind in roles for obj in await api.list(kind, labels=LABELS)]
     nodes = labelled_gateways(await api.list(kinds.NODE))
-    own = [] if await _is_broker(api) else await _own_kinds(api)
+    own = [] if await _is_broker(api) else await _own_kinds(api) + await mcs_kinds.to_remove(api)
     if not (left or nodes or own):
         return None
     await _unlabel(run)
@@ -209,9 +210,13 @@ async def _unlabel(run: _Leaving) -> None:
 
 
 async def _remove_objects(run: _Leaving) -> None:
-    """Cluster-wide roles, the namespace, the kinds; returns when they are gone."""
+    """Imported services, cluster-wide roles, the namespace, the kinds; returns when they are gone."""
     api, progress = run.api, run.progress
+    progress.doing("Removing imported services")
+    if count := await remove_services(api):
+        progress.done(f"{count} objects of imported services are removed")
     progress.doing("Removing objects")
+    await _remove_kinds(run, await mcs_kinds.to_remove(api))
     for kind in (kinds.CLUSTER_ROLE_BINDING, kinds.CLUSTER_ROLE):
         for obj in await api.list(kind, labels=LABELS):
             await api.delete(kind, obj["metadata"]["name"])
@@ -222,10 +227,13 @@ async def _remove_objects(run: _Leaving) -> None:
         progress.done(f"All objects are removed; {BROKER_NAMESPACE} stays, since this cluster is the broker")
         return
     progress.doing("Removing our kinds")
-    names = await _own_kinds(api)
-    await asyncio.gather(*(api.delete(kinds.CRD, name) for name in names))
-    await asyncio.gather(*(_gone(run, kinds.CRD, name) for name in names))
+    await _remove_kinds(run, await _own_kinds(api))
     progress.done("All objects are removed")
+
+
+async def _remove_kinds(run: _Leaving, names: list[str]) -> None:
+    await asyncio.gather(*(run.api.delete(kinds.CRD, name) for name in names))
+    await asyncio.gather(*(_gone(run, kinds.CRD, name) for name in names))
 
 
 async def _gone(run: _Leaving, kind: Kind, name: str) -> None:

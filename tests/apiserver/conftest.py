@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import yaml
 
+from mcnet.install.until import until
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CRD, NAMESPACE
+from mcnet.kube.kinds import CRD, NAMESPACE, Kind
+from mcnet.model.errors import ApiError
 from tests.apiserver.server import ApiServer
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -36,6 +39,17 @@ async def install_crds(api: Api) -> None:
     for path in CRDS:
         crd = await api.apply(yaml.safe_load(path.read_text()))
         await api.wait_for(CRD, crd["metadata"]["name"], None, _established, 20)
+        await until(lambda crd=crd: _is_served(api, crd["spec"]), timeout=20)
+
+
+async def _is_served(api: Api, spec: dict[str, Any]) -> bool:
+    """Whether its objects can be listed: a kind that was there before is not at once, though it is established."""
+    version, names = spec["versions"][0]["name"], spec["names"]
+    try:
+        await api.list(Kind(spec["group"], version, names["plural"], names["kind"], namespaced=True))
+    except ApiError:
+        return False
+    return True
 
 
 def _established(crd: dict[str, object] | None) -> bool:

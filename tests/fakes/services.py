@@ -1,102 +1,152 @@
-"""Objects of services across clusters, as users and controllers leave them at an API server."""
+"""Exports, slices and Services as values and objects, for any test; hypothesis strategies of them."""
 
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from mcnet.codec import member as member_codec
+from hypothesis import strategies as st
+
+from mcnet.codec import endpoint_slice, exported_service
 from mcnet.model.cluster import ClusterId
-from mcnet.model.member import SYSTEM_NAMESPACE, Member
-from mcnet.model.service import ServiceName, derived_name, imported_slice_name, record_name
+from mcnet.model.service import (
+    ExportedService,
+    ExportMode,
+    Port,
+    ServiceEndpoint,
+    ServiceName,
+    ServiceSlice,
+    ServiceType,
+    broker_slice_name,
+)
+from mcnet.plan.service_import import Importer
 
 JsonObject = dict[str, Any]
-MCS = "multicluster.x-k8s.io/v1beta1"
+
 WEB = ServiceName("shop", "web")
+EAST, WEST, NORTH = (ClusterId(name) for name in ("east", "west", "north"))
+NUMBERS = {EAST: 1, WEST: 2, NORTH: 3}
+HTTP = Port("http", "TCP", 80)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+BROKER = "mcnet-broker"
 
 
-def member_object(cluster: str = "west") -> JsonObject:
-    return member_codec.encode(Member(ClusterId(cluster), (), ()))
+def exported(cluster: ClusterId, age: int = 0, ports: tuple[Port, ...] = (HTTP,), **more: Any) -> ExportedService:
+    """An export of WEB, made `age` seconds after START."""
+    values: dict[str, Any] = {"type": ServiceType.CLUSTERSET_IP, "ip_families": ("IPv4",)} | more
+    return ExportedService(cluster, WEB, START + timedelta(seconds=age), ports=ports, **values)
 
 
-def namespace(name: str = WEB.namespace) -> JsonObject:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+def address(cluster: ClusterId, last: int) -> IPv4Address:
+    """A pod's, within the prefix of its cluster."""
+    return IPv4Address(f"10.{NUMBERS[cluster]}.0.{last}")
 
 
-def service(
-    name: ServiceName = WEB, *, port: int = 80, labels: dict[str, str] | None = None, **spec: Any
-) -> JsonObject:
-    made: JsonObject = {"type": "ClusterIP", "clusterIP": "10.102.0.9", "clusterIPs": ["10.102.0.9"]}
-    made |= {"ports": [{"name": "http", "protocol": "TCP", "port": port}]}
-    metadata = {"name": name.name, "namespace": name.namespace, "labels": labels or {}}
+def sliced(
+    cluster: ClusterId, *last: int, ports: tuple[Port, ...] = (Port("http", "TCP", 8080),), ready: bool = True,
+    source: str = "web-abc",
+) -> ServiceSlice:  # fmt: skip
+    """A slice of WEB at the broker."""
+    endpoints = tuple(ServiceEndpoint((address(cluster, one),), ready, ready) for one in last)
+    return ServiceSlice(broker_slice_name(cluster, WEB, source), "IPv4", ports, endpoints)
+
+
+def importer(cluster: ClusterId = WEST, *, lost: frozenset[ClusterId] = frozenset()) -> Importer:
+    """A cluster that knows east, west and north."""
+    prefixes = {one: (IPv4Network(f"10.{number}.0.0/16"),) for one, number in NUMBERS.items()}
+    return Importer(cluster, ("IPv4",), prefixes, lost)
+
+
+def record_object(record: ExportedService) -> JsonObject:
+    return exported_service.encode(record, namespace=BROKER)
+
+
+def slice_object(cluster: ClusterId, made: ServiceSlice) -> JsonObject:
+    return endpoint_slice.encode_broker(made, cluster=cluster, service=WEB, namespace=BROKER)
+
+
+def service_object(name: str = "web", *, namespace: str = "shop", **spec: Any) -> JsonObject:
+    """A user's Service as an API server keeps it."""
+    made: JsonObject = {
+        "type": "ClusterIP",
+        "clusterIP": "10.96.0.9",
+        "clusterIPs": ["10.96.0.9"],
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
+        "internalTrafficPolicy": "Cluster",
+        "sessionAffinity": "None",
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}],
+        "selector": {"app": name},
+    }
+    metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": made | spec}
 
 
-def condition(type_: str, status: bool, reason: str, message: str = "", **more: Any) -> JsonObject:
-    said = {"type": type_, "status": "True" if status else "False", "reason": reason, "message": message}
-    return said | {"lastTransitionTime": "2026-01-02T12:00:00Z"} | more
-
-
-EXPORTED = (
-    condition("Valid", True, "Valid"),
-    condition("Ready", True, "Exported", "The service is exported to the clusterset"),
-    condition("Conflict", False, "NoConflicts"),
-)
-NO_SERVICE = (
-    condition("Valid", False, "NoService", "There is no Service web in the namespace shop"),
-    condition("Ready", False, "Failed", "The service is not exported"),
-    condition("Conflict", False, "NoConflicts"),
-)
-
-
-def export(*conditions: JsonObject, name: ServiceName = WEB, **metadata: Any) -> JsonObject:
-    made = {"name": name.name, "namespace": name.namespace, "uid": "1", **metadata}
-    status = {"conditions": list(conditions)} if conditions else {}
-    return {"apiVersion": MCS, "kind": "ServiceExport", "metadata": made, "status": status}
-
-
-def service_import(
-    *clusters: str, name: ServiceName = WEB, headless: bool = False, ours: bool = True, ready: bool = True
-) -> JsonObject:
-    labels = {"app.kubernetes.io/managed-by": "mcnet"} if ours else {}
-    ports = [{"name": "http", "protocol": "TCP", "port": 80}]
-    spec: JsonObject = {"type": "Headless" if headless else "ClusterSetIP", "ports": ports}
-    spec |= {} if headless else {"ips": ["10.102.0.77"]}
-    status = {
-        "clusters": [{"cluster": one} for one in clusters],
-        "conditions": [condition("Ready", ready, "Ready" if ready else "Pending", "" if ready else "not yet")],
-    }
-    metadata = {"name": name.name, "namespace": name.namespace, "uid": "2", "labels": labels}
-    return {"apiVersion": MCS, "kind": "ServiceImport", "metadata": metadata, "spec": spec, "status": status}
-
-
-def derived(name: ServiceName = WEB, ip: str = "10.102.0.77") -> JsonObject:
-    labels = {"app.kubernetes.io/managed-by": "mcnet", "multicluster.kubernetes.io/service-name": name.name}
-    of = ServiceName(name.namespace, derived_name(name))
-    return service(of, labels=labels, clusterIP=ip, clusterIPs=[ip] if ip else [])
-
-
-def imported_slice(
-    cluster: str, *addresses: str, ready: bool = True, name: ServiceName = WEB, attached: bool = True
-) -> JsonObject:
-    """An EndpointSlice that discovery has imported from `cluster`."""
-    labels = {
-        "multicluster.kubernetes.io/service-name": name.name,
-        "multicluster.kubernetes.io/source-cluster": cluster,
-        "endpointslice.kubernetes.io/managed-by": "discovery.mcnet.dev",
-    }
-    labels |= {"kubernetes.io/service-name": derived_name(name)} if attached else {}
+def pod_slice_object(cluster: ClusterId, *last: int, name: str = "web-abc", service: str = "web") -> JsonObject:
+    """An EndpointSlice as the cluster's own controller makes it."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {
-            "name": imported_slice_name(name, f"{cluster}.0"), "namespace": name.namespace, "labels": labels,
+            "name": name,
+            "namespace": "shop",
+            "labels": {
+                "kubernetes.io/service-name": service,
+                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+            },
         },
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [one], "conditions": {"ready": ready}} for one in addresses],
-        "ports": [{"name": "http", "protocol": "TCP", "port": 8080}],
+        "endpoints": [
+            {
+                "addresses": [str(address(cluster, one))],
+                "conditions": {"ready": True, "serving": True, "terminating": False},
+                "nodeName": "node-1",
+                "zone": "a",
+                "targetRef": {"kind": "Pod", "name": f"web-{one}", "namespace": "shop"},
+            }
+            for one in last
+        ],
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+    }
+
+
+def export_object(name: str = "web", *, namespace: str = "shop", age: int = 0, **more: Any) -> JsonObject:
+    """A ServiceExport as an API server keeps it."""
+    metadata = {
+        "name": name, "namespace": namespace, "generation": 1,
+        "creationTimestamp": (START + timedelta(seconds=age)).isoformat().replace("+00:00", "Z"),
     }  # fmt: skip
+    return {"apiVersion": "multicluster.x-k8s.io/v1beta1", "kind": "ServiceExport", "metadata": metadata} | more
 
 
-def record(cluster: str, name: ServiceName = WEB) -> JsonObject:
-    """An ExportedService at the broker, as far as those look at it who only ask whether it is there."""
-    metadata = {"name": record_name(ClusterId(cluster), name), "namespace": SYSTEM_NAMESPACE}
-    spec = {"namespace": name.namespace, "name": name.name}
-    return {"apiVersion": "mcnet.dev/v1alpha1", "kind": "ExportedService", "metadata": metadata, "spec": spec}
+ports = st.lists(
+    st.builds(
+        Port, st.sampled_from(["", "http", "web", "tcp-80"]), st.sampled_from(["TCP", "UDP"]),
+        st.sampled_from([80, 81, 443]), st.sampled_from(["", "http"]),
+    ),
+    max_size=4, unique_by=(lambda port: port.name, lambda port: (port.protocol, port.port)),
+).map(tuple)  # fmt: skip
+"""Of one Service: neither a name twice nor a protocol and number."""
+pairs = st.dictionaries(st.sampled_from(["a", "b.example/c"]), st.sampled_from(["", "x", "y"]), max_size=2).map(
+    lambda found: tuple(sorted(found.items()))
+)
+families = st.sampled_from([("IPv4",), ("IPv6",), ("IPv4", "IPv6"), ("IPv6", "IPv4"), ()])
+
+
+@st.composite
+def exports(draw: st.DrawFn, cluster: ClusterId) -> ExportedService:
+    """Any export of WEB."""
+    affinity = draw(st.sampled_from(["None", "ClientIP"]))
+    return ExportedService(
+        cluster, WEB, START + timedelta(seconds=draw(st.integers(0, 2))), draw(st.sampled_from(ServiceType)),
+        draw(ports), affinity, draw(st.integers(1, 86400)) if affinity == "ClientIP" else 0,
+        draw(st.sampled_from(["", "Cluster", "Local"])), draw(st.sampled_from(["", "PreferClose"])),
+        draw(families), draw(pairs), draw(pairs), draw(st.booleans()), draw(st.sampled_from(ExportMode)),
+        draw(st.sampled_from(["", "prefer-local", "remote-only", "failover=east"])),
+    )  # fmt: skip
+
+
+@st.composite
+def exporters(draw: st.DrawFn) -> list[ExportedService]:
+    """Exports of some clusters, at most one of each."""
+    clusters = draw(st.lists(st.sampled_from([EAST, WEST, NORTH]), unique=True))
+    return [draw(exports(cluster)) for cluster in clusters]

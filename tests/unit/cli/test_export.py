@@ -10,9 +10,9 @@ import yaml
 from mcnet.cli import entry
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import SERVICE_EXPORT
-from tests.fakes import services as fakes
+from tests.fakes import service_objects as fakes
 from tests.fakes.api import FakeServer
-from tests.fakes.services import EXPORTED, condition
+from tests.fakes.service_objects import EXPORTED, condition
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from mcnet.install.service_export import Exported, Outcome, annotations, conflic
 from mcnet.kube.kinds import SERVICE_EXPORT, SERVICE_EXPORT_ALPHA
 from mcnet.model.errors import ConflictError, McnetError, UsageError
 from mcnet.model.service import ServiceName
-from tests.fakes import services as fakes
+from tests.fakes import service_objects as fakes
 from tests.fakes.api import FakeServer
 from tests.fakes.eventually import eventually
-from tests.fakes.services import EXPORTED, NO_SERVICE, WEB, condition
+from tests.fakes.service_objects import EXPORTED, NO_SERVICE, WEB, condition
 
 JsonObject = dict[str, Any]
 NEXT = "mcnet diagnose service web -n shop"

@@ -1,0 +1,507 @@
+"""One service from any state to the right one, with API servers as simple as can be."""
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcnet.model.cluster import ClusterId
+from mcnet.model.service import ServiceName, ServiceType, derived_name
+from mcnet.plan.mirror import Place, Verb, Write
+from mcnet.plan.services import Seen, ServicePlan, Setting, plan
+from tests.fakes.services import (
+    BROKER,
+    EAST,
+    NORTH,
+    WEB,
+    WEST,
+    export_object,
+    exported,
+    exports,
+    importer,
+    pod_slice_object,
+    record_object,
+    service_object,
+    slice_object,
+    sliced,
+)
+
+JsonObject = dict[str, Any]
+Key = tuple[Place, str, str]
+STEPS = 12
+
+
+class World:
+    """The objects of WEB at both places, as west sees them."""
+
+    def __init__(self, *, local: Iterable[JsonObject] = (), broker: Iterable[JsonObject] = ()) -> None:
+        self.objects: dict[Key, JsonObject] = {}
+        self.version = 0
+        self.namespace = True
+        self.reachable = True
+        self.now = "2026-02-01T00:00:00Z"
+        self.cluster = WEST
+        self.lost: frozenset[ClusterId] = frozenset()
+        for place, objects in ((Place.LOCAL, local), (Place.BROKER, broker)):
+            for obj in objects:
+                self.put(place, obj)
+
+    def put(self, place: Place, obj: JsonObject) -> None:
+        self.version += 1
+        obj = copy.deepcopy(obj)
+        obj["metadata"] |= {"resourceVersion": str(self.version)}
+        obj["metadata"].setdefault("uid", f"uid-{self.version}")
+        if obj["kind"] == "Service":
+            spec = obj["spec"]
+            count = 2 if spec.get("ipFamilyPolicy") == "RequireDualStack" else 1
+            spec.setdefault("clusterIPs", [f"10.96.1.{self.version % 250}", "fd00::1"][:count])
+            for port in spec["ports"]:
+                port.setdefault("targetPort", port["port"])
+        self.objects[place, obj["kind"], obj["metadata"]["name"]] = obj
+
+    def find(self, kind: str, name: str = "web", place: Place = Place.LOCAL) -> JsonObject | None:
+        return self.objects.get((place, kind, name))
+
+    def all(self, place: Place, kind: str) -> tuple[JsonObject, ...]:
+        return tuple(
+            obj for (there, found, _), obj in sorted(self.objects.items(), key=str) if (there, found) == (place, kind)
+        )
+
+    def seen(self) -> Seen:
+        slices = self.all(Place.LOCAL, "EndpointSlice")
+        return Seen(
+            service=WEB,
+            namespace=self.namespace,
+            export=self.find("ServiceExport"),
+            source=self.find("Service"),
+            source_slices=tuple(obj for obj in slices if not is_ours(obj)),
+            records=self.all(Place.BROKER, "ExportedService"),
+            broker_slices=self.all(Place.BROKER, "EndpointSlice"),
+            service_import=self.find("ServiceImport"),
+            derived=self.find("Service", derived_name(WEB)),
+            imported_slices=tuple(obj for obj in slices if is_ours(obj)),
+        )
+
+    def plan(self, failed: str = "") -> ServicePlan:
+        setting = Setting(importer(self.cluster, lost=self.lost), BROKER, "v1beta1", self.now, self.reachable)
+        return plan(self.seen(), setting, failed=failed)
+
+    def perform(self, write: Write) -> None:
+        key = write.place, write.kind, write.name
+        there = self.objects.get(key)
+        match write.verb:
+            case Verb.CREATE:
+                assert there is None, f"{key} is there"
+                self.put(write.place, {name: value for name, value in write.obj.items() if name != "status"})
+            case Verb.REPLACE | Verb.REPLACE_STATUS:
+                assert there is not None
+                assert write.obj["metadata"]["resourceVersion"] == there["metadata"]["resourceVersion"]
+                status = write.verb is Verb.REPLACE_STATUS
+                assert {key: value for key, value in write.obj.items() if key != "status"} == {
+                    key: value for key, value in there.items() if key != "status"
+                } or not status
+                self.put(write.place, write.obj if status else write.obj | {"status": there.get("status") or {}})
+            case Verb.DELETE:
+                assert there is not None
+                del self.objects[key]
+
+    def settle(self) -> list[Write]:
+        """Plan and perform until nothing is left; all writes."""
+        done: list[Write] = []
+        for _ in range(STEPS):
+            writes = [one for one in self.plan().writes if self.reachable or one.place is Place.LOCAL]
+            if not writes:
+                return done
+            for write in writes:
+                self.perform(write)
+            done += writes
+        raise AssertionError(f"not settled: {[(one.verb, one.kind, one.name) for one in done[-4:]]}")
+
+    def addresses(self) -> set[str]:
+        return {
+            address
+            for obj in self.all(Place.LOCAL, "EndpointSlice")
+            if is_ours(obj)
+            for end in obj["endpoints"]
+            for address in end["addresses"]
+        }
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        export = self.find("ServiceExport")
+        assert export is not None
+        (found,) = (one for one in export["status"]["conditions"] if one["type"] == kind)
+        return found["status"], found["reason"]
+
+
+def is_ours(obj: JsonObject) -> bool:
+    labels = obj["metadata"].get("labels") or {}
+    return bool(labels.get("endpointslice.kubernetes.io/managed-by") == "discovery.mcnet.dev")
+
+
+def exporting() -> World:
+    """West exports WEB; nothing else is there yet."""
+    return World(local=[export_object(), service_object(), pod_slice_object(WEST, 1, 2)])
+
+
+def importing(*more: JsonObject) -> World:
+    """East exports WEB; nothing is in west yet."""
+    return World(
+        local=more, broker=[record_object(exported(EAST)), slice_object(EAST, sliced(EAST, 1, 2))]
+    )  # fmt: skip
+
+
+def test_an_export_goes_to_the_broker_and_comes_back_as_an_import() -> None:
+    world = exporting()
+    world.settle()
+    (record,) = world.all(Place.BROKER, "ExportedService")
+    assert record["metadata"]["name"].startswith("west.")
+    assert record["metadata"]["labels"] == {"mcnet.dev/cluster": "west"}
+    (found,) = world.all(Place.BROKER, "EndpointSlice")
+    assert all(set(end) == {"addresses", "conditions"} for end in found["endpoints"])
+    assert world.addresses() == {"10.2.0.1", "10.2.0.2"}
+    assert world.condition("Ready") == ("True", "Exported")
+    assert world.condition("Valid") == ("True", "Valid")
+    assert world.condition("Conflict") == ("False", "NoConflicts")
+
+
+def test_a_new_export_costs_as_many_writes_as_it_has_parts() -> None:
+    writes = [(one.place.value, one.verb.name, one.kind) for one in exporting().settle()]
+    assert sorted(writes) == [
+        ("broker", "CREATE", "EndpointSlice"),
+        ("broker", "CREATE", "ExportedService"),
+        ("local", "CREATE", "EndpointSlice"),
+        ("local", "CREATE", "Service"),
+        ("local", "CREATE", "ServiceImport"),
+        ("local", "REPLACE", "ServiceImport"),
+        ("local", "REPLACE_STATUS", "ServiceExport"),
+        ("local", "REPLACE_STATUS", "ServiceImport"),
+    ]
+
+
+def test_a_changed_endpoint_costs_one_write_at_each_place() -> None:
+    world = exporting()
+    world.settle()
+    world.put(Place.LOCAL, pod_slice_object(WEST, 2, 3))
+    writes = [(one.place.value, one.verb.name, one.kind) for one in world.settle()]
+    assert sorted(writes) == [("broker", "REPLACE", "EndpointSlice"), ("local", "REPLACE", "EndpointSlice")]
+    assert world.addresses() == {"10.2.0.2", "10.2.0.3"}
+
+
+def test_an_import_has_the_ips_of_its_derived_service() -> None:
+    world = importing()
+    world.settle()
+    derived, made = world.find("Service", derived_name(WEB)), world.find("ServiceImport")
+    assert derived
+    assert made
+    assert made["spec"]["ips"] == derived["spec"]["clusterIPs"]
+    assert made["status"]["clusters"] == [{"cluster": "east"}]
+    assert derived["metadata"]["ownerReferences"][0]["uid"] == made["metadata"]["uid"]
+    assert derived["metadata"]["labels"]["multicluster.kubernetes.io/service-name"] == "web"
+    (found,) = world.all(Place.LOCAL, "EndpointSlice")
+    assert found["metadata"]["labels"]["kubernetes.io/service-name"] == derived_name(WEB)
+
+
+def test_a_headless_import_has_neither_ip_nor_derived_service() -> None:
+    record = record_object(exported(EAST, type=ServiceType.HEADLESS))
+    world = World(broker=[record, slice_object(EAST, sliced(EAST, 1))])
+    world.settle()
+    made = world.find("ServiceImport")
+    assert made
+    assert (made["spec"]["type"], made["spec"].get("ips")) == ("Headless", None)
+    assert world.find("Service", derived_name(WEB)) is None
+    (found,) = world.all(Place.LOCAL, "EndpointSlice")
+    assert "kubernetes.io/service-name" not in found["metadata"]["labels"]
+
+
+def test_unexported_everything_goes_but_what_is_the_users() -> None:
+    world = exporting()
+    world.settle()
+    del world.objects[Place.LOCAL, "ServiceExport", "web"]
+    world.settle()
+    assert {(kind, name) for _, kind, name in world.objects} == {("Service", "web"), ("EndpointSlice", "web-abc")}
+
+
+def test_in_a_namespace_that_is_not_there_nothing_is_made() -> None:
+    world = importing()
+    world.namespace = False
+    assert world.settle() == []
+    world.namespace = True
+    world.settle()
+    assert world.addresses() == {"10.1.0.1", "10.1.0.2"}
+
+
+def test_conflicts_are_told_and_go_again() -> None:
+    world = exporting()
+    world.settle()
+    world.put(Place.BROKER, record_object(exported(EAST, -5, session_affinity="ClientIP")))
+    world.settle()
+    assert world.condition("Conflict") == ("True", "SessionAffinityConflict,SessionAffinityConfigConflict")
+    derived = world.find("Service", derived_name(WEB))
+    assert derived
+    assert derived["spec"]["sessionAffinity"] == "ClientIP"
+    name = world.all(Place.BROKER, "ExportedService")[0]["metadata"]["name"]
+    del world.objects[Place.BROKER, "ExportedService", name]
+    world.settle()
+    assert world.condition("Conflict") == ("False", "NoConflicts")
+
+
+def test_a_transition_has_its_time_and_keeps_it() -> None:
+    world = exporting()
+    world.settle()
+    world.now = "2026-03-01T00:00:00Z"
+    assert world.settle() == []
+    world.put(Place.BROKER, record_object(exported(EAST, -5, labels=(("a", "b"),))))
+    world.settle()
+    export = world.find("ServiceExport")
+    assert export
+    times = {one["type"]: one["lastTransitionTime"] for one in export["status"]["conditions"]}
+    assert times["Conflict"] == "2026-03-01T00:00:00Z"
+    assert times["Valid"] == times["Ready"] == "2026-02-01T00:00:00Z"
+
+
+def foreign(kind: str, name: str, **more: Any) -> JsonObject:
+    version = {"ServiceImport": "multicluster.x-k8s.io/v1beta1", "Service": "v1"}[kind]
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": "shop"}} | more
+
+
+def test_a_service_import_of_somebody_else_is_left_alone() -> None:
+    theirs = foreign("ServiceImport", "web", spec={"type": "Headless", "ports": []})
+    world = importing(theirs)
+    before = copy.deepcopy(world.objects)
+    assert world.settle() == []
+    assert world.objects == before
+    assert "not mcnet's" in world.plan().problems[0]
+
+
+def test_a_service_under_the_derived_name_is_left_alone() -> None:
+    world = importing(service_object(derived_name(WEB)))
+    before = copy.deepcopy(world.find("Service", derived_name(WEB)))
+    world.settle()
+    assert world.find("Service", derived_name(WEB)) == before
+    made = world.find("ServiceImport")
+    assert made
+    assert made["spec"].get("ips") is None
+    assert [one["reason"] for one in made["status"]["conditions"]] == ["Pending"]
+    assert any("no clusterset IP" in one for one in world.plan().problems)
+    (found,) = world.all(Place.LOCAL, "EndpointSlice")
+    assert "kubernetes.io/service-name" not in found["metadata"]["labels"]
+
+
+def test_what_users_add_to_an_import_stays_and_what_is_exported_no_more_goes() -> None:
+    world = World(broker=[record_object(exported(EAST, labels=(("team", "a"),), annotations=(("note", "b"),)))])
+    world.settle()
+    made = world.find("ServiceImport")
+    assert made
+    assert made["metadata"]["labels"]["team"] == "a"
+    made["metadata"]["labels"]["mine"] = "x"
+    made["metadata"]["annotations"]["mcnet.dev/traffic"] = "remote-only"
+    world.put(Place.BROKER, record_object(exported(EAST)))
+    world.settle()
+    made = world.find("ServiceImport")
+    assert made
+    assert made["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "mcnet", "mine": "x"}
+    assert made["metadata"]["annotations"] == {"mcnet.dev/traffic": "remote-only"}
+
+
+def test_without_the_broker_nothing_goes_and_own_endpoints_follow() -> None:
+    world = exporting()
+    world.put(Place.BROKER, record_object(exported(EAST, 5)))
+    world.put(Place.BROKER, slice_object(EAST, sliced(EAST, 1)))
+    world.settle()
+    world.reachable = False
+    assert world.settle() == []
+    world.put(Place.LOCAL, pod_slice_object(WEST, 3))
+    world.settle()
+    assert world.addresses() == {"10.1.0.1", "10.2.0.3"}
+    assert world.condition("Ready") == ("True", "Exported")
+
+
+def test_an_export_that_has_not_reached_the_broker_is_pending_and_serves_its_own_cluster() -> None:
+    world = exporting()
+    world.reachable = False
+    world.settle()
+    assert world.condition("Ready") == ("False", "Pending")
+    assert world.addresses() == {"10.2.0.1", "10.2.0.2"}
+
+
+def test_what_the_broker_refuses_is_told() -> None:
+    world = exporting()
+    for write in world.plan(failed="no quota").writes:
+        if write.place is Place.LOCAL:
+            world.perform(write)
+    assert world.condition("Ready") == ("False", "Failed")
+
+
+def test_a_lost_cluster_goes_and_comes_back() -> None:
+    world = importing()
+    world.settle()
+    world.lost = frozenset({EAST})
+    world.settle()
+    assert world.addresses() == set()
+    assert world.find("ServiceImport")
+    world.lost = frozenset()
+    world.settle()
+    assert world.addresses() == {"10.1.0.1", "10.1.0.2"}
+
+
+def test_system_namespaces_are_never_touched() -> None:
+    service = ServiceName("kube-system", "web")
+    record = record_object(exported(EAST))
+    seen = Seen(service=service, records=(record,), service_import=foreign("ServiceImport", "web"))
+    made = plan(seen, Setting(importer(), BROKER, "v1beta1", "now"))
+    assert made.writes == ()
+    assert "kube-system" in made.problems[0]
+
+
+def test_an_export_from_a_system_namespace_is_answered_and_taken_back() -> None:
+    service = ServiceName("kube-system", "web")
+    mine = record_object(exported(WEST))
+    export = export_object(namespace="kube-system")
+    seen = Seen(service=service, export=export, source=service_object(namespace="kube-system"), records=(mine,))
+    made = plan(seen, Setting(importer(), BROKER, "v1beta1", "now"))
+    assert [(one.verb, one.kind) for one in made.writes] == [
+        (Verb.DELETE, "ExportedService"),
+        (Verb.REPLACE_STATUS, "ServiceExport"),
+    ]
+    reasons = [one["reason"] for one in made.writes[1].obj["status"]["conditions"]]
+    assert reasons == ["RefusedNamespace", "Failed", "NoConflicts"]
+
+
+def test_a_stranger_is_not_imported() -> None:
+    stranger = exported(ClusterId("stranger"))
+    world = World(broker=[record_object(stranger)])
+    assert world.settle() == []
+    assert "stranger is no member" in world.plan().problems[0]
+
+
+def test_what_cannot_be_understood_stops_nothing_else() -> None:
+    world = importing()
+    broken = record_object(exported(NORTH))
+    broken["spec"]["ports"] = [{"port": 99999}]
+    world.put(Place.BROKER, broken)
+    bad = slice_object(EAST, sliced(EAST, 5, source="other"))
+    bad["endpoints"][0]["addresses"] = ["localhost"]
+    world.put(Place.BROKER, bad)
+    world.settle()
+    assert world.addresses() == {"10.1.0.1", "10.1.0.2"}
+    assert len(world.plan().problems) == 2
+
+
+def test_a_slice_of_another_family_is_made_anew() -> None:
+    world = importing()
+    world.settle()
+    (found,) = world.all(Place.LOCAL, "EndpointSlice")
+    found["addressType"] = "IPv6"
+    verbs = [one.verb for one in world.settle()]
+    assert verbs == [Verb.DELETE, Verb.CREATE]
+
+
+def test_the_clusterset_ip_stays_while_the_service_changes() -> None:
+    world = importing()
+    world.settle()
+    made = world.find("ServiceImport")
+    assert made
+    before = made["spec"]["ips"]
+    world.put(
+        Place.BROKER,
+        record_object(exported(EAST, 1, ports=(), session_affinity="ClientIP", session_affinity_timeout=5)),
+    )
+    world.settle()
+    made = world.find("ServiceImport")
+    assert made
+    assert made["spec"]["ips"] == before
+    assert made["spec"]["sessionAffinityConfig"] == {"clientIP": {"timeoutSeconds": 5}}
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Any records and slices at the broker, any part of an export here."""
+    broker = []
+    for cluster in draw(st.lists(st.sampled_from([EAST, NORTH]), unique=True)):
+        broker.append(record_object(draw(exports(cluster))))
+        for source in draw(st.lists(st.sampled_from(["a", "b"]), unique=True)):
+            last = draw(st.lists(st.integers(1, 4), unique=True))
+            broker.append(slice_object(cluster, sliced(cluster, *last, source=source)))
+    local: list[JsonObject] = []
+    if draw(st.booleans()):
+        local.append(export_object(age=draw(st.integers(-2, 2))))
+    if draw(st.booleans()):
+        more = draw(st.sampled_from([{}, {"clusterIP": "None", "clusterIPs": ["None"]}, {"type": "ExternalName"}]))
+        local.append(service_object(**more))
+    if draw(st.booleans()):
+        local.append(pod_slice_object(WEST, *draw(st.lists(st.integers(1, 4), unique=True))))
+    return World(local=local, broker=broker)
+
+
+def inputs(world: World) -> dict[Key, JsonObject]:
+    """What is not west's discovery's to write."""
+    return {
+        key: obj
+        for key, obj in world.objects.items()
+        if (key[0] is Place.BROKER and not key[2].startswith("west."))
+        or key[1] == "ServiceExport"
+        or (key[1] == "Service" and key[2] == "web")
+        or (key[1] == "EndpointSlice" and key[0] is Place.LOCAL and not is_ours(obj))
+    }
+
+
+def outcome(world: World) -> dict[Key, Any]:
+    """All that was written, without what API servers make up."""
+    made = {}
+    for key, obj in world.objects.items():
+        metadata = {name: obj["metadata"].get(name) for name in ("labels", "annotations")}
+        spec = {
+            name: value
+            for name, value in (obj.get("spec") or {}).items()
+            if name not in ("clusterIPs", "ips", "ipFamilies")
+        }
+        made[key] = (
+            metadata | {"spec": spec} | {name: obj.get(name) for name in ("endpoints", "ports", "addressType")}
+        )
+    return made
+
+
+@settings(max_examples=150, deadline=None)
+@given(worlds(), worlds())
+def test_from_any_state_to_any_other(first: World, second: World) -> None:
+    """What was before makes no difference, and a second run changes nothing."""
+    first.settle()
+    for key in inputs(first):
+        del first.objects[key]
+    for (place, _, _), obj in inputs(second).items():
+        first.put(place, obj)
+    first.settle()
+    assert first.settle() == []
+    second.settle()
+    assert outcome(first) == outcome(second)
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), st.lists(st.integers(0, 100), max_size=6))
+def test_cut_short_anywhere_it_ends_the_same(world: World, cuts: list[int]) -> None:
+    whole = copy.deepcopy(world)
+    whole.settle()
+    for cut in cuts:
+        for write in world.plan().writes[: cut % 4]:
+            world.perform(write)
+    world.settle()
+    assert outcome(world) == outcome(whole)
+
+
+@pytest.mark.parametrize("cluster", [EAST, NORTH])
+def test_each_importer_makes_the_same_import(cluster: ClusterId) -> None:
+    records = [record_object(exported(EAST, 1)), record_object(exported(NORTH, 0, labels=(("a", "b"),)))]
+    world, other = World(broker=records), World(broker=records)
+    other.cluster = ClusterId("south")
+    world.settle()
+    other.settle()
+    made, same = world.find("ServiceImport"), other.find("ServiceImport")
+    assert made
+    assert same
+    assert {key: value for key, value in made["spec"].items() if key != "ips"} == {
+        key: value for key, value in same["spec"].items() if key != "ips"
+    }
+    assert {"cluster": str(cluster)} in made["status"]["clusters"]
