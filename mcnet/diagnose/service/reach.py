@@ -6,6 +6,7 @@ port several times: one connection meets one endpoint only. What an answer means
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -40,8 +41,8 @@ async def _once(address: str, port: int) -> str:
             _, writer = await asyncio.open_connection(address, port)
     except TimeoutError:
         return f"no answer within {PATIENCE:g} s"
-    except OSError as error:
-        return error.strerror or str(error)
+    except OSError as error:  # asyncio puts its own words, which don't say why, in place of the system's
+        return os.strerror(error.errno) if error.errno else str(error)
     writer.close()
     return ""
 
