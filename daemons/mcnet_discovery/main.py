@@ -3,6 +3,7 @@ it."""
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
@@ -19,6 +20,7 @@ from mcnet.model.member import Member
 from mcnet.plan import mirror
 from mcnet.plan.mirror import Place
 from mcnet_discovery import renewal
+from mcnet_discovery.health import Health
 from mcnet_discovery.metrics import DiscoveryMetrics
 from mcnet_discovery.observe import Local, importer, newer, world
 from mcnet_discovery.report import Reporter
@@ -48,6 +50,7 @@ class Discovery:
         self._metrics = DiscoveryMetrics(self._registry)
         self._loop = Reconciler(self._round, name="discovery", metrics=self._metrics.loop)
         self._local = Local(api, settings.namespace, self._loop.trigger)
+        self._health = Health(api, settings.namespace, on_change=lambda: self._loop.trigger("health"))
         self._leadership = Leadership(
             api, name=LEASE, namespace=settings.namespace, identity=settings.pod, on_change=self._led
         )
@@ -74,6 +77,7 @@ class Discovery:
             self._leadership.run(),
             self._link.run(),
             self._services.run(),
+            self._health.store.run(),
             self._renew(),
             *(store.run() for store in self._local.stores),
         )
@@ -136,7 +140,9 @@ class Discovery:
             or not mirror.is_broker(session.clustersets.objects)
         ):
             return None
-        return Order(session, importer(self._local, member))
+        made = importer(self._local, member)
+        lost = self._health.lost(made.prefixes, self._retry_in)
+        return None if lost is None else Order(session, replace(made, lost=lost))
 
     async def _renew(self) -> None:
         """Renew the credential when it is due, for ever."""

@@ -114,7 +114,7 @@ async def world(local: Local, session: Session, member: Member) -> World:
 
 
 def importer(local: Local, member: Member) -> Importer:
-    """The own cluster as one that services are imported into."""
+    """The own cluster as one that services are imported into, and that reaches all others."""
     clusters = decode_all(cluster_codec.decode, local.objects().clusters, [])  # faults are the mirror's to tell
     return Importer(
         cluster=member.cluster,

@@ -23,6 +23,11 @@ class ServiceQueue:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._busy)
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether others wait for a worker."""
+        return bool(self._waiting)
+
     def add(self, service: ServiceName) -> None:
         """Ask for a look. One that is in a worker's hands now is looked at again afterwards."""
         if service in self._busy:

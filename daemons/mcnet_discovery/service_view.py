@@ -1,6 +1,6 @@
 """What the discovery daemon sees of services: in the own cluster, and at the broker. Decides nothing."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
 from mcnet.kube.api import Api
@@ -70,6 +70,12 @@ class BrokerServices:
     @property
     def names(self) -> set[ServiceName]:
         return self.records.services | self.slices.services
+
+    def of(self, clusters: Container[str]) -> set[ServiceName]:
+        """The services that any of these clusters exports."""
+        found = self.records.store.objects
+        services = {of_record(obj) for obj in found if str(obj["metadata"]["name"]).partition(".")[0] in clusters}
+        return {one for one in services if one}
 
     def has(self, service: ServiceName) -> bool:
         return service in self.records.services or service in self.slices.services

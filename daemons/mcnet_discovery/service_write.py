@@ -21,8 +21,8 @@ log = Log("services")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a service's writes: whether something was written, whether something has to be tried again, and
-    why something was refused, by place."""
+    """What came of a service's writes: whether something was written, whether all has to be looked at again later
+    since it was outrun or a server is away, and why something was refused, by place."""
 
     changed: bool = False
     again: bool = False
@@ -63,7 +63,6 @@ class ServiceWriter:
             except McnetError as error:
                 self._count(write, "refused")
                 refused[write.place] = f"{write.kind} {write.name} is refused: {error.message}"
-                again = True
         return Outcome(changed, again, refused)
 
     async def _do(self, api: Api, write: Write, now: str) -> bool:

@@ -5,8 +5,8 @@ write, with which session, the daemon's round says; without its word nothing is 
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -24,7 +24,7 @@ from mcnet.plan.services import Setting
 from mcnet_discovery.metrics import DiscoveryMetrics
 from mcnet_discovery.service_queue import ServiceQueue
 from mcnet_discovery.service_view import VERSIONS, LocalServices
-from mcnet_discovery.service_write import Outcome, ServiceWriter
+from mcnet_discovery.service_write import ServiceWriter
 from mcnet_discovery.session import Session
 
 WORKERS = 16
@@ -45,6 +45,10 @@ class Order:
 
     session: Session
     importer: Importer
+
+    def only_reach_differs(self, other: "Order") -> bool:
+        """Whether all that differs is which clusters are lost."""
+        return self.session is other.session and replace(self.importer, lost=other.importer.lost) == other.importer
 
 
 class Services:
@@ -81,9 +85,12 @@ class Services:
 
     def order(self, order: Order | None) -> None:
         """Take the round's word; None: nothing may be done now. Where it says anything new, everything is looked at
-        again."""
-        if order != self._order:
-            self._order = order
+        again; where only clusters have been lost or found, their services."""
+        before, self._order = self._order, order
+        if order and before and order.only_reach_differs(before):
+            for service in order.session.services.of(order.importer.lost ^ before.importer.lost):
+                self._queue.add(service)
+        elif order != before:
             self._was_ready = False
         self.changed()
 
@@ -150,7 +157,9 @@ class Services:
             await asyncio.sleep(0)  # a service that needs no write must not hold up the loop's other tasks
 
     async def _bring(self, service: ServiceName) -> bool:
-        """Plan and write until there is nothing left to write; False if it has to be tried again later."""
+        """Plan and write until there is nothing left to write; False if it has to be tried again later. A place that
+        refuses something is left alone until then, the other one is not."""
+        refused: dict[Place, str] = {}
         for _ in range(STEPS):
             order, local = self._order, self._local
             if order is None or local is None or not self._ready():
@@ -161,24 +170,33 @@ class Services:
             apis = {Place.LOCAL: self._api} | ({Place.BROKER: order.session.api} if setting.reachable else {})
             if not setting.reachable and any(write.place is Place.BROKER for write in plan.writes):
                 self._owing.add(service)
-            outcome = await self._writer.perform(plan.writes, apis, partial(self._holds, order), now=setting.now)
-            self._note(service, plan.problems, outcome)
+            outcome = await self._writer.perform(
+                plan.writes,
+                {place: api for place, api in apis.items() if place not in refused},
+                partial(self._holds, order),
+                now=setting.now,
+            )
+            refused |= outcome.refused
+            self._note(service, plan.problems, refused)
             if outcome.again or not outcome.changed:
-                return not outcome.again
-        self._queue.add(service)
-        return True
+                return not (outcome.again or refused)
+            if self._queue.is_waited_for and any(write.place is Place.BROKER for write in plan.writes):
+                break  # what other clusters wait for goes first, of all services
+        if not refused:
+            self._queue.add(service)
+        return not refused
 
     def _holds(self, order: Order) -> bool:
         """Whether writes of a plan made under `order` are still right."""
         return self._may_write() and self._order is not None and self._order.session is order.session
 
-    def _note(self, service: ServiceName, problems: tuple[str, ...], outcome: Outcome) -> None:
+    def _note(self, service: ServiceName, problems: tuple[str, ...], refused: Mapping[Place, str]) -> None:
         """Remember what is wrong with a service, and tell if that is new."""
-        if why := outcome.refused.get(Place.BROKER):
+        if why := refused.get(Place.BROKER):
             self._refused[service] = why
         else:
             self._refused.pop(service, None)
-        found = (*problems, *outcome.refused.values())
+        found = (*problems, *refused.values())
         if found == self._problems.get(service, ()):
             return
         if found:

@@ -131,7 +131,7 @@ class Store:
         before = self._objects.pop(key, None)
         if obj is not None:
             self._objects[key] = obj
-        if self._on_object:
+        if self._on_object and before is not obj:
             self._on_object(before, obj)
 
     def _lost(self, error: McnetError) -> None:

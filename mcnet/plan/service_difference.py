@@ -82,7 +82,11 @@ def derived_writes(wanted: JsonObject, there: JsonObject | None) -> list[Write]:
         return [deletion(Place.LOCAL, there, "its IP families have changed")]
     labels = (there["metadata"].get("labels") or {}) | wanted["metadata"]["labels"]
     owned = _owners(there) == _owners(wanted)
-    if comparable_spec(there.get("spec") or {}) == comparable_spec(spec) and labels == there["metadata"].get("labels") and owned:
+    if (
+        comparable_spec(there.get("spec") or {}) == comparable_spec(spec)
+        and labels == there["metadata"].get("labels")
+        and owned
+    ):
         return []
     metadata = there["metadata"] | {"labels": labels, "ownerReferences": wanted["metadata"]["ownerReferences"]}
     kept = {key: value for key, value in there["spec"].items() if key not in _GOVERNED}

@@ -19,7 +19,7 @@ TEMPLATES = Path(__file__).parents[2] / "templates"
 CRDS = sorted([*(TEMPLATES / "crds").glob("*.yaml"), *(TEMPLATES / "mcs").glob("*.yaml")])
 
 
-def _server(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+def start_server(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     server = ApiServer(name, tmp_path_factory.mktemp(name))
     try:
         asyncio.run(_prepare(server))
@@ -61,13 +61,13 @@ def _established(crd: dict[str, object] | None) -> bool:
 @pytest.fixture(scope="session")
 def broker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The API server that plays the broker, with our CRDs; a test that stops it must start it again."""
-    yield from _server("broker", tmp_path_factory)
+    yield from start_server("broker", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def member_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The API server of a member cluster, with our CRDs; a test that stops it must start it again."""
-    yield from _server("west", tmp_path_factory)
+    yield from start_server("west", tmp_path_factory)
 
 
 @pytest.fixture

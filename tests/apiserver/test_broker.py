@@ -14,6 +14,7 @@ import pytest
 from mcnet.codec import cluster as cluster_codec
 from mcnet.codec import clusterset as clusterset_codec
 from mcnet.codec import endpoint as endpoint_codec
+from mcnet.codec import endpoint_slice, exported_service
 from mcnet.install.accounts import admin_credential
 from mcnet.install.apply import Outcome, changed
 from mcnet.install.broker import POLICY_PROBE, broker_info, deploy_broker
@@ -25,7 +26,9 @@ from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.errors import ForbiddenError, NotFoundError, UnreachableError, UsageError
 from mcnet.model.member import BROKER_NAMESPACE
+from mcnet.model.service import SOURCE_CLUSTER_LABEL
 from tests.apiserver.server import ApiServer
+from tests.fakes.services import WEB, exported, sliced
 
 WEST = ClusterId("west")
 EAST = ClusterId("east")
@@ -76,6 +79,20 @@ def lease_object(name: str, owner: str) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": BROKER_NAMESPACE, "labels": {"mcnet.dev/cluster": owner}},
         "spec": {"holderIdentity": owner},
     }
+
+
+def record_object(cluster: ClusterId, *, owner: str = "") -> dict[str, Any]:
+    obj = exported_service.encode(replace(exported(EAST), cluster=cluster), namespace=BROKER_NAMESPACE)
+    obj["metadata"]["labels"] = {"mcnet.dev/cluster": owner or cluster}
+    return obj
+
+
+def slice_object(cluster: ClusterId, *, source: str = "") -> dict[str, Any]:
+    obj = endpoint_slice.encode_broker(
+        replace(sliced(EAST, 1), name=f"{cluster}.1"), cluster=cluster, service=WEB, namespace=BROKER_NAMESPACE
+    )
+    obj["metadata"]["labels"][SOURCE_CLUSTER_LABEL] = source or cluster
+    return obj
 
 
 async def test_deploys_and_a_second_run_changes_nothing(broker_api: Api, info: BrokerInfo) -> None:
@@ -133,6 +150,10 @@ async def test_a_member_reads_everything_of_the_clusterset(west: Api) -> None:
 async def test_a_member_writes_its_own(west: Api) -> None:
     await west.apply(endpoint_object(WEST, "n2"))
     await west.delete(kinds.ENDPOINT, "west.n2", BROKER_NAMESPACE)
+    for obj in (record_object(WEST), slice_object(WEST)):
+        made = await west.create(kinds.kind_of(obj), obj, BROKER_NAMESPACE)
+        await west.replace(kinds.kind_of(obj), made)
+        await west.delete(kinds.kind_of(obj), obj["metadata"]["name"], BROKER_NAMESPACE)
     await west.apply(lease_object("west", "west"))
     await west.merge_patch(kinds.LEASE, "west", {"spec": {"holderIdentity": "again"}}, BROKER_NAMESPACE)
     own = {"status": {"version": "0.1.0"}}
@@ -150,6 +171,10 @@ FOREIGN = {
         "metadata": {"name": "west.n9", "namespace": BROKER_NAMESPACE},
     },
     "an Endpoint of a cluster whose name begins with its own": endpoint_object(ClusterId("west-2")),
+    "another member's export": record_object(EAST),
+    "an export with its own name and a foreign label": record_object(WEST, owner="east"),
+    "another member's slice": slice_object(EAST),
+    "a slice that says it is another member's": slice_object(WEST, source="east"),
     "another member's Lease": lease_object("east", "east"),
     "a Lease of another name": lease_object("west-2", "west"),
 }

@@ -1,18 +1,9 @@
-"""Services across two clusters and a broker, three real API servers, each daemon with the rights of its templates."""
+"""Services across two clusters and a broker, three real API servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from ipaddress import IPv4Network
-from typing import Any
-from uuid import uuid4
 
-import pytest
-
-from mcnet.codec import broker, clusterset, member
-from mcnet.codec.broker import BrokerCredential
-from mcnet.kube.api import Api
+from mcnet.codec import gateway
+from mcnet.kube import kinds
 from mcnet.kube.kinds import (
     ENDPOINT_SLICE,
     EXPORTED_SERVICE,
@@ -20,186 +11,18 @@ from mcnet.kube.kinds import (
     SERVICE,
     SERVICE_EXPORT,
     SERVICE_IMPORT,
-    Kind,
 )
 from mcnet.loop.run import Stop
-from mcnet.model.cluster import ClusterId, ClusterSet
-from mcnet.model.member import Member
-from mcnet.model.service import SERVICE_NAME_LABEL, SOURCE_CLUSTER_LABEL, ServiceName, derived_name
+from mcnet.model.cluster import ClusterId
+from mcnet.model.gateway import Cable, CableState, Gateway
+from mcnet.model.service import SERVICE_NAMESPACE_LABEL, SOURCE_CLUSTER_LABEL, ServiceName, derived_name
 from mcnet_discovery.main import Discovery
 from mcnet_discovery.settings import Settings
-from tests.apiserver.accounts import broker_account, discovery_account
-from tests.apiserver.conftest import _server, fresh_namespace
 from tests.apiserver.server import ApiServer
-from tests.fakes.discovery import cluster_object, prefix
+from tests.apiserver.service_members import PATIENCE, Clusterset, both, east_server
+from tests.fakes.eventually import eventually
 
-PATIENCE = 30.0
-JsonObject = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def east_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """The API server of a second member."""
-    yield from _server("east", tmp_path_factory)
-
-
-@dataclass
-class Cluster:
-    """A member: its admin's Api, its daemon's, and its own namespace."""
-
-    id: str
-    number: int
-    api: Api
-    account: Api
-    system: str
-    stop: Stop = field(default_factory=Stop)
-
-    @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[Discovery]:
-        discovery = Discovery(Settings("pod-1", self.system, 0), self.account)
-        stop = Stop()
-        task = asyncio.create_task(discovery.main(stop))
-        try:
-            yield discovery
-        finally:
-            stop.set("the test is over")
-            await asyncio.wait_for(task, 10)
-
-    def address(self, last: int) -> str:
-        return f"10.{self.number}.0.{last}"
-
-    async def serve(
-        self, namespace: str, name: str, *, ports: tuple[tuple[str, int], ...] = (("http", 80),),
-        addresses: tuple[int, ...] = (1, 2), headless: bool = False, **spec: Any,
-    ) -> None:  # fmt: skip
-        """A Service with one EndpointSlice, as the cluster's own controllers would make it."""
-        made: JsonObject = {
-            "ports": [{"name": one, "port": port, "protocol": "TCP"} for one, port in ports],
-            "selector": {"app": name},
-        }
-        made |= {"clusterIP": "None"} if headless else {}
-        await self.api.create(SERVICE, {"metadata": {"name": name, "namespace": namespace}, "spec": made | spec})
-        await self.endpoints(namespace, name, *addresses, ports=tuple((one, 8000 + port) for one, port in ports))
-
-    async def endpoints(
-        self, namespace: str, name: str, *addresses: int, ports: tuple[tuple[str, int], ...] = (("http", 8080),)
-    ) -> None:
-        slice_name = f"{name}-abc"
-        there = await self.api.find(ENDPOINT_SLICE, slice_name, namespace)
-        obj: JsonObject = {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": slice_name,
-                "namespace": namespace,
-                "labels": {
-                    "kubernetes.io/service-name": name,
-                    "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-                },
-            },
-            "addressType": "IPv4",
-            "endpoints": [
-                {
-                    "addresses": [self.address(last)],
-                    "conditions": {"ready": True},
-                    "nodeName": "node-1",
-                    "zone": "a",
-                    "targetRef": {"kind": "Pod", "namespace": namespace, "name": f"{name}-{last}"},
-                }
-                for last in addresses
-            ],
-            "ports": [{"name": one, "port": port, "protocol": "TCP"} for one, port in ports],
-        }
-        if there is None:
-            await self.api.create(ENDPOINT_SLICE, obj)
-        else:
-            await self.api.replace(ENDPOINT_SLICE, there | {key: obj[key] for key in ("endpoints", "ports")})
-
-    async def export(self, namespace: str, name: str, **more: Any) -> None:
-        await self.api.create(SERVICE_EXPORT, {"metadata": {"name": name, "namespace": namespace}} | more)
-
-    async def awaited(
-        self, kind: Kind, name: str, namespace: str, right: Callable[[JsonObject], bool] = lambda obj: True
-    ) -> JsonObject:
-        obj = await self.api.wait_for(kind, name, namespace, lambda obj: obj is not None and right(obj), PATIENCE)
-        assert obj is not None
-        return obj
-
-    async def gone(self, kind: Kind, name: str, namespace: str) -> None:
-        await self.api.wait_for(kind, name, namespace, lambda obj: obj is None, PATIENCE)
-
-    async def imported(self, namespace: str, name: str, addresses: set[str]) -> JsonObject:
-        """The import, once these and no other addresses are in its slices."""
-        await self.awaited(SERVICE_IMPORT, name, namespace)
-        async with asyncio.timeout(PATIENCE):
-            while await self.addresses(namespace, name) != addresses:  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.05)
-        return await self.api.get(SERVICE_IMPORT, name, namespace)
-
-    async def slices(self, namespace: str, name: str) -> list[JsonObject]:
-        return await self.api.list(ENDPOINT_SLICE, namespace, labels=f"{SERVICE_NAME_LABEL}={name}")
-
-    async def addresses(self, namespace: str, name: str) -> set[str]:
-        return {
-            address
-            for one in await self.slices(namespace, name)
-            for end in one.get("endpoints") or ()
-            for address in end["addresses"]
-        }
-
-    async def condition(self, namespace: str, name: str, kind: str, status: str, reason: str) -> JsonObject:
-        """The condition of a ServiceExport, once it is so."""
-
-        def found(obj: JsonObject) -> JsonObject | None:
-            conditions = (obj.get("status") or {}).get("conditions") or ()
-            wanted = (kind, status, reason)
-            return next((one for one in conditions if (one["type"], one["status"], one["reason"]) == wanted), None)
-
-        obj = await self.awaited(SERVICE_EXPORT, name, namespace, lambda obj: found(obj) is not None)
-        one = found(obj)
-        assert one is not None
-        return one
-
-
-@dataclass
-class Clusterset:
-    east: Cluster
-    west: Cluster
-    broker: Api
-    broker_namespace: str
-
-    @asynccontextmanager
-    async def daemons(self) -> AsyncIterator[tuple[Discovery, Discovery]]:
-        async with self.east.daemon() as east, self.west.daemon() as west:
-            yield east, west
-
-    async def namespace(self, *clusters: Cluster) -> str:
-        name = f"shop-{uuid4().hex[:8]}"
-        for one in clusters or (self.east, self.west):
-            await one.api.create(NAMESPACE, {"metadata": {"name": name}})
-        return name
-
-
-@pytest.fixture
-async def both(
-    member_api: Api, broker_api: Api, member_server: ApiServer, broker_server: ApiServer, east_server: ApiServer
-) -> AsyncIterator[Clusterset]:
-    broker_namespace = await fresh_namespace(broker_api, "broker")
-    await broker_api.apply(clusterset.encode(ClusterSet(), namespace=broker_namespace))
-    async with AsyncExitStack() as stack:
-        clusters = []
-        for name, number, server in (("east", 1, east_server), ("west", 2, member_server)):
-            api = await stack.enter_async_context(await server.admin())
-            system = await fresh_namespace(api, "system")
-            await broker_api.apply(cluster_object(name, number, broker_namespace))
-            token, expires = await broker_account(broker_api, ClusterId(name), broker_namespace)
-            credential = BrokerCredential(broker_server.url, broker_server.ca, token, broker_namespace, expires)
-            networks = (prefix(number),), (IPv4Network("10.96.0.0/16"),)
-            await api.apply(member.encode(Member(ClusterId(name), *networks), namespace=system))
-            await api.apply(broker.encode_secret(credential, namespace=system))
-            account = await stack.enter_async_context(await discovery_account(api, server, system))
-            clusters.append(Cluster(name, number, api, account, system))
-        yield Clusterset(*clusters, broker_api, broker_namespace)
+__all__ = ["both", "east_server"]
 
 
 async def test_a_service_is_imported_everywhere_and_goes_again(both: Clusterset) -> None:
@@ -234,6 +57,287 @@ async def test_a_service_is_imported_everywhere_and_goes_again(both: Clusterset)
             await cluster.gone(SERVICE_IMPORT, "web", namespace)
             await cluster.gone(SERVICE, name, namespace)
             assert await cluster.slices(namespace, "web") == []
-        assert await both.broker.list(EXPORTED_SERVICE, both.broker_namespace) == []
-        assert await both.broker.list(ENDPOINT_SLICE, both.broker_namespace) == []
+        assert await both.records(namespace) == []
+        slices = await both.broker.list(
+            ENDPOINT_SLICE, both.broker_namespace, labels=f"{SERVICE_NAMESPACE_LABEL}={namespace}"
+        )
+        assert slices == []
         assert await both.east.api.get(SERVICE, "web", namespace)
+
+
+async def test_two_clusters_export_one_service(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    for cluster in (both.east, both.west):
+        await cluster.serve(namespace, "web")
+        await cluster.export(namespace, "web")
+    async with both.daemons():
+        for cluster in (both.east, both.west):
+            made = await cluster.imported(namespace, "web", {"10.1.0.1", "10.1.0.2", "10.2.0.1", "10.2.0.2"})
+            made = await cluster.awaited(
+                SERVICE_IMPORT, "web", namespace, lambda obj: len((obj.get("status") or {}).get("clusters", ())) == 2
+            )
+            assert [one["cluster"] for one in made["status"]["clusters"]] == ["east", "west"]
+            await cluster.condition(namespace, "web", "Conflict", "False", "NoConflicts")
+        await both.east.api.delete(SERVICE_EXPORT, "web", namespace)
+        for cluster in (both.east, both.west):
+            await cluster.imported(namespace, "web", {"10.2.0.1", "10.2.0.2"})
+
+
+async def test_a_conflict_is_told_on_both_and_goes_with_its_cause(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    await both.east.serve(namespace, "web", ports=(("http", 80), ("admin", 90)))
+    await both.west.serve(namespace, "web", ports=(("web", 80),), sessionAffinity="ClientIP")
+    await both.east.export(namespace, "web")
+    await asyncio.sleep(1.1)  # creation times have seconds, and the oldest export is to be east's
+    await both.west.export(namespace, "web")
+    name = derived_name(ServiceName(namespace, "web"))
+    reasons = "PortConflict,SessionAffinityConflict,SessionAffinityConfigConflict"
+    async with both.daemons():
+        for cluster in (both.east, both.west):
+            told = await cluster.condition(namespace, "web", "Conflict", "True", reasons)
+            assert "west differs" in told["message"]
+            made = await cluster.api.get(SERVICE_IMPORT, "web", namespace)
+            assert [port["name"] for port in made["spec"]["ports"]] == ["http", "admin"]
+            assert made["spec"]["sessionAffinity"] == "None"
+            await cluster.imported(namespace, "web", {"10.1.0.1", "10.1.0.2", "10.2.0.1", "10.2.0.2"})
+            # West calls the port "web", and kube-proxy joins slices and derived Service by the names of ports.
+            derived = await cluster.api.get(SERVICE, name, namespace)
+            names = {port["name"] for port in derived["spec"]["ports"]}
+            for found in await cluster.slices(namespace, "web"):
+                assert {port["name"] for port in found["ports"]} <= names
+        await both.west.api.merge_patch(
+            SERVICE, "web",
+            {"spec": {
+                "sessionAffinity": "None", "sessionAffinityConfig": None,
+                "ports": [{"name": "http", "port": 80}, {"name": "admin", "port": 90}],
+            }},
+            namespace,
+        )  # fmt: skip
+        for cluster in (both.east, both.west):
+            await cluster.condition(namespace, "web", "Conflict", "False", "NoConflicts")
+
+
+async def test_headless_or_not_is_the_oldest_exports(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    await both.east.serve(namespace, "web", headless=True)
+    await both.west.serve(namespace, "web")
+    await both.east.export(namespace, "web")
+    await asyncio.sleep(1.1)  # creation times have seconds
+    await both.west.export(namespace, "web")
+    async with both.daemons():
+        for cluster in (both.east, both.west):
+            await cluster.condition(namespace, "web", "Conflict", "True", "TypeConflict")
+            made = await cluster.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
+            assert (made["spec"]["type"], made["spec"].get("ips")) == ("Headless", None)
+            (found,) = await cluster.slices(namespace, "web")
+            assert [end["hostname"] for end in found["endpoints"]] == ["web-1", "web-2"]
+            assert "kubernetes.io/service-name" not in found["metadata"]["labels"]
+        await both.east.api.delete(SERVICE_EXPORT, "web", namespace)
+        for cluster in (both.east, both.west):
+            await cluster.imported(namespace, "web", {"10.2.0.1", "10.2.0.2"})
+            await cluster.awaited(SERVICE_IMPORT, "web", namespace, lambda obj: "ips" in obj["spec"])
+        await both.west.condition(namespace, "web", "Conflict", "False", "NoConflicts")
+
+
+async def test_what_is_not_exported_says_why(both: Clusterset) -> None:
+    namespace = await both.namespace(both.east)
+    await both.east.api.create(
+        SERVICE,
+        {
+            "metadata": {"name": "away", "namespace": namespace},
+            "spec": {"type": "ExternalName", "externalName": "example.com"},
+        },
+    )
+    for name in ("away", "nothing"):
+        await both.east.export(namespace, name)
+    await both.east.export("kube-system", "dns")
+    try:
+        async with both.east.daemon():
+            await both.east.condition(namespace, "away", "Valid", "False", "InvalidServiceType")
+            await both.east.condition(namespace, "nothing", "Valid", "False", "NoService")
+            await both.east.condition("kube-system", "dns", "Valid", "False", "RefusedNamespace")
+            await both.east.serve(namespace, "nothing")
+            await both.east.condition(namespace, "nothing", "Valid", "True", "Valid")
+            await both.east.imported(namespace, "nothing", {"10.1.0.1", "10.1.0.2"})
+    finally:
+        await both.east.api.delete(SERVICE_EXPORT, "dns", "kube-system")
+
+
+async def test_an_aggregated_service_has_one_endpoint(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    await both.broker.merge_patch(
+        kinds.CLUSTER, "east", {"spec": {"servicePrefixes": ["10.96.0.0/16"]}}, both.broker_namespace
+    )
+    await both.east.serve(namespace, "web", addresses=(1, 2, 3))
+    await both.east.api.create(
+        SERVICE_EXPORT,
+        {
+            "metadata": {
+                "name": "web",
+                "namespace": namespace,
+                "annotations": {"mcnet.dev/export-mode": "aggregate"},
+            }
+        },
+    )
+    service = await both.east.api.get(SERVICE, "web", namespace)
+    async with both.daemons():
+        await both.west.imported(namespace, "web", {service["spec"]["clusterIP"]})
+        (found,) = await both.west.slices(namespace, "web")
+        assert found["ports"] == [{"name": "http", "port": 80, "protocol": "TCP"}]
+
+
+async def test_a_namespace_may_come_later(both: Clusterset) -> None:
+    namespace = await both.namespace(both.east)
+    await both.east.serve(namespace, "web")
+    await both.east.export(namespace, "web")
+    async with both.daemons() as (_, west):
+        await both.east.condition(namespace, "web", "Ready", "True", "Exported")
+        await eventually(lambda: west._services.idle, timeout=PATIENCE)
+        assert await both.west.api.list(SERVICE_IMPORT, namespace) == []
+        await both.west.api.create(NAMESPACE, {"metadata": {"name": namespace}})
+        await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
+
+
+async def test_addresses_that_are_not_the_clusters_own_are_left_out_and_told(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    await both.east.serve(namespace, "web")
+    obj = await both.east.api.get(ENDPOINT_SLICE, "web-abc", namespace)
+    for address in ("10.2.0.9", "10.96.0.1"):
+        obj["endpoints"].append({"addresses": [address]})
+    await both.east.api.replace(ENDPOINT_SLICE, obj)
+    await both.east.export(namespace, "web")
+    async with both.daemons() as (_, west):
+        await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
+        problem = west._services.problems[f"service {namespace}/web"]
+        assert "10.2.0.9, 10.96.0.1" in problem
+        # The approved prefixes are the broker admin's to change.
+        await both.broker.merge_patch(
+            kinds.CLUSTER, "east", {"spec": {"podPrefixes": ["10.1.0.0/16", "10.2.0.8/30"]}}, both.broker_namespace
+        )
+        await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2", "10.2.0.9"})
+
+
+async def test_a_cluster_that_is_cut_off_has_no_endpoints_until_it_is_back(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    for cluster in (both.east, both.west):
+        await cluster.serve(namespace, "web")
+        await cluster.export(namespace, "web")
+    own, everything = {"10.2.0.1", "10.2.0.2"}, {"10.1.0.1", "10.1.0.2", "10.2.0.1", "10.2.0.2"}
+    west = both.west
+
+    async def report(state: CableState) -> None:
+        cable = Cable(ClusterId("east"), "e1", 0, state, "vxlan")
+        await west.api.apply(
+            gateway.encode(Gateway("n1", ClusterId("west"), 0, (cable,)), namespace=west.system), subresource="status"
+        )
+
+    await west.api.apply(gateway.bare(node="n1", namespace=west.system))
+    await report(CableState.CONNECTED)
+    async with both.daemons():
+        made = await west.imported(namespace, "web", everything)
+        await report(CableState.ERROR)
+        cut = await west.imported(namespace, "web", own)
+        assert cut["spec"] == made["spec"] | {"ips": cut["spec"]["ips"]}
+        await both.east.imported(namespace, "web", everything)  # by its own gateways it has lost nobody
+        await report(CableState.CONNECTED)
+        await west.imported(namespace, "web", everything)
+
+
+async def test_what_is_edited_or_deleted_comes_back(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    await both.east.serve(namespace, "web")
+    await both.east.export(namespace, "web")
+    name = derived_name(ServiceName(namespace, "web"))
+    everything = {"10.1.0.1", "10.1.0.2"}
+    async with both.daemons():
+        west = both.west
+        await west.imported(namespace, "web", everything)
+        (found,) = await west.slices(namespace, "web")
+        await west.api.replace(ENDPOINT_SLICE, found | {"endpoints": []})
+        await west.imported(namespace, "web", everything)
+        (found,) = await west.slices(namespace, "web")
+        await west.api.delete(ENDPOINT_SLICE, found["metadata"]["name"], namespace)
+        await west.imported(namespace, "web", everything)
+        made = await west.awaited(SERVICE_IMPORT, "web", namespace, lambda obj: "ips" in obj["spec"])
+        await west.api.merge_patch(SERVICE_IMPORT, "web", {"spec": {"ips": ["192.0.2.1"]}}, namespace)
+        await west.awaited(SERVICE_IMPORT, "web", namespace, lambda obj: obj["spec"] == made["spec"])
+        await west.api.delete(SERVICE, name, namespace)
+        await west.awaited(SERVICE, name, namespace)
+        (record,) = await both.records(namespace)
+        await both.broker.delete(EXPORTED_SERVICE, record["metadata"]["name"], both.broker_namespace)
+        await both.broker.wait_for(
+            EXPORTED_SERVICE, record["metadata"]["name"], both.broker_namespace, lambda obj: obj is not None, PATIENCE
+        )
+        await west.imported(namespace, "web", everything)
+
+
+async def test_killed_in_the_middle_it_goes_on_where_it_was(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    count = 40
+    for number in range(count):
+        await both.east.serve(namespace, f"web-{number}")
+        await both.east.export(namespace, f"web-{number}")
+    async with both.east.daemon():
+        for _ in range(4):  # west's ends at some point of its work, in disorder
+            discovery = Discovery(Settings("pod-1", both.west.system, 0), both.west.account)
+            task = asyncio.create_task(discovery.main(Stop()))
+            await asyncio.sleep(0.4)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        async with both.west.daemon() as west:
+            for number in range(count):
+                await both.west.imported(namespace, f"web-{number}", {"10.1.0.1", "10.1.0.2"})
+            await eventually(lambda: west._services.idle, timeout=PATIENCE)
+    imports = await both.west.api.list(SERVICE_IMPORT, namespace)
+    assert len(imports) == count
+    assert all(len(one["spec"]["ips"]) == 1 for one in imports)
+    assert len(await both.west.api.list(ENDPOINT_SLICE, namespace)) == count
+    before = {one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in imports}
+    async with both.west.daemon() as west:
+        await eventually(lambda: west._services.idle, timeout=PATIENCE)
+    after = await both.west.api.list(SERVICE_IMPORT, namespace)
+    assert {one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in after} == before
+
+
+async def test_the_broker_goes_and_comes_back(both: Clusterset, broker_server: ApiServer) -> None:
+    namespace = await both.namespace()
+    await both.east.serve(namespace, "web")
+    await both.east.export(namespace, "web")
+    async with both.daemons() as (east, _):
+        for cluster in (both.east, both.west):
+            await cluster.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
+        await both.east.condition(namespace, "web", "Ready", "True", "Exported")
+        try:
+            broker_server.stop()
+            await eventually(lambda: not east._link.current.services.reachable, timeout=PATIENCE)
+            await both.east.endpoints(namespace, "web", 7)
+            await both.east.imported(namespace, "web", {"10.1.0.7"})  # its own endpoints need no broker
+            await both.east.serve(namespace, "late")
+            await both.east.export(namespace, "late")
+            await both.east.condition(namespace, "late", "Ready", "False", "Pending")
+            (found,) = await both.west.slices(namespace, "web")
+            await both.west.api.delete(ENDPOINT_SLICE, found["metadata"]["name"], namespace)
+            await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})  # as it was known last
+        finally:
+            await broker_server.start()
+        await both.west.imported(namespace, "web", {"10.1.0.7"})
+        await both.west.imported(namespace, "late", {"10.1.0.1", "10.1.0.2"})
+        await both.east.condition(namespace, "late", "Ready", "True", "Exported")
+
+
+async def test_started_without_the_broker_it_takes_nothing_away(both: Clusterset, broker_server: ApiServer) -> None:
+    namespace = await both.namespace()
+    await both.east.serve(namespace, "web")
+    await both.east.export(namespace, "web")
+    async with both.daemons():
+        await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
+    try:
+        broker_server.stop()
+        async with both.west.daemon() as west:
+            await eventually(lambda: west._leadership.held and not west._local.waiting, timeout=PATIENCE)
+            rounds = west._loop.rounds
+            west._loop.trigger("look again")
+            await eventually(lambda: west._loop.rounds > rounds, timeout=PATIENCE)
+            assert await both.west.addresses(namespace, "web") == {"10.1.0.1", "10.1.0.2"}
+    finally:
+        await broker_server.start()
