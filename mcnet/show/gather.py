@@ -32,6 +32,7 @@ from mcnet.plan.cluster_view import BrokerView, ClusterView
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.pods import is_running, pod_problem
 from mcnet.plan.problems import bounded
+from mcnet.show.services import read_services
 
 POLICY: Final = "mcnet-broker-ownership"
 OURS: Final = "app.kubernetes.io/name=mcnet"
@@ -64,13 +65,16 @@ Reading = Seen | Unread
 
 class Contexts:
     """The connections to the one context, or else to every context of the kubeconfig; those of the same API server
-    are read once. `timeout` is in seconds, for one context. What could not be opened is tried again by the next
-    `read`."""
+    are read once. `timeout` is in seconds, for one context; `services`: whether they are read too. What could not be
+    opened is tried again by the next `read`."""
 
-    def __init__(self, context: str | None, kubeconfig: Path | None, *, timeout: float) -> None:
+    def __init__(
+        self, context: str | None, kubeconfig: Path | None, *, timeout: float, services: bool = False
+    ) -> None:
         self._names = [context] if context else all_contexts(kubeconfig)
         self._kubeconfig = kubeconfig
         self._timeout = timeout
+        self._services = services
         self._opened: dict[str, Api] = {}
         self._doubles: set[str] = set()
 
@@ -106,7 +110,7 @@ class Contexts:
         api = self._opened[name]
         try:
             async with asyncio.timeout(self._timeout):
-                member, broker = await _together(read_member(api), read_broker(api))
+                member, broker = await _together(read_member(api, services=self._services), read_broker(api))
                 return Seen(name, member, broker)
         except TimeoutError:
             return Unread(name, UnreachableError(f"{api.server} did not answer within {self._timeout:g} s"))
@@ -127,8 +131,8 @@ async def open_context(name: str, kubeconfig: Path | None, timeout: float) -> Ap
         return error
 
 
-async def read_member(api: Api) -> ClusterView | None:
-    """The member behind `api`, if there is one."""
+async def read_member(api: Api, *, services: bool = False) -> ClusterView | None:
+    """The member behind `api`, if there is one; with its `services` if they are wanted."""
     obj = await api.find(kinds.MEMBER, MEMBER_NAME, SYSTEM_NAMESPACE)
     if obj is None:
         return None
@@ -144,6 +148,7 @@ async def read_member(api: Api) -> ClusterView | None:
         api.list(kinds.NODE), _pins(api), _broker_server(api), api.version(),
     )  # fmt: skip
     problems: list[str] = []
+    seen_services = await read_services(api, problems) if services else None
     gateway_nodes = labelled_gateways(nodes)
     gateway_pods = [pod for pod in pods if _component(pod) == "gateway"]
     return ClusterView(
@@ -165,6 +170,7 @@ async def read_member(api: Api) -> ClusterView | None:
         pods=tuple(pods),
         pins=pins,
         broker_server=server,
+        services=seen_services,
         unreadable=bounded(problems),
     )
 

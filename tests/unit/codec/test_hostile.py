@@ -36,6 +36,7 @@ from mcnet.codec import (
     service,
     service_export,
     service_import,
+    service_state,
 )
 from mcnet.codec.broker import BrokerCredential
 from mcnet.codec.errors import LONGEST, DecodeError
@@ -61,6 +62,7 @@ from mcnet.model.member import Member
 from mcnet.model.node import NodeState
 from mcnet.model.service import ExportedService, Port, ServiceEndpoint, ServiceName, ServiceSlice, ServiceType
 from mcnet.model.trust import FAREWELL_ANNOTATION, Pin
+from tests.fakes import service_objects
 from tests.fakes.identities import identity_of, signed_object
 from tests.fakes.mutations import OBJECTS, VALUES, changed, changed_texts, damaged, mutations
 
@@ -180,6 +182,12 @@ DECODERS: dict[str, tuple[Callable[[JsonObject], object], JsonObject]] = {
     "service": (service.decode, SERVICE),
     "service-export": (service_export.decode, EXPORT),
     "service-import-traffic": (service_import.traffic, EXPORT),
+    "reported-export": (service_state.decode_export, service_objects.export(*service_objects.EXPORTED)),
+    "reported-import": (service_state.decode_import, service_objects.service_import("east", "west")),
+    "reported-endpoints": (
+        service_state.decode_endpoints,
+        service_objects.imported_slice("east", "192.0.2.1"),
+    ),
 }
 """Of API objects, and of a report."""
 

@@ -1,0 +1,214 @@
+"""Rungs that API servers tell of: exported, at the broker, imported, with a derived Service and endpoints. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from mcnet.diagnose.service.evidence import Evidence, Place, is_valid
+from mcnet.model.cluster import ClusterId
+from mcnet.model.diagnosis import Finding, Judgement, Verdict
+from mcnet.model.service import Reason, derived_name
+from mcnet.model.service_state import ExportState, ImportState
+
+
+def exported(evidence: Evidence) -> Judgement:
+    findings = [finding for place in evidence.places for finding in _export_findings(evidence, place)]
+    exporters = [place for place in evidence.read if place.export]
+    others = [one for one in evidence.exporters if one in evidence.unknown]
+    if not exporters and not others and not any(one.verdict is Verdict.WRONG for one in findings):
+        findings.append(_nobody(evidence))
+    by = [*(place.cluster for place in exporters), *(f"{one} (says the broker)" for one in others)]
+    return Judgement(f"by {', '.join(by)}" if by else "by no cluster", tuple(findings))
+
+
+def _export_findings(evidence: Evidence, place: Place) -> Iterable[Finding]:
+    about = place.about
+    if place.unread:
+        yield Finding(Verdict.UNKNOWN, about, f"its services can't be read: {place.unread}")
+        return
+    if not place.installed:
+        said = "it does not have the kinds of the MCS API (multicluster.x-k8s.io)"
+        yield Finding(Verdict.WRONG, about, said, f"mcnet join broker-info.mcnet{place.option}")
+        return
+    if place.export is None:
+        return
+    valid = place.export.condition("Valid")
+    if valid is None:
+        said = "nobody has looked at the ServiceExport: discovery does not run, or is late"
+        yield Finding(Verdict.WRONG, about, said, place.logs)
+    elif not valid.true:
+        remedy = _mend_export(evidence, place, valid.reason)
+        yield Finding(Verdict.WRONG, about, valid.message or valid.reason, remedy)
+    elif said := _conflict(place.export):
+        remedy = f"mcnet unexport service {evidence.arguments}{place.option}"
+        yield Finding(Verdict.WARNING, about, f"its exports differ: {said}", remedy)
+
+
+def _mend_export(evidence: Evidence, place: Place, reason: str) -> str:
+    if reason == Reason.NO_SERVICE.value:
+        return f"{place.kubectl} -n {evidence.service.namespace} get services"
+    return f"mcnet unexport service {evidence.arguments}{place.option}"
+
+
+def _conflict(export: ExportState) -> str:
+    found = export.condition("Conflict")
+    return (found.message or found.reason) if found and found.true else ""
+
+
+def _nobody(evidence: Evidence) -> Finding:
+    about = f"service {evidence.service}"
+    if evidence.unknown and evidence.records is None:
+        said = f"no cluster that could be read exports it; {', '.join(evidence.unknown)} could not be"
+        return Finding(Verdict.UNKNOWN, about, said, f"mcnet export service {evidence.arguments} --context CONTEXT")
+    sources = [place for place in evidence.read if place.source]
+    if sources:
+        where = ", ".join(place.cluster for place in sources)
+        said = f"no cluster exports it, though {where} {_have(sources)} a Service of that name"
+        return Finding(Verdict.WRONG, about, said, f"mcnet export service {evidence.arguments}{sources[0].option}")
+    where = ", ".join(place.cluster for place in evidence.read)
+    said = f"no cluster exports it, and there is no Service of that name in {where}"
+    return Finding(Verdict.WRONG, about, said, "mcnet show services")
+
+
+def at_broker(evidence: Evidence) -> Judgement:
+    findings = [*_not_ready(evidence)]
+    if evidence.records is None:
+        said = f"what it holds can't be read: {evidence.broker_unread}"
+        findings.append(Finding(Verdict.UNKNOWN, "the broker", said, "mcnet diagnose broker"))
+        return Judgement("not read", tuple(findings))
+    for place in evidence.read:
+        has = place.cluster in evidence.records
+        if is_valid(place) and not has and not any(one.about == place.about for one in findings):
+            said = "the broker has no record of its export"
+            findings.append(Finding(Verdict.WRONG, place.about, said, place.logs))
+        if has and place.export is None:
+            said = "the broker has a record of an export that is no more"
+            findings.append(Finding(Verdict.WARNING, place.about, said, place.logs))
+    held = ", ".join(sorted(evidence.records))
+    return Judgement(f"records of {held}" if held else "no record", tuple(findings))
+
+
+def _not_ready(evidence: Evidence) -> Iterable[Finding]:
+    for place in evidence.read:
+        if place.export is None or not is_valid(place):
+            continue
+        ready = place.export.condition("Ready")
+        if ready is None or not ready.true:
+            said = (ready.message or ready.reason) if ready else "nothing is said of the way to the broker"
+            remedy = f"mcnet diagnose broker{place.option}" if ready and ready.reason == Reason.PENDING.value else ""
+            about = place.about
+            yield Finding(Verdict.WRONG, about, f"its export is not at the broker: {said}", remedy or place.logs)
+
+
+def imported(evidence: Evidence) -> Judgement:
+    findings = [finding for place in evidence.importing for finding in _import_findings(evidence, place)]
+    without = [place for place in evidence.read if not place.namespace]
+    if not evidence.importing:
+        namespace = evidence.service.namespace
+        findings += [
+            Finding(
+                Verdict.WRONG,
+                place.about,
+                f"it has no namespace {namespace}: services are imported only where their namespace is",
+                f"{place.kubectl} create namespace {namespace}",
+            )
+            for place in without
+        ]
+    made = ", ".join(place.cluster for place in evidence.importing if place.service_import)
+    looked = f"into {made}" if made else "into no cluster"
+    if without:
+        names = ", ".join(place.cluster for place in without)
+        looked += f"; {names} {_have(without)} no namespace {evidence.service.namespace}"
+    return Judgement(looked, tuple(findings))
+
+
+def _import_findings(evidence: Evidence, place: Place) -> Iterable[Finding]:
+    about, made = place.about, place.service_import
+    namespace, name = evidence.service
+    if made is None:
+        by = f", though the service is exported by {', '.join(evidence.exporters)}" if evidence.exporters else ""
+        yield Finding(Verdict.WRONG, about, f"there is no ServiceImport{by}", place.logs)
+        return
+    if not made.ours:
+        said = "its ServiceImport is not mcnet's, which leaves it alone: the service is not imported"
+        yield Finding(Verdict.WRONG, about, said, f"{place.kubectl} -n {namespace} get serviceimport {name} -o yaml")
+        return
+    ready = made.condition("Ready")
+    if ready is None or not ready.true:
+        said = (ready.message or ready.reason) if ready else "nothing is said of it"
+        remedy = place.logs
+        if ready and ready.reason == Reason.IP_FAMILY_NOT_SUPPORTED.value:
+            remedy = f"mcnet show networks{place.option}"
+        yield Finding(Verdict.WRONG, about, f"its ServiceImport is not ready: {said}", remedy)
+    elif missing := [one for one in evidence.exporters if one not in made.clusters]:
+        said = f"what {', '.join(missing)} exports is not part of its ServiceImport"
+        yield Finding(Verdict.WARNING, about, said, place.logs)
+
+
+def derived(evidence: Evidence) -> Judgement:
+    imports = evidence.imports
+    if all(made.headless for _, made in imports):
+        return Judgement("headless: it needs none")
+    findings = [finding for place, made in imports if not made.headless for finding in _derived_findings(place, made)]
+    ips = [f"{place.cluster} {', '.join(map(str, made.ips))}" for place, made in imports if made.ips]
+    return Judgement("; ".join(ips) or "no clusterset IP", tuple(findings))
+
+
+def _derived_findings(place: Place, made: ImportState) -> Iterable[Finding]:
+    about, derived, name = place.about, place.derived, derived_name(made.service)
+    if derived is None:
+        yield Finding(Verdict.WRONG, about, f"there is no derived Service {name}", place.logs)
+    elif not derived.derived:
+        said = f"the Service {name} is somebody else's, and mcnet leaves it alone: there is no clusterset IP"
+        remedy = f"{place.kubectl} -n {made.service.namespace} get service {name} -o yaml"
+        yield Finding(Verdict.WRONG, about, said, remedy)
+    elif not derived.cluster_ips:
+        said = f"the derived Service {name} has got no ClusterIP"
+        remedy = f"{place.kubectl} -n {made.service.namespace} describe service {name}"
+        yield Finding(Verdict.WRONG, about, said, remedy)
+    elif derived.cluster_ips != made.ips:
+        theirs, ours = ", ".join(map(str, derived.cluster_ips)), ", ".join(map(str, made.ips)) or "none"
+        said = f"the derived Service {name} has {theirs}, but the ServiceImport says {ours}"
+        yield Finding(Verdict.WRONG, about, said, place.logs)
+
+
+def endpoints(evidence: Evidence) -> Judgement:
+    findings: list[Finding] = []
+    said = []
+    for place, made in evidence.imports:
+        ready = sum(len(one.ready) for one in place.endpoints)
+        said.append(f"{place.cluster} {ready} of {sum(one.total for one in place.endpoints)}")
+        findings += _endpoint_findings(evidence, place, made)
+    return Judgement(f"ready: {'; '.join(said)}" if said else "none", tuple(findings))
+
+
+def _endpoint_findings(evidence: Evidence, place: Place, made: ImportState) -> Iterable[Finding]:
+    about = place.about
+    loose = [one for one in place.endpoints if not made.headless and one.attached != derived_name(made.service)]
+    if loose:
+        said = f"{len(loose)} of its imported EndpointSlices do not belong to the derived Service"
+        yield Finding(Verdict.WRONG, about, said, place.logs)
+    using = {one.cluster for one in place.endpoints if one.ready}
+    idle = [one for one in made.clusters if one not in using]
+    verdict = Verdict.WARNING if using else Verdict.WRONG
+    for cluster in idle:
+        yield Finding(verdict, about, *_idle(evidence, place, cluster))
+    if not using and not idle:
+        yield Finding(verdict, about, "there is no endpoint of any cluster", place.logs)
+
+
+def _idle(evidence: Evidence, place: Place, cluster: ClusterId) -> tuple[str, str]:
+    """Why no endpoint of `cluster` is in use, and what shows more."""
+    slices = [one for one in place.endpoints if one.cluster == cluster]
+    home = evidence.place(cluster)
+    selector = f"kubernetes.io/service-name={evidence.service.name}"
+    of = home.kubectl if home else "kubectl --context CONTEXT"
+    look = f"{of} -n {evidence.service.namespace} get endpointslices -l {selector}"
+    if total := sum(one.total for one in slices):
+        return f"none of {total} endpoints of {cluster} is ready", look
+    if cluster != place.cluster and not slices:
+        said = f"no endpoint of {cluster} is in use: no cable leads there, or traffic goes elsewhere"
+        return said, f"mcnet show connections{place.option}"
+    return f"the service has no endpoint in {cluster}", look
+
+
+def _have(places: Sequence[Place]) -> str:
+    return "has" if len(places) == 1 else "have"
