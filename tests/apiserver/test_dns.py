@@ -49,12 +49,18 @@ def crd(*versions: str) -> dict[str, Any]:
     }
 
 
+async def know_imports(api: Api) -> None:
+    """The server has the kind ServiceImport afterwards."""
+    name = crd("v1alpha1")["metadata"]["name"]
+    if await api.find(CRD, name) is None:
+        await api.create(CRD, crd("v1alpha1", "v1beta1"))
+    await api.wait_for(CRD, name, None, established, PATIENCE)
+
+
 @pytest.fixture
 async def api(member_api: Api) -> Api:
     """The member's admin, where ServiceImports are known."""
-    if await member_api.find(CRD, crd("v1alpha1")["metadata"]["name"]) is None:
-        await member_api.create(CRD, crd("v1alpha1", "v1beta1"))
-    await member_api.wait_for(CRD, crd("v1alpha1")["metadata"]["name"], None, established, PATIENCE)
+    await know_imports(member_api)
     return member_api
 
 
