@@ -1,6 +1,7 @@
 """The DNS daemon's wiring: observe, mcnet.plan.dns_zone, answer."""
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -137,6 +138,8 @@ class Dns:
         first = self._answers.zone is None
         self._answers.change(watched.changes(), watched.namespaces())
         if first:
+            # What has been listed stays: later collections of garbage must not go through it while queries wait.
+            gc.freeze()
             log.info("answering", imports=self._state().imports, port=self.port)
         self._say(watched.problems())
         return False

@@ -38,12 +38,12 @@ class Decoded(Generic[Value]):
     def look(self) -> set[Key]:
         """Decode what has changed since the last look; the services that it belongs or belonged to."""
         touched: set[Key] = set()
-        there = {_name(obj): obj for obj in self._store.objects}
-        for name in [name for name in self._seen if name not in there]:
+        there, seen = self._store.by_key, self._seen
+        for name in seen.keys() - there.keys():
             touched |= self._forget(name)
         for name, obj in there.items():
-            version = str(obj["metadata"].get("resourceVersion"))
-            if name not in self._seen or self._seen[name][0] != version:
+            version = obj["metadata"]["resourceVersion"]
+            if name not in seen or seen[name][0] != version:
                 touched |= self._forget(name)
                 touched |= self._take(name, version, obj)
         return touched
@@ -97,7 +97,7 @@ class Watched:
         return all(store.reachable for store in self.stores)
 
     def namespaces(self) -> Iterator[str]:
-        return (obj["metadata"]["name"] for obj in self._namespaces.objects)
+        return (name for _, name in self._namespaces.by_key)
 
     def problems(self) -> Iterator[str]:
         """What of all objects is left out, and why."""
@@ -119,8 +119,3 @@ class Watched:
         if made.problems:
             self._unnamed[key] = made.problems
         return made
-
-
-def _name(obj: JsonObject) -> Key:
-    metadata = obj["metadata"]
-    return metadata.get("namespace", ""), metadata["name"]

@@ -197,6 +197,10 @@ def _close(joined: "Joined", steps: Steps) -> None:
 
     if not changed(joined.changes):
         steps.done("Nothing had to be changed")
+    for left in joined.dns:
+        steps.warn(f"{left.place} is left alone: {left.why}; for clusterset.local its owner has to add:")
+        for line in left.lines.splitlines():
+            steps.warn(f"    {line}")
     cluster = joined.plan.cluster
     if not joined.plan.others:
         steps.done(f"{cluster} is the first member of the clusterset; join another one to connect it")

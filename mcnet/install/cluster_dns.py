@@ -62,9 +62,16 @@ async def look(api: Api) -> Looked:
     return Looked(found, there, operator, str(coredns[1].get("serviceAccountName", "")))
 
 
+async def has_imports(api: Api) -> bool:
+    """Whether the cluster knows ServiceImports: without them there is nothing to be asked for."""
+    return await api.find(kinds.CRD, f"{kinds.SERVICE_IMPORT.plural}.{kinds.SERVICE_IMPORT.group}") is not None
+
+
 async def daemon(api: Api) -> DnsValues | None:
-    """What the member's manifests are to have of the DNS daemon: nothing where the cluster's own DNS answers."""
-    return DnsValues() if cluster_dns.needs_daemon((await look(api)).found) else None
+    """What the member's manifests are to have of the DNS daemon: nothing where the cluster's own DNS answers, or has
+    nothing to answer."""
+    wanted = await has_imports(api) and cluster_dns.needs_daemon((await look(api)).found)
+    return DnsValues() if wanted else None
 
 
 async def connect(api: Api, told: Callable[[str], None] = lambda text: None) -> tuple[LeftAlone, ...]:

@@ -8,7 +8,7 @@
 from dataclasses import dataclass, field, replace
 
 from mcnet.codec import identity as identity_codec
-from mcnet.install import broker_access, identity, mcs_kinds
+from mcnet.install import broker_access, cluster_dns, identity, mcs_kinds
 from mcnet.install.apply import SYSTEM_LABELS, Applied, Outcome, apply_all, summary
 from mcnet.install.broker_access import Access
 from mcnet.install.join_plan import JoinPlan, public_identity
@@ -22,9 +22,11 @@ from mcnet.install.removal import remove, utc_now
 from mcnet.install.rollout import await_connections, await_rollout
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
+from mcnet.model.errors import McnetError
 from mcnet.model.member import BROKER_SECRET, IDENTITY_SECRET, SYSTEM_NAMESPACE
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.plan import gateway_choice
+from mcnet.plan.cluster_dns import LeftAlone
 from mcnet.plan.member_view import described
 from mcnet.plan.reach import Reach
 
@@ -36,6 +38,8 @@ class Joined:
     plan: JoinPlan
     changes: tuple[Applied, ...]
     reach: Reach = field(default_factory=Reach)
+    dns: tuple[LeftAlone, ...] = ()
+    """What of the cluster's DNS its owner has to change."""
 
 
 async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Joined:
@@ -43,7 +47,7 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
 
     Raises TakenError if another cluster was faster to take the ID; then nothing of this join is left.
     """
-    first, rest = first_and_rest(plan.manifests())
+    first, _ = first_and_rest(plan.manifests())
     first += await mcs_kinds.to_apply(api)
     changes = await apply_all(api, first, told=lambda name: progress.doing(f"Applying {name}"))
     changes += await apply_all(api, await copies(api, plan.member.pull_secrets))
@@ -57,14 +61,16 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
             raise await _undone(api, account, plan, error) from error
         changes += await _label_gateways(api, plan)
         progress.done(f"Gateways: {', '.join(plan.gateways)}")
+        rest = first_and_rest(plan.manifests(await cluster_dns.daemon(api)))[1]
         changes += await apply_all(api, rest, told=lambda name: progress.doing(f"Applying {name}"))
         progress.done(f"Objects: {summary(changes)}")
         await await_rollout(api, gateways=len(plan.gateways), timeout=plan.request.timeout, progress=progress)
+        left = await _connect_dns(api, progress)
         reached = await _connect(api, account, plan, progress)
     finally:
         if account is not access:
             await account.reader.close()
-    return Joined(plan, tuple(changes), reached)
+    return Joined(plan, tuple(changes), reached, left)
 
 
 async def _make_room(access: Access, plan: JoinPlan, progress: Progress) -> Access:
@@ -137,6 +143,21 @@ async def _label_gateways(api: Api, plan: JoinPlan) -> list[Applied]:
             await api.merge_patch(kinds.NODE, node, {"metadata": {"labels": {GATEWAY_LABEL: "true"}}})
             applied.append(Applied("Node", node, Outcome.CHANGED))
     return applied
+
+
+async def _connect_dns(api: Api, progress: Progress) -> tuple[LeftAlone, ...]:
+    """What is left alone. A join does not fail for names: addresses work without."""
+    if not await cluster_dns.has_imports(api):
+        return ()
+    progress.doing("Connecting the cluster's DNS")
+    try:
+        left = await cluster_dns.connect(api, progress.doing)
+    except McnetError as error:
+        progress.warn(f"the cluster's DNS does not know clusterset.local: {error.message}; {error.hint}")
+        return ()
+    if not left:
+        progress.done("The cluster's DNS answers clusterset.local")
+    return left
 
 
 async def _connect(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Reach:

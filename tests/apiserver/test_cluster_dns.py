@@ -1,11 +1,14 @@
 """The cluster's own DNS is connected and put back, on a real API server."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from mcnet.install import cluster_dns as install
+from mcnet.install.join_plan import JoinRequest
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.errors import McnetError, NotFoundError
@@ -13,7 +16,12 @@ from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.plan import coredns_custom, corefile
 from mcnet.plan.cluster_dns import COREDNS, COREFILE, CUSTOM, ConfigMap
 from mcnet.render.values import DnsValues
+from tests.apiserver.controllers import finalize_namespaces
+from tests.apiserver.test_dns import crd, know_imports
+from tests.apiserver.test_join import info, joined, request_, west
 from tests.fakes import corefiles
+
+__all__ = ["info", "request_", "west"]
 
 OLD, NEW = "registry.k8s.io/coredns/coredns:v1.11.3", "registry.k8s.io/coredns/coredns:v1.12.2"
 
@@ -35,15 +43,24 @@ def coredns(image: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def api(member_api: Api) -> AsyncIterator[Api]:
+async def bare(member_api: Api) -> AsyncIterator[Api]:
     """A cluster whose own DNS is a test's to choose."""
-    if await member_api.find(kinds.NAMESPACE, SYSTEM_NAMESPACE) is None:
-        await member_api.create(kinds.NAMESPACE, {"metadata": {"name": SYSTEM_NAMESPACE}})
     yield member_api
     await member_api.delete(kinds.DEPLOYMENT, "coredns", "kube-system")
-    await member_api.delete(kinds.SERVICE, "mcnet-dns", SYSTEM_NAMESPACE)
     for place in (COREDNS, CUSTOM):
         await member_api.delete(kinds.CONFIG_MAP, place.name, place.namespace)
+
+
+@pytest.fixture
+async def api(bare: Api) -> AsyncIterator[Api]:
+    """One with mcnet's namespace, which knows ServiceImports."""
+    if await bare.find(kinds.NAMESPACE, SYSTEM_NAMESPACE) is None:
+        await bare.create(kinds.NAMESPACE, {"metadata": {"name": SYSTEM_NAMESPACE}})
+    await know_imports(bare)
+    yield bare
+    await bare.delete(kinds.SERVICE, "mcnet-dns", SYSTEM_NAMESPACE)
+    await bare.delete(kinds.NAMESPACE, SYSTEM_NAMESPACE)
+    await finalize_namespaces(bare)
 
 
 async def service(api: Api) -> str:
@@ -104,6 +121,26 @@ async def test_what_is_not_understood_is_told(api: Api) -> None:
     (left,) = await install.connect(api)
     assert "is not understood" in left.why
     assert await text(api) == "odd"
+
+
+async def test_join_connects_the_clusters_dns_once_imports_are_known(
+    bare: Api, west: Api, request_: JoinRequest
+) -> None:
+    await bare.delete(kinds.CRD, crd("v1alpha1")["metadata"]["name"])
+    await bare.wait_for(kinds.CRD, crd("v1alpha1")["metadata"]["name"], None, lambda obj: obj is None, 20)
+    for obj in (config_map(COREDNS, {COREFILE: corefiles.KUBEADM}), coredns(OLD)):
+        await bare.apply(obj)
+    assert (await joined(west, request_)).dns == ()
+    assert await text(bare) == corefiles.KUBEADM
+    assert await bare.find(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE) is None
+    await know_imports(bare)
+    assert (await joined(west, replace(request_, token=None))).dns == ()
+    address = (await bare.get(kinds.SERVICE, "mcnet-dns", SYSTEM_NAMESPACE))["spec"]["clusterIP"]
+    assert await text(bare) == corefile.with_zone(corefiles.KUBEADM, ip_address(address)).text
+    assert await bare.find(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE)
+    await bare.apply(config_map(COREDNS, {COREFILE: "odd"}))
+    (left,) = (await joined(west, replace(request_, token=None))).dns
+    assert left.place == "ConfigMap kube-system/coredns"
 
 
 async def test_a_change_at_the_same_moment_is_looked_at_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,11 @@ import pytest
 
 from mcnet.dns.sockets import LOOPBACK
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CRD, ENDPOINT_SLICE, NAMESPACE, SERVICE_IMPORT
+from mcnet.kube.connect import with_token
+from mcnet.kube.kinds import CRD, ENDPOINT_SLICE, NAMESPACE, SECRET, SERVICE_IMPORT
 from mcnet.loop.run import Stop
+from mcnet.render.engine import render
+from mcnet.render.values import DnsValues, MemberValues
 from mcnet_dns.main import Dns
 from mcnet_dns.settings import Settings
 from tests.apiserver.conftest import established
@@ -23,6 +26,7 @@ from tests.fakes.eventually import eventually
 from tests.fakes.imports import endpoint, headless_object, import_object, slice_object
 
 SETTINGS = Settings(port=0, metrics_port=0, hosts=100, cluster_names=False)
+CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 PATIENCE = 10.0
 """Seconds; clients of the tests wait as long as this for one answer."""
 
@@ -49,12 +53,18 @@ def crd(*versions: str) -> dict[str, Any]:
     }
 
 
+async def know_imports(api: Api) -> None:
+    """The server has the kind ServiceImport afterwards."""
+    name = crd("v1alpha1")["metadata"]["name"]
+    if await api.find(CRD, name) is None:
+        await api.create(CRD, crd("v1alpha1", "v1beta1"))
+    await api.wait_for(CRD, name, None, established, PATIENCE)
+
+
 @pytest.fixture
 async def api(member_api: Api) -> Api:
     """The member's admin, where ServiceImports are known."""
-    if await member_api.find(CRD, crd("v1alpha1")["metadata"]["name"]) is None:
-        await member_api.create(CRD, crd("v1alpha1", "v1beta1"))
-    await member_api.wait_for(CRD, crd("v1alpha1")["metadata"]["name"], None, established, PATIENCE)
+    await know_imports(member_api)
     return member_api
 
 
@@ -157,6 +167,26 @@ async def test_too_many_for_udp_come_by_tcp(api: Api, member_namespace: str) -> 
         assert short.flags & dns.flags.TC
         assert 0 < len(found(short)) < 100
         assert len(found(await ask(server, name, by=dns.asyncquery.tcp))) == 100
+
+
+async def test_the_rights_of_its_account_are_enough_and_no_more(
+    member_server: ApiServer, api: Api, member_namespace: str
+) -> None:
+    values = MemberValues(cluster="west", image="none", namespace=member_namespace, dns=DnsValues())
+    for obj in render("member", values):
+        if obj["metadata"]["name"] == "mcnet-dns" and obj["kind"] in {"ServiceAccount", *CLUSTER_WIDE}:
+            await api.apply(obj)
+    await api.create(SERVICE_IMPORT, without_version(import_object("r", member_namespace, ips=["10.1.2.6"])))
+    token, _ = await api.create_token("mcnet-dns", member_namespace, seconds=3600)
+    async with (
+        await with_token(server=member_server.url, ca=member_server.ca, token=token) as own,
+        daemon(own) as server,
+    ):
+        await until(server, f"r.{member_namespace}.svc", "A", ["10.1.2.6"])
+        for kind in (SERVICE_IMPORT, ENDPOINT_SLICE, NAMESPACE):
+            for verb in ("create", "update", "patch", "delete"):
+                assert not await own.can_i(verb, kind, member_namespace), kind.kind
+        assert not await own.can_i("get", SECRET, member_namespace)
 
 
 async def test_nothing_is_denied_before_all_has_been_listed(member_server: ApiServer, api: Api) -> None:
