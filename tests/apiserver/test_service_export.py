@@ -14,7 +14,7 @@ from mcnet.model.errors import ConflictError
 from mcnet.model.member import SYSTEM_NAMESPACE, Member
 from mcnet.model.service import ServiceName, derived_name, record_name
 from tests.apiserver.server import ApiServer
-from tests.apiserver.test_services import PATIENCE, Clusterset, both, east_server
+from tests.apiserver.service_members import PATIENCE, Clusterset, both, east_server
 
 __all__ = ["both", "east_server"]
 
