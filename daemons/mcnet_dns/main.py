@@ -15,7 +15,7 @@ from mcnet.dns.tcp import TcpServer
 from mcnet.dns.udp import UdpServer
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
-from mcnet.kube.kinds import SERVICE_IMPORT, SERVICE_IMPORT_BETA, Kind
+from mcnet.kube.kinds import SERVICE_IMPORT, SERVICE_IMPORT_ALPHA, Kind
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.run import Stop, supervise
@@ -98,7 +98,7 @@ class Dns:
         """By which version the API server has ServiceImports; waits until it has them."""
         told = ""
         while True:
-            for kind in (SERVICE_IMPORT_BETA, SERVICE_IMPORT):
+            for kind in (SERVICE_IMPORT, SERVICE_IMPORT_ALPHA):
                 try:
                     await self._api.list(kind, "default")
                 except NotFoundError:

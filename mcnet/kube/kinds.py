@@ -67,11 +67,6 @@ SERVICE_ACCOUNT: Final = Kind("", "v1", "serviceaccounts", "ServiceAccount", nam
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event", namespaced=True)
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
 ENDPOINT_SLICE: Final = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", namespaced=True)
-SERVICE_IMPORT: Final = Kind("multicluster.x-k8s.io", "v1alpha1", "serviceimports", "ServiceImport", namespaced=True)
-SERVICE_IMPORT_BETA: Final = Kind(
-    "multicluster.x-k8s.io", "v1beta1", "serviceimports", "ServiceImport", namespaced=True
-)
-"""The same objects by the version that will stay (mcs-api 0.5); older installations serve only the one before."""
 DAEMON_SET: Final = Kind("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)
 DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment", namespaced=True)
 REPLICA_SET: Final = Kind("apps", "v1", "replicasets", "ReplicaSet", namespaced=True)
