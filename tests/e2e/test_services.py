@@ -40,6 +40,7 @@ async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clust
         for cluster in CLUSTERS:
             said = await made.mcnet("join", "broker-info.mcnet", "--context", cluster, "--broker-context", "east")
             assert "The cluster's DNS answers clusterset.local" in said
+        await eventually(lambda: _zone_is_served(made), 180, "the clusters' DNS has its new configuration")
         yield made
 
 
@@ -52,6 +53,14 @@ async def exported(three: Clusterset) -> AsyncIterator[Clusterset]:
     for cluster in CLUSTERS:
         await three.run("unexport", "service", "web", "--context", cluster)
     await eventually(lambda: _unknown(three), 30, "web is known nowhere")
+
+
+async def _zone_is_served(made: Clusterset) -> bool:
+    for cluster in CLUSTERS:
+        (answer,) = await ask(made, made.pod(f"{cluster}-n1"), ("dns-version.clusterset.local", "TXT"))
+        if not answer.records:
+            return False
+    return True
 
 
 async def _age_coredns(made: Clusterset, cluster: str) -> None:
