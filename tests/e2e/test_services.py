@@ -57,7 +57,7 @@ async def exported(three: Clusterset) -> AsyncIterator[Clusterset]:
 
 async def _zone_is_served(made: Clusterset) -> bool:
     for cluster in CLUSTERS:
-        (answer,) = await ask(made, made.pod(f"{cluster}-n1"), ("dns-version.clusterset.local", "TXT"))
+        (answer,) = await ask(made, made.pod(f"{cluster}-n1"), ("clusterset.local", "SOA"))
         if not answer.records:
             return False
     return True
@@ -166,7 +166,6 @@ async def _asked(made: Clusterset, cluster: str) -> None:
         (f"missing.default.{ZONE}", "A"): Answer("NXDOMAIN", (), ("SOA",)),
         (f"east.{WEB}", "A"): Answer("NXDOMAIN", (), ("SOA",)),
         (f"default.{ZONE}", "A"): Answer("NOERROR", (), ("SOA",)),
-        ("dns-version.clusterset.local", "TXT"): Answer("NOERROR", ('TXT "1.1.0"',)),
         (db, "A"): Answer("NOERROR", tuple(sorted(f"A {ip}" for ip in every if ":" not in ip))),
         (db, "AAAA"): Answer("NOERROR", tuple(sorted(f"AAAA {ip}" for ip in every if ":" in ip))),
         (f"db-0.east.{db}", "A"): Answer("NOERROR", tuple(f"A {ip}" for ip in hosts["db-0"] if ":" not in ip)),
