@@ -122,6 +122,15 @@ async def test_a_namespace_that_goes_and_comes_back(scene: Scene) -> None:
         await eventually(lambda: converged(scene))
 
 
+async def test_what_a_broker_in_the_own_cluster_holds_is_none_of_its_imports(scene: Scene) -> None:
+    theirs = slice_object(EAST, sliced(EAST, 9))
+    theirs["metadata"]["namespace"] = "brokers"
+    scene.local.add(SHOP | {"metadata": {"name": "brokers"}}, theirs)
+    async with scene.daemon() as daemon:
+        await eventually(lambda: converged(scene) and daemon._services.idle)
+        assert addresses(scene.local, "east.") == {"10.1.0.9"}
+
+
 async def test_only_the_leader_writes(scene: Scene) -> None:
     async with scene.daemon("pod-1"):
         await eventually(lambda: converged(scene))
