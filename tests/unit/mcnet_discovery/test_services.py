@@ -206,6 +206,24 @@ async def test_what_the_broker_refuses_is_told_and_stops_nothing_else(scene: Sce
         await eventually(lambda: converged(scene))
 
 
+async def test_where_the_derived_service_is_refused_the_import_says_so(scene: Scene) -> None:
+    refusal = scene.local.fail(
+        lambda request: request.attempt.startswith("create Service shop/mcnet-"),
+        ForbiddenError("quota", status=403),
+        times=10**6,
+    )
+
+    def pending() -> bool:
+        (made,) = scene.local.all(SERVICE_IMPORT) or [{}]
+        return [one["reason"] for one in (made.get("status") or {}).get("conditions", ())] == ["Pending"]
+
+    async with scene.daemon():
+        await eventually(pending)
+        await eventually(lambda: addresses(scene.local, "mcnet-") == {"10.1.0.1", "10.2.0.1", "10.2.0.2"})
+        refusal.times = 0
+        await eventually(lambda: converged(scene))
+
+
 async def test_what_a_server_does_not_keep_is_not_written_for_ever(scene: Scene) -> None:
     def without_conditions(obj: dict[str, Any]) -> None:
         if obj.get("kind") == "ServiceImport":
