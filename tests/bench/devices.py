@@ -76,7 +76,6 @@ class WireguardDevices:
         async with asyncio.timeout(10):
             while (await lab.exec(node, "test", "-S", SOCKET)).status:  # noqa: ASYNC110  (there is no event)
                 await asyncio.sleep(0.05)
-        await _beside(lab, node, self.like)
         settings = wireguard_settings(self._key(local), self._key(remote), remote)
         await checked(lab, node, "python3", "-c", TELL, SOCKET, settings)
 
@@ -85,19 +84,6 @@ class WireguardDevices:
         if process is not None:
             os.killpg(process.pid, signal.SIGTERM)
             await process.wait()
-
-
-async def _beside(lab: Lab, node: str, like: str) -> None:
-    """Puts the process into the control group of mcnet's own: both have the same share of the processors."""
-    group = Path(f"/proc/{(await _processes(lab, node, like))[0]}/cgroup").read_text().rpartition(":")[2].strip()
-    for process in await _processes(lab, node, DEVICE):
-        Path(f"/sys/fs/cgroup{group}/cgroup.procs").write_text(str(process))
-
-
-async def _processes(lab: Lab, node: str, device: str) -> list[int]:
-    """Those of the node whose device's name begins so."""
-    found = await checked(lab, node, "bash", "-c", f"pgrep --ns $$ --nslist net -f -- '[-]-foreground {device}'")
-    return [int(line) for line in found.split()]
 
 
 def wireguard_settings(own: X25519PrivateKey, other: X25519PrivateKey, remote: str) -> str:
