@@ -2,9 +2,8 @@
 
 import asyncio
 import gc
-import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
 
@@ -43,12 +42,10 @@ async def start(settings: Settings, stop: Stop) -> None:
 class Dns:
     """One replica; all of them do the same and know nothing of each other. `hosts` are the addresses it serves on."""
 
-    def __init__(
-        self, settings: Settings, api: Api, *, hosts: Mapping[socket.AddressFamily, str] = sockets.ANY
-    ) -> None:
+    def __init__(self, settings: Settings, api: Api, *, hosts: sockets.Hosts = sockets.ANY) -> None:
         self._settings = settings
         self._api = api
-        self._hosts = dict(hosts)
+        self._hosts = hosts
         self._registry = CollectorRegistry()
         self._counts = Counts()
         self._metrics = DnsMetrics(self._registry, self._counts, self._state)
@@ -71,11 +68,10 @@ class Dns:
         await supervise(stop, self.server.run(), self._serve(), self._watch())
 
     async def _serve(self) -> None:
-        datagrams = sockets.udp(self.port, self._hosts)
+        datagrams, listening = sockets.both(self.port, self._hosts)
         self.port = datagrams[0].getsockname()[1]
         udp = UdpServer(datagrams, self._answers, self._counts)
         loop = asyncio.get_running_loop()
-        listening = sockets.tcp(self.port, self._hosts)
         servers = [await loop.create_server(self._tcp.connection, sock=one) for one in listening]
         self.serving.set()
         try:

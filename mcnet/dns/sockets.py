@@ -2,18 +2,42 @@
 
 import errno
 import socket
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, TypeAlias
 
-ANY: Final = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
-LOOPBACK: Final = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+Hosts: TypeAlias = Mapping[socket.AddressFamily, str]
+"""By which address of each family to be reached."""
+Sockets: TypeAlias = tuple[socket.socket, ...]
+
+ANY: Final[Hosts] = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+LOOPBACK: Final[Hosts] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 """Bytes asked for; the kernel gives no more than net.core.rmem_max."""
 BACKLOG: Final = 256
+TRIES: Final = 20
+"""Free ports that are tried where any will do."""
 _NO_IPV6: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 
-def udp(port: int, hosts: dict[socket.AddressFamily, str]) -> tuple[socket.socket, ...]:
+def both(port: int, hosts: Hosts) -> tuple[Sockets, Sockets]:
+    """Those of `udp` and of `tcp` on one port, any that is free by both if `port` is 0. Raises OSError."""
+    for left in reversed(range(1 if port else TRIES)):
+        try:
+            datagrams = udp(port, hosts)
+            try:
+                return datagrams, tcp(datagrams[0].getsockname()[1], hosts)
+            except OSError:
+                for one in datagrams:
+                    one.close()
+                raise
+        except OSError:
+            if not left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def udp(port: int, hosts: Hosts) -> Sockets:
     """Bound sockets on UDP `port`. Raises OSError if it is taken by another program."""
     opened = _bound(port, hosts, socket.SOCK_DGRAM)
     for one in opened:
@@ -21,7 +45,7 @@ def udp(port: int, hosts: dict[socket.AddressFamily, str]) -> tuple[socket.socke
     return opened
 
 
-def tcp(port: int, hosts: dict[socket.AddressFamily, str]) -> tuple[socket.socket, ...]:
+def tcp(port: int, hosts: Hosts) -> Sockets:
     """Listening sockets on TCP `port`. Raises OSError if it is taken by another program."""
     opened = _bound(port, hosts, socket.SOCK_STREAM)
     for one in opened:
@@ -29,7 +53,7 @@ def tcp(port: int, hosts: dict[socket.AddressFamily, str]) -> tuple[socket.socke
     return opened
 
 
-def _bound(port: int, hosts: dict[socket.AddressFamily, str], kind: socket.SocketKind) -> tuple[socket.socket, ...]:
+def _bound(port: int, hosts: Hosts, kind: socket.SocketKind) -> Sockets:
     with ExitStack() as stack:
         opened = []
         for family, host in hosts.items():

@@ -1,7 +1,6 @@
 """A real CoreDNS on loopback, with the Corefile that mcnet makes for it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,15 +15,6 @@ from tests.apiserver.server import WITH_US
 
 ADDRESS = "127.0.0.1"
 START_TIMEOUT = 30.0
-
-
-def free_port() -> int:
-    """A port that is free by UDP and by TCP."""
-    with socket.socket() as listening, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-        listening.bind((ADDRESS, 0))
-        port: int = listening.getsockname()[1]
-        datagrams.bind((ADDRESS, port))
-        return port
 
 
 @asynccontextmanager

@@ -123,18 +123,22 @@ async def test_what_is_not_understood_is_told(api: Api) -> None:
     assert await text(api) == "odd"
 
 
-async def test_join_connects_the_clusters_dns_once_imports_are_known(
-    bare: Api, west: Api, request_: JoinRequest
-) -> None:
-    await bare.delete(kinds.CRD, crd("v1alpha1")["metadata"]["name"])
-    await bare.wait_for(kinds.CRD, crd("v1alpha1")["metadata"]["name"], None, lambda obj: obj is None, 20)
+async def test_without_imports_no_daemon_is_asked_for(bare: Api) -> None:
+    name = crd("v1alpha1")["metadata"]["name"]
+    await bare.apply(coredns(OLD))
+    await know_imports(bare)
+    assert await install.daemon(bare) == DnsValues()
+    await bare.delete(kinds.CRD, name)
+    await bare.wait_for(kinds.CRD, name, None, lambda obj: obj is None, 20)
+    assert not await install.has_imports(bare)
+    assert await install.daemon(bare) is None
+
+
+async def test_join_connects_the_clusters_dns(bare: Api, west: Api, request_: JoinRequest) -> None:
+    await know_imports(bare)
     for obj in (config_map(COREDNS, {COREFILE: corefiles.KUBEADM}), coredns(OLD)):
         await bare.apply(obj)
     assert (await joined(west, request_)).dns == ()
-    assert await text(bare) == corefiles.KUBEADM
-    assert await bare.find(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE) is None
-    await know_imports(bare)
-    assert (await joined(west, replace(request_, token=None))).dns == ()
     address = (await bare.get(kinds.SERVICE, "mcnet-dns", SYSTEM_NAMESPACE))["spec"]["clusterIP"]
     assert await text(bare) == corefile.with_zone(corefiles.KUBEADM, ip_address(address)).text
     assert await bare.find(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE)

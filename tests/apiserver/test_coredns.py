@@ -11,10 +11,11 @@ from mcnet.kube.api import Api
 from mcnet.kube.kinds import ENDPOINT_SLICE, SERVICE_IMPORT
 from mcnet.plan import corefile
 from mcnet_dns.main import Dns
-from tests.apiserver.coredns import coredns, free_port
+from tests.apiserver.coredns import coredns
 from tests.apiserver.server import ApiServer
 from tests.apiserver.test_dns import api, ask, daemon, found, until, without_version
 from tests.fakes.imports import HTTP, endpoint, headless_object, import_object, slice_object
+from tests.fakes.ports import free_port
 
 __all__ = ["api"]
 MAIN = ".:{port} {{\n    bind 127.0.0.1\n    errors\n    template ANY ANY {{\n        rcode REFUSED\n    }}\n}}\n"

@@ -24,8 +24,8 @@ from tests.apiserver.conftest import established
 from tests.apiserver.server import ApiServer
 from tests.fakes.eventually import eventually
 from tests.fakes.imports import endpoint, headless_object, import_object, slice_object
+from tests.fakes.ports import free_port
 
-SETTINGS = Settings(port=0, metrics_port=0, hosts=100, cluster_names=False)
 CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 PATIENCE = 10.0
 """Seconds; clients of the tests wait as long as this for one answer."""
@@ -69,7 +69,8 @@ async def api(member_api: Api) -> Api:
 
 
 @asynccontextmanager
-async def daemon(api: Api, settings: Settings = SETTINGS) -> AsyncIterator[Dns]:
+async def daemon(api: Api) -> AsyncIterator[Dns]:
+    settings = Settings(port=0, metrics_port=free_port(), hosts=100, cluster_names=False)
     stop = Stop()
     made = Dns(settings, api, hosts=LOOPBACK)
     task = asyncio.create_task(made.main(stop))
@@ -224,7 +225,7 @@ async def test_what_is_known_is_answered_while_the_api_server_is_away(
 
 async def fetch(server: Dns, path: str) -> bytes:
     await server.server.started.wait()
-    reader, writer = await asyncio.open_connection("localhost", server.server.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.server.port)
     writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
     try:
         return await reader.read()

@@ -23,10 +23,11 @@ from mcnet.kube.kinds import CRD, ENDPOINT_SLICE, NAMESPACE, SERVICE_IMPORT
 from mcnet.lab.packages import ensure_packages
 from mcnet.model.dns import ZONE, Question, Type
 from mcnet.plan import corefile
-from tests.apiserver.coredns import coredns, free_port
+from tests.apiserver.coredns import coredns
 from tests.apiserver.server import WITH_US, ApiServer
 from tests.bench.document import table
 from tests.fakes.imports import endpoint, headless_object, import_object, slice_object
+from tests.fakes.ports import free_port
 
 ROUNDS, SECONDS = 3, 5
 RATE = 10_000

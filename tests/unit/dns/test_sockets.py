@@ -30,6 +30,26 @@ def test_a_port_that_another_program_has_is_told() -> None:
             sockets.udp(taken.getsockname()[1], LOOPBACK)
 
 
+def test_udp_and_tcp_have_one_port_that_is_free_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    original, times = sockets.tcp, [1, 2]
+
+    def taken(port: int, hosts: sockets.Hosts) -> sockets.Sockets:
+        if times:
+            times.pop()
+            raise OSError(errno.EADDRINUSE, "in use")
+        return original(port, hosts)
+
+    monkeypatch.setattr(sockets, "tcp", taken)
+    datagrams, listening = sockets.both(0, LOOPBACK)
+    assert len({one.getsockname()[1] for one in (*datagrams, *listening)}) == 1
+    port = datagrams[0].getsockname()[1]
+    for one in (*datagrams, *listening):
+        one.close()
+    times.append(1)
+    with pytest.raises(OSError, match="in use"):
+        sockets.both(port, LOOPBACK)
+
+
 def test_a_kernel_without_ipv6_has_one_family(monkeypatch: pytest.MonkeyPatch) -> None:
     original = socket.socket
 
