@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 
+from mcnet.install.mcs_kinds import EXPORTS, IMPORTS, listed
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import JsonObject, Kind, kind_of
-from mcnet.model.errors import NotFoundError
+from mcnet.kube.kinds import JsonObject, kind_of
 from mcnet.model.member import MANAGED_LABEL
 from mcnet.model.service import (
     SERVICE_NAME_LABEL,
@@ -34,8 +34,8 @@ async def remove_services(api: Api) -> int:
         if SERVICE_NAMESPACE_LABEL not in (obj["metadata"].get("labels") or {})  # those are a broker's
     ]
     derived = await api.list(kinds.SERVICE, labels=f"{OURS},{SERVICE_NAME_LABEL}")
-    imports = await _listed(api, (kinds.SERVICE_IMPORT, kinds.SERVICE_IMPORT_ALPHA), OURS)
-    exports = [obj for obj in await _listed(api, (kinds.SERVICE_EXPORT, kinds.SERVICE_EXPORT_ALPHA)) if _said(obj)]
+    imports = await listed(api, IMPORTS, OURS)
+    exports = [obj for obj in await listed(api, EXPORTS) if _said(obj)]
     await _all(
         [
             *(_delete(api, obj) for obj in (*slices, *derived, *imports)),
@@ -43,16 +43,6 @@ async def remove_services(api: Api) -> int:
         ]
     )
     return len(slices) + len(derived) + len(imports)
-
-
-async def _listed(api: Api, versions: tuple[Kind, ...], labels: str = "") -> list[JsonObject]:
-    """The objects of a kind in the first version of it that is served."""
-    for kind in versions:
-        try:
-            return await api.list(kind, labels=labels)
-        except NotFoundError:
-            continue
-    return []
 
 
 async def _delete(api: Api, obj: JsonObject) -> None:

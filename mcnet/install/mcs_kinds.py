@@ -3,16 +3,22 @@
 They are the users': a ServiceExport is theirs, and other programs read ServiceImports.
 """
 
+import asyncio
 from typing import Final
 
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import JsonObject, Kind
-from mcnet.model.errors import NotFoundError
+from mcnet.model.errors import ApiError, NotFoundError
 from mcnet.model.member import MANAGED_LABEL
 from mcnet.render.engine import render
 
-OBJECTS: Final = (kinds.SERVICE_EXPORT, kinds.SERVICE_IMPORT)
+EXPORTS: Final = (kinds.SERVICE_EXPORT, kinds.SERVICE_EXPORT_ALPHA)
+IMPORTS: Final = (kinds.SERVICE_IMPORT, kinds.SERVICE_IMPORT_ALPHA)
+BUSY: Final = 429
+PAUSE: Final = 0.2
+"""Seconds between two tries at a server that is busy."""
+TRIES: Final = 50
 
 
 async def to_apply(api: Api) -> tuple[JsonObject, ...]:
@@ -28,10 +34,10 @@ async def to_apply(api: Api) -> tuple[JsonObject, ...]:
 async def to_remove(api: Api) -> list[str]:
     """Names of the kinds that mcnet has brought and of which no object is left."""
     names = []
-    for kind in OBJECTS:
-        name = f"{kind.plural}.{kind.group}"
+    for versions in (EXPORTS, IMPORTS):
+        name = f"{versions[0].plural}.{versions[0].group}"
         there = await api.find(kinds.CRD, name)
-        if there is not None and _is_ours(there) and not await _objects(api, kind):
+        if there is not None and _is_ours(there) and not await listed(api, versions):
             names.append(name)
     return names
 
@@ -40,8 +46,23 @@ def _is_ours(crd: JsonObject) -> bool:
     return bool((crd["metadata"].get("labels") or {}).get(MANAGED_LABEL) == "mcnet")
 
 
-async def _objects(api: Api, kind: Kind) -> list[JsonObject]:
-    try:
-        return await api.list(kind)
-    except NotFoundError:
-        return []
+async def listed(api: Api, versions: tuple[Kind, ...], labels: str = "") -> list[JsonObject]:
+    """The objects of a kind in the first version of it that is served; none where none is."""
+    for kind in versions:
+        try:
+            return await _listed(api, kind, labels)
+        except NotFoundError:
+            continue
+    return []
+
+
+async def _listed(api: Api, kind: Kind, labels: str) -> list[JsonObject]:
+    """Waits for a server that says it is busy: a kind that was installed a moment ago has no storage at first."""
+    for _ in range(TRIES):
+        try:
+            return await api.list(kind, labels=labels)
+        except ApiError as error:
+            if error.status != BUSY:
+                raise
+        await asyncio.sleep(PAUSE)
+    return await api.list(kind, labels=labels)

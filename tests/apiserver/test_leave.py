@@ -120,6 +120,15 @@ async def test_nothing_stays(broker_api: Api, member: Api, cleaned: dict[str, An
 MCS = ("serviceexports.multicluster.x-k8s.io", "serviceimports.multicluster.x-k8s.io")
 
 
+@pytest.fixture
+async def no_services(member_api: Api) -> None:
+    """Takes away what other tests have left of exports and imports."""
+    for kind in (kinds.SERVICE_EXPORT, kinds.SERVICE_IMPORT):
+        for obj in await member_api.list(kind):
+            await member_api.delete(kind, obj["metadata"]["name"], obj["metadata"]["namespace"])
+
+
+@pytest.mark.usefixtures("no_services")
 async def test_imported_services_go_and_exports_stay(broker_api: Api, member: Api, cleaned: dict[str, Any]) -> None:
     ours = {"app.kubernetes.io/managed-by": "mcnet"}
     named = {"multicluster.kubernetes.io/service-name": "web"}
@@ -166,6 +175,7 @@ async def test_imported_services_go_and_exports_stay(broker_api: Api, member: Ap
         await member.delete(kind, name, "default")
 
 
+@pytest.mark.usefixtures("no_services")
 async def test_the_kinds_of_services_go_if_they_are_ours(member: Api, cleaned: dict[str, Any]) -> None:
     await member.merge_patch(kinds.CRD, MCS[0], {"metadata": {"labels": {"app.kubernetes.io/managed-by": "helm"}}})
     assert await left(member) == []
