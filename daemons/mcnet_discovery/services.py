@@ -67,7 +67,7 @@ class Services:
         self._was_ready = False
         self._was_reachable = False
         self._owing: set[ServiceName] = set()
-        self._refused: dict[ServiceName, str] = {}
+        self._refused: dict[ServiceName, Mapping[Place, str]] = {}
         self._problems: dict[ServiceName, tuple[str, ...]] = {}
         self._writer = ServiceWriter(metrics=metrics, store=self._store)
 
@@ -166,7 +166,10 @@ class Services:
                 return True  # everything is looked at when that changes
             setting = self._setting(order, local)
             seen = local.seen(service, order.session.services)
-            plan = services.plan(seen, setting, failed=self._refused.get(service, ""))
+            before = self._refused.get(service, {})
+            plan = services.plan(
+                seen, setting, failed=before.get(Place.BROKER, ""), stuck=Place.LOCAL in before
+            )  # fmt: skip
             apis = {Place.LOCAL: self._api} | ({Place.BROKER: order.session.api} if setting.reachable else {})
             if not setting.reachable and any(write.place is Place.BROKER for write in plan.writes):
                 self._owing.add(service)
@@ -192,8 +195,8 @@ class Services:
 
     def _note(self, service: ServiceName, problems: tuple[str, ...], refused: Mapping[Place, str]) -> None:
         """Remember what is wrong with a service, and tell if that is new."""
-        if why := refused.get(Place.BROKER):
-            self._refused[service] = why
+        if refused:
+            self._refused[service] = dict(refused)
         else:
             self._refused.pop(service, None)
         found = (*problems, *refused.values())

@@ -40,11 +40,13 @@ GONE = "nobody exports the service any more"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The importing cluster; `version` of the MCS API, `now` as RFC 3339."""
+    """The importing cluster; `version` of the MCS API, `now` as RFC 3339. `stuck`: something of it was refused here,
+    so the status is to say how far it has come, and not to wait for the rest."""
 
     importer: Importer
     version: str
     now: str
+    stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def import_writes(
     if not foreign:
         writes += _derived(merged, made, owner, derived, needed=needs_derived)
     writes += _slices(merged, made, owner, present.slices, derived=needs_derived and not foreign)
-    if not writes:
+    if not writes or (target.stuck and all(write.kind != import_codec.KIND for write in writes)):
         writes += _status(target, merged, made, there, ips)
     return writes, problems
 

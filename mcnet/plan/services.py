@@ -74,8 +74,9 @@ class ServicePlan:
     problems: tuple[str, ...] = ()
 
 
-def plan(seen: Seen, setting: Setting, *, failed: str = "") -> ServicePlan:
-    """The writes for one service. `failed` says why the broker refused what was written there last."""
+def plan(seen: Seen, setting: Setting, *, failed: str = "", stuck: bool = False) -> ServicePlan:
+    """The writes for one service. `failed` says why the broker refused what was written there last, `stuck` whether
+    the own API server did."""
     problems: list[str] = []
     if is_refused_namespace(seen.service.namespace):
         return _refused(seen, setting)
@@ -91,7 +92,7 @@ def plan(seen: Seen, setting: Setting, *, failed: str = "") -> ServicePlan:
         writes += _export_status(seen.export, said, setting.now)
     if seen.namespace:
         slices = _slices(seen, setting.importer.cluster, published, problems)
-        target = Target(setting.importer, setting.version, setting.now)
+        target = Target(setting.importer, setting.version, setting.now, stuck)
         present = There(seen.service_import, seen.derived, seen.imported_slices)
         made, left_out = import_writes(target, merged, slices, present)
         writes += made

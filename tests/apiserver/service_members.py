@@ -186,15 +186,15 @@ class Clusterset:
         return [one for one in found if one["spec"]["namespace"] == namespace]
 
 
-@pytest.fixture
-async def both(
-    member_api: Api, broker_api: Api, member_server: ApiServer, broker_server: ApiServer, east_server: ApiServer
-) -> AsyncIterator[Clusterset]:
-    broker_namespace = await fresh_namespace(broker_api, "broker")
-    await broker_api.apply(clusterset.encode(ClusterSet(), namespace=broker_namespace))
+@asynccontextmanager
+async def clusterset_of(broker_server: ApiServer, east: ApiServer, west: ApiServer) -> AsyncIterator[Clusterset]:
+    """Both members as they are after their join, their daemons not running yet."""
     async with AsyncExitStack() as stack:
+        broker_api = await stack.enter_async_context(await broker_server.admin())
+        broker_namespace = await fresh_namespace(broker_api, "broker")
+        await broker_api.apply(clusterset.encode(ClusterSet(), namespace=broker_namespace))
         clusters = []
-        for name, number, server in (("east", 1, east_server), ("west", 2, member_server)):
+        for name, number, server in (("east", 1, east), ("west", 2, west)):
             api = await stack.enter_async_context(await server.admin())
             system = await fresh_namespace(api, "system")
             await broker_api.apply(cluster_object(name, number, broker_namespace))
@@ -206,3 +206,11 @@ async def both(
             account = await stack.enter_async_context(await discovery_account(api, server, system))
             clusters.append(Cluster(name, number, api, account, system))
         yield Clusterset(*clusters, broker_api, broker_namespace)
+
+
+@pytest.fixture
+async def both(
+    broker_server: ApiServer, east_server: ApiServer, member_server: ApiServer
+) -> AsyncIterator[Clusterset]:
+    async with clusterset_of(broker_server, east_server, member_server) as made:
+        yield made

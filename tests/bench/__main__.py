@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.bench import daemons, joining, startup, throughput
+from tests.bench import daemons, joining, services, startup, throughput
 from tests.bench.document import write
 from tests.bench.machine import machine
 
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "joining": joining.run,
     "daemons": daemons.run,
     "throughput": throughput.run,
+    "services": services.run,
 }
 
 

@@ -66,9 +66,9 @@ class World:
             imported_slices=tuple(obj for obj in slices if is_ours(obj)),
         )
 
-    def plan(self, failed: str = "") -> ServicePlan:
+    def plan(self, *, failed: str = "", stuck: bool = False) -> ServicePlan:
         setting = Setting(importer(self.cluster, lost=self.lost), BROKER, "v1beta1", self.now, self.reachable)
-        return plan(self.seen(), setting, failed=failed)
+        return plan(self.seen(), setting, failed=failed, stuck=stuck)
 
     def perform(self, write: Write) -> None:
         key = write.place, write.kind, write.name

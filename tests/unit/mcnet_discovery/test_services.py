@@ -122,6 +122,15 @@ async def test_a_namespace_that_goes_and_comes_back(scene: Scene) -> None:
         await eventually(lambda: converged(scene))
 
 
+async def test_what_a_broker_in_the_own_cluster_holds_is_none_of_its_imports(scene: Scene) -> None:
+    theirs = slice_object(EAST, sliced(EAST, 9))
+    theirs["metadata"]["namespace"] = "brokers"
+    scene.local.add(SHOP | {"metadata": {"name": "brokers"}}, theirs)
+    async with scene.daemon() as daemon:
+        await eventually(lambda: converged(scene) and daemon._services.idle)
+        assert addresses(scene.local, "east.") == {"10.1.0.9"}
+
+
 async def test_only_the_leader_writes(scene: Scene) -> None:
     async with scene.daemon("pod-1"):
         await eventually(lambda: converged(scene))
@@ -193,6 +202,24 @@ async def test_what_the_broker_refuses_is_told_and_stops_nothing_else(scene: Sce
         everything = {"10.1.0.1", "10.2.0.1", "10.2.0.2"}
         await eventually(lambda: addresses(scene.local, "mcnet-") == everything)
         await eventually(lambda: any("no quota" in event["note"] for event in scene.local.all(EVENT)))
+        refusal.times = 0
+        await eventually(lambda: converged(scene))
+
+
+async def test_where_the_derived_service_is_refused_the_import_says_so(scene: Scene) -> None:
+    refusal = scene.local.fail(
+        lambda request: request.attempt.startswith("create Service shop/mcnet-"),
+        ForbiddenError("quota", status=403),
+        times=10**6,
+    )
+
+    def pending() -> bool:
+        (made,) = scene.local.all(SERVICE_IMPORT) or [{}]
+        return [one["reason"] for one in (made.get("status") or {}).get("conditions", ())] == ["Pending"]
+
+    async with scene.daemon():
+        await eventually(pending)
+        await eventually(lambda: addresses(scene.local, "mcnet-") == {"10.1.0.1", "10.2.0.1", "10.2.0.2"})
         refusal.times = 0
         await eventually(lambda: converged(scene))
 

@@ -226,6 +226,16 @@ def test_what_the_broker_refuses_is_told() -> None:
     assert world.condition("Ready") == ("False", "Failed")
 
 
+def test_an_import_that_is_stuck_says_how_far_it_has_come() -> None:
+    world = importing()
+    for write in world.plan().writes:
+        world.perform(write)
+    assert not any(one.verb is Verb.REPLACE_STATUS for one in world.plan().writes)
+    (status,) = (one for one in world.plan(stuck=True).writes if one.verb is Verb.REPLACE_STATUS)
+    assert status.obj["status"]["clusters"] == [{"cluster": "east"}]
+    assert [one["reason"] for one in status.obj["status"]["conditions"]] == ["Pending"]
+
+
 def test_a_lost_cluster_goes_and_comes_back() -> None:
     world = importing()
     world.settle()
