@@ -65,6 +65,10 @@ def _exporters(picture: Picture) -> dict[ServiceName, list[ClusterId]]:
 def _of_cluster(
     view: ClusterView, services: ServicesView, exporters: Mapping[ServiceName, list[ClusterId]]
 ) -> Iterable[Row]:
+    if services.late:
+        following = f"mcnet show services --timeout 60 --context {view.context}"
+        yield _row(view, None, (UNKNOWN, f"its services are not known: {services.unread}", following))
+        return
     if services.unread:
         yield _row(view, None, (UNKNOWN, "", "")) | {"note": f"its services can't be read: {services.unread}"}
         return

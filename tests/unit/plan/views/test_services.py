@@ -155,6 +155,9 @@ def test_what_can_t_be_read_is_noted_and_what_is_not_installed_is_wrong() -> Non
     found = row(picture(west=ServicesView(unread="viewer may not list serviceexports")), "west")
     assert (found["state"], found["why"]) == ("unknown", "")
     assert found["note"] == "its services can't be read: viewer may not list serviceexports"
+    found = row(picture(west=ServicesView(unread="not listed within 5 s", late=True)), "west")
+    assert (found["state"], found["why"]) == ("unknown", "its services are not known: not listed within 5 s")
+    assert found["next"] == "mcnet show services --timeout 60 --context west-admin"
     found = row(picture(west=ServicesView(installed=False)), "west")
     assert (found["state"], found["next"]) == ("missing", "mcnet join broker-info.mcnet --context west-admin")
 
