@@ -93,7 +93,7 @@ async def export(
                 obj = await api.create(served.service_export, made, service.namespace, dry_run=dry_run)
             except ConflictError:
                 continue  # somebody else has made it since
-            return Exported(Outcome.CREATED, obj, served)
+            return Exported(Outcome.CREATED, made if dry_run else obj, served)
         before = there["metadata"].get("annotations") or {}
         news = {key: value for key, value in wanted.items() if before.get(key) != value}
         if not news:

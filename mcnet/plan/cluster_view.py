@@ -22,7 +22,7 @@ JsonObject = dict[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicesView:
     """What a member's API server has of services across clusters, in all namespaces. `installed`: whether it has the
-    kinds of the MCS API; `unread` is why nothing is known."""
+    kinds of the MCS API; `unread` is why nothing is known, `late` whether they only took too long."""
 
     exports: tuple[ExportState, ...] = ()
     imports: tuple[ImportState, ...] = ()
@@ -30,6 +30,7 @@ class ServicesView:
     namespaces: frozenset[str] = frozenset()
     installed: bool = True
     unread: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,8 @@ class Place:
     derived: Service | None = None
     """The Service that has the derived Service's name; a foreign one is not `derived`."""
     endpoints: tuple[ImportedEndpoints, ...] = ()
+    lost: frozenset[ClusterId] = frozenset()
+    """Clusters that no cable leads to, by what the own gateways report."""
     reached: Reached | None = None
     unreached: str = ""
     """Why no pod could look."""
@@ -114,6 +116,12 @@ class Evidence:
         """Clusters that export it: those that say so themselves, and those of which only the broker tells."""
         told = {place.cluster for place in self.read if is_valid(place)}
         return tuple(sorted(told | (self.records or frozenset()).intersection(self.unknown)))
+
+    @property
+    def chosen(self) -> bool:
+        """Whether an annotation chooses where its traffic goes, so that a cluster may be left out by intent."""
+        states = [one for place in self.read for one in (place.export, place.service_import) if one]
+        return any(state.traffic for state in states)
 
     def place(self, cluster: ClusterId) -> Place | None:
         return next((place for place in self.places if place.cluster == cluster), None)

@@ -20,6 +20,7 @@ from mcnet.kube.mcs import served_kinds
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError
 from mcnet.model.service import SERVICE_NAME_LABEL, Service, ServiceName, derived_name, record_name
+from mcnet.plan import service_health
 from mcnet.show.services import IMPORTED
 
 REACH_MODULE = "mcnet.diagnose.service.reach"
@@ -82,7 +83,9 @@ def ports(place: Place) -> list[int]:
 async def _read(site: Site, service: ServiceName) -> Place:
     empty = Place(cluster=site.member.cluster, context=site.context)
     try:
-        return await _place(site.api, empty, service)
+        members = {cluster.id for cluster in await site.clusters()}
+        lost = service_health.cut_off(await site.gateways(), members)
+        return replace(await _place(site.api, empty, service), lost=lost)
     except McnetError as error:
         return replace(empty, unread=error.message)
     except DecodeError as error:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from mcnet.diagnose.service.evidence import Evidence, Place, is_valid
 from mcnet.model.cluster import ClusterId
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
+from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.model.service import Reason, derived_name
 from mcnet.model.service_state import ExportState, ImportState
 
@@ -59,13 +60,15 @@ def _nobody(evidence: Evidence) -> Finding:
         said = f"no cluster that could be read exports it; {', '.join(evidence.unknown)} could not be"
         return Finding(Verdict.UNKNOWN, about, said, f"mcnet export service {evidence.arguments} --context CONTEXT")
     sources = [place for place in evidence.read if place.source]
+    elsewhere = f"; {', '.join(evidence.unknown)} could not be looked at" if evidence.unknown else ""
     if sources:
         where = ", ".join(place.cluster for place in sources)
         said = f"no cluster exports it, though {where} {_have(sources)} a Service of that name"
         return Finding(Verdict.WRONG, about, said, f"mcnet export service {evidence.arguments}{sources[0].option}")
     where = ", ".join(place.cluster for place in evidence.read)
-    said = f"no cluster exports it, and there is no Service of that name in {where}"
-    return Finding(Verdict.WRONG, about, said, "mcnet show services")
+    said = f"no cluster exports it, and there is no Service of that name in {where}{elsewhere}"
+    remedy = f"mcnet export service {evidence.arguments} --context CONTEXT" if elsewhere else "mcnet show services"
+    return Finding(Verdict.WRONG, about, said, remedy)
 
 
 def at_broker(evidence: Evidence) -> Judgement:
@@ -189,25 +192,32 @@ def _endpoint_findings(evidence: Evidence, place: Place, made: ImportState) -> I
     using = {one.cluster for one in place.endpoints if one.ready}
     idle = [one for one in made.clusters if one not in using]
     verdict = Verdict.WARNING if using else Verdict.WRONG
+    if using and evidence.chosen:
+        idle = [one for one in idle if one in place.lost]
     for cluster in idle:
         yield Finding(verdict, about, *_idle(evidence, place, cluster))
-    if not using and not idle:
+    if not made.clusters:
         yield Finding(verdict, about, "there is no endpoint of any cluster", place.logs)
 
 
 def _idle(evidence: Evidence, place: Place, cluster: ClusterId) -> tuple[str, str]:
     """Why no endpoint of `cluster` is in use, and what shows more."""
-    slices = [one for one in place.endpoints if one.cluster == cluster]
     home = evidence.place(cluster)
-    selector = f"kubernetes.io/service-name={evidence.service.name}"
     of = home.kubectl if home else "kubectl --context CONTEXT"
+    selector = f"kubernetes.io/service-name={evidence.service.name}"
     look = f"{of} -n {evidence.service.namespace} get endpointslices -l {selector}"
-    if total := sum(one.total for one in slices):
+    if total := sum(one.total for one in place.endpoints if one.cluster == cluster):
         return f"none of {total} endpoints of {cluster} is ready", look
-    if cluster != place.cluster and not slices:
-        said = f"no endpoint of {cluster} is in use: no cable leads there, or traffic goes elsewhere"
-        return said, f"mcnet show connections{place.option}"
-    return f"the service has no endpoint in {cluster}", look
+    if cluster in place.lost:
+        return f"no cable leads to {cluster}, so its endpoints are not used", f"mcnet show connections{place.option}"
+    at_home = [one for one in home.endpoints if one.cluster == cluster and one.ready] if home else []
+    if home and not at_home:
+        return f"the service has no ready endpoint in {cluster}", look
+    if evidence.chosen:
+        said = f"no endpoint of {cluster} is in use: the annotation mcnet.dev/traffic sends traffic elsewhere"
+        return said, f"mcnet show services -o wide{place.option}"
+    events = f"{place.kubectl} -n {SYSTEM_NAMESPACE} get events.events.k8s.io --field-selector reason=ServiceNotWhole"
+    return f"no endpoint of {cluster} is in use: discovery has left them out, or the service has none", events
 
 
 def _have(places: Sequence[Place]) -> str:

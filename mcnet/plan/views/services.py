@@ -7,6 +7,7 @@ from typing import Final
 from mcnet.model.cluster import ClusterId
 from mcnet.model.service import Reason, ServiceName, derived_name
 from mcnet.model.service_state import ExportState, ImportedEndpoints, ImportState, ReportedCondition
+from mcnet.plan import service_health
 from mcnet.plan.cluster_view import ClusterView, Picture, Row, ServicesView, logs
 
 READY: Final = "ready"
@@ -35,6 +36,8 @@ class _One:
     counts: Mapping[ClusterId, tuple[int, int]]
     others: tuple[ClusterId, ...]
     here: bool
+    lost: frozenset[ClusterId]
+    """Clusters that no cable leads to."""
 
     @property
     def conflict(self) -> ReportedCondition | None:
@@ -62,6 +65,10 @@ def _exporters(picture: Picture) -> dict[ServiceName, list[ClusterId]]:
 def _of_cluster(
     view: ClusterView, services: ServicesView, exporters: Mapping[ServiceName, list[ClusterId]]
 ) -> Iterable[Row]:
+    if services.late:
+        following = f"mcnet show services --timeout 60 --context {view.context}"
+        yield _row(view, None, (UNKNOWN, f"its services are not known: {services.unread}", following))
+        return
     if services.unread:
         yield _row(view, None, (UNKNOWN, "", "")) | {"note": f"its services can't be read: {services.unread}"}
         return
@@ -74,6 +81,7 @@ def _of_cluster(
     endpoints: dict[ServiceName, list[ImportedEndpoints]] = {}
     for found in services.endpoints:
         endpoints.setdefault(found.service, []).append(found)
+    lost = service_health.cut_off(view.gateways, (cluster.id for cluster in view.clusters))
     for service in sorted({*exports, *imports, *exporters}):
         made = imports.get(service)
         one = _One(
@@ -84,6 +92,7 @@ def _of_cluster(
             _counts(made, endpoints.get(service, ())),
             tuple(cluster for cluster in exporters.get(service, ()) if cluster != view.cluster),
             service.namespace in services.namespaces,
+            lost,
         )
         said = _said(one)
         yield _row(view, service, said) | _values(one) | {"note": _note(one, said)}
@@ -106,15 +115,25 @@ def _said(one: _One) -> Said:
         return _absent(one)
     if found := _import_said(one.view, one.made):
         return found
-    namespace, name = one.service
-    if not any(ready for ready, _ in one.counts.values()):
-        following = f"mcnet diagnose service {name} -n {namespace}"
-        return NO_ENDPOINTS, "no endpoint is ready, in whichever cluster", following
+    return _endpoints_said(one) or _conflict_said(one) or (READY, "", "")
+
+
+def _endpoints_said(one: _One) -> Said | None:
+    if any(ready for ready, _ in one.counts.values()):
+        return None
+    if cut := one.lost.intersection(one.counts):
+        why = f"no cable leads to {', '.join(sorted(cut))}, and no other endpoint is ready"
+        return NO_ENDPOINTS, why, f"mcnet show connections --context {one.view.context}"
+    following = f"mcnet diagnose service {one.service.name} -n {one.service.namespace}"
+    return NO_ENDPOINTS, "no endpoint is ready, in whichever cluster", following
+
+
+def _conflict_said(one: _One) -> Said | None:
     conflict = one.conflict
-    if conflict:
-        back = f"mcnet unexport service {name} -n {namespace} --context {one.view.context}"
-        return CONFLICT, conflict.message or conflict.reason, f"make the exports alike, or take one back: {back}"
-    return READY, "", ""
+    if conflict is None:
+        return None
+    back = f"mcnet unexport service {one.service.name} -n {one.service.namespace} --context {one.view.context}"
+    return CONFLICT, conflict.message or conflict.reason, f"make the exports alike, or take one back: {back}"
 
 
 def _export_said(view: ClusterView, export: ExportState) -> Said | None:
@@ -163,10 +182,11 @@ def _note(one: _One, said: Said) -> str:
         namespace = one.service.namespace
         return f"it has no namespace {namespace}: services are imported only where their namespace is"
     idle = [cluster for cluster, (ready, _) in one.counts.items() if not ready]
-    if state in (READY, CONFLICT) and idle:
-        why = "none is ready, no cable is up, or traffic goes elsewhere"
-        return f"no endpoint of {', '.join(idle)} is in use here: {why}"
-    return ""
+    if state not in (READY, CONFLICT) or not idle:
+        return ""
+    if cut := [cluster for cluster in idle if cluster in one.lost]:
+        return f"no cable leads to {', '.join(cut)}: its endpoints are not used"
+    return f"no endpoint of {', '.join(idle)} is in use here: none is ready, or traffic goes elsewhere"
 
 
 def _values(one: _One | None) -> Row:

@@ -70,7 +70,8 @@ async def test_options_are_annotations_and_what_is_not_given_stays(server: FakeS
 async def test_a_dry_run_says_what_would_be_and_writes_nothing(server: FakeServer) -> None:
     made = await export(server.api(), WEB, annotations("aggregate", ""), dry_run=True)
     assert (made.outcome, there(server)) == (Outcome.CREATED, None)
-    assert made.obj["metadata"]["annotations"] == {"mcnet.dev/export-mode": "aggregate"}
+    annotated = {"annotations": {"mcnet.dev/export-mode": "aggregate"}}
+    assert made.obj["metadata"] == {"name": "web", "namespace": "shop"} | annotated, "fit to be kept in a file"
     server.add(fakes.export(*EXPORTED, annotations={"mcnet.dev/traffic": "local-only", "a": "b"}))
     made = await export(server.api(), WEB, annotations("aggregate", "default"), dry_run=True)
     assert made.outcome is Outcome.CHANGED

@@ -32,6 +32,7 @@ DERIVED = service_codec.decode(fakes.derived())
 IMPORTER = Place(
     cluster=WEST, context="w", service_import=IMPORT, derived=DERIVED, endpoints=(SLICE,), reached=REACHED
 )  # fmt: skip
+IMPORTER_OF_NOTHING = replace(IMPORTER, endpoints=())
 EXPORTER = replace(
     IMPORTER, cluster=EAST, context="e", source=True, export=decode_export(fakes.export(*EXPORTED))
 )  # fmt: skip
@@ -109,8 +110,9 @@ FAULTS: list[tuple[str, Change, Verdict, str, str, str]] = [
      "no cluster exports it, and there is no Service of that name in east, west", "mcnet show services"),
     ("export", whole(places=(IMPORTER,), records=None, absent=(EAST,)), Verdict.UNKNOWN, "service shop/web",
      "no cluster that could be read exports it; east could not be", "mcnet export service web -n shop --context"),
-    ("export", whole(places=(IMPORTER,), records=frozenset()), Verdict.WRONG, "service shop/web",
-     "no cluster exports it, and there is no Service", "mcnet show services"),
+    ("export", whole(places=(IMPORTER,), records=frozenset(), absent=(EAST,)), Verdict.WRONG, "service shop/web",
+     "no cluster exports it, and there is no Service of that name in west; east could not be looked at",
+     "mcnet export service web -n shop --context CONTEXT"),
     ("export", export(), Verdict.WRONG, "cluster east", "nobody has looked at the ServiceExport", LOGS.format("e")),
     ("export", export(*NO_SERVICE), Verdict.WRONG, "cluster east", "There is no Service web in the namespace shop",
      "kubectl --context e -n shop get services"),
@@ -156,16 +158,21 @@ FAULTS: list[tuple[str, Change, Verdict, str, str, str]] = [
      "cluster west", f"has 10.102.0.8, but the ServiceImport says {IP}", LOGS.format("w")),
     ("derived", imported(ips=()), Verdict.WRONG, "cluster west", f"has {IP}, but the ServiceImport says none",
      LOGS.format("w")),
+    ("endpoints", importer(endpoints=(), lost=frozenset({EAST})), Verdict.WRONG, "cluster west",
+     "no cable leads to east, so its endpoints are not used", "mcnet show connections --context w"),
     ("endpoints", importer(endpoints=()), Verdict.WRONG, "cluster west",
-     "no endpoint of east is in use: no cable leads there, or traffic goes elsewhere",
-     "mcnet show connections --context w"),
+     "no endpoint of east is in use: discovery has left them out, or the service has none",
+     "kubectl --context w -n mcnet-system get events.events.k8s.io --field-selector reason=ServiceNotWhole"),
+    ("endpoints", importer(endpoints=(), service_import=replace(IMPORT, traffic="remote-only")), Verdict.WRONG,
+     "cluster west", "no endpoint of east is in use: the annotation mcnet.dev/traffic sends traffic elsewhere",
+     "mcnet show services -o wide --context w"),
+    ("endpoints", whole(places=(IMPORTER_OF_NOTHING,), absent=(EAST,)), Verdict.WRONG, "cluster west",
+     "no endpoint of east is in use: discovery has left them out, or the service has none", "kubectl --context w"),
     ("endpoints", importer(endpoints=(replace(SLICE, ready=()),)), Verdict.WRONG, "cluster west",
      "none of 2 endpoints of east is ready",
      "kubectl --context e -n shop get endpointslices -l kubernetes.io/service-name=web"),
-    ("endpoints", importer(endpoints=(replace(SLICE, ready=(), total=0),)), Verdict.WRONG, "cluster west",
-     "the service has no endpoint in east", "kubectl --context e -n shop get endpointslices"),
     ("endpoints", imported(clusters=(EAST, NORTH)), Verdict.WARNING, "cluster west",
-     "no endpoint of north is in use", "mcnet show connections --context w"),
+     "no endpoint of north is in use: discovery has left them out", "kubectl --context w -n mcnet-system get events"),
     ("endpoints", importer(endpoints=(), service_import=replace(IMPORT, clusters=())), Verdict.WRONG, "cluster west",
      "there is no endpoint of any cluster", LOGS.format("w")),
     ("endpoints", importer(endpoints=(replace(SLICE, attached=""),)), Verdict.WRONG, "cluster west",
@@ -243,6 +250,24 @@ def test_a_headless_service_needs_no_derived_service_and_is_its_endpoints() -> N
     wrong = replace(place, reached=Reached({NAME: Lookup(("10.1.0.9",))}))
     (finding,) = judged("dns", replace(evidence, places=(wrong,))).findings
     assert finding.said == f"{NAME} is answered with 10.1.0.9, which is not an endpoint that is ready"
+
+
+def test_an_exporter_without_ready_endpoints_is_named_everywhere() -> None:
+    places = tuple(replace(place, endpoints=()) for place in WELL.places)
+    findings = judged("endpoints", replace(WELL, places=places)).findings
+    assert [(one.about, one.said) for one in findings] == [
+        ("cluster east", "the service has no ready endpoint in east"),
+        ("cluster west", "the service has no ready endpoint in east"),
+    ]
+    look = "kubectl --context e -n shop get endpointslices -l kubernetes.io/service-name=web"
+    assert {one.remedy for one in findings} == {look}
+
+
+def test_where_traffic_is_chosen_only_lost_clusters_are_told() -> None:
+    made = replace(IMPORT, clusters=(EAST, NORTH), traffic="failover=east,north")
+    assert judged("endpoints", importer(service_import=made)(WELL)).findings == ()
+    (finding,) = judged("endpoints", importer(service_import=made, lost=frozenset({NORTH}))(WELL)).findings
+    assert (finding.verdict, finding.said.partition(",")[0]) == (Verdict.WARNING, "no cable leads to north")
 
 
 def test_ports_that_can_t_be_tried_are_named() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mcnet.codec.service_state import decode_endpoints, decode_export, decode_import
+from mcnet.model.gateway import CableState
 from mcnet.model.service import ServiceName, derived_name
 from mcnet.model.service_state import ExportState
 from mcnet.plan.cluster_view import Picture, ServicesView
@@ -14,6 +15,7 @@ from tests.fakes import service_objects as fakes
 from tests.fakes.pictures import changed, clusterset
 from tests.fakes.service_objects import EXPORTED, NO_SERVICE, WEB, condition
 
+PICTURE = clusterset({"east": 1, "west": 1})
 IMPORT = decode_import(fakes.service_import("east"))
 EXPORT = decode_export(fakes.export(*EXPORTED))
 SLICE = decode_endpoints(fakes.imported_slice("east", "10.1.0.1", "10.1.0.2"))
@@ -23,7 +25,7 @@ LOGS = "kubectl --context {}-admin -n mcnet-system logs -l app.kubernetes.io/com
 
 
 def picture(east: ServicesView | None = EAST, west: ServicesView | None = WEST) -> Picture:
-    return changed(changed(clusterset({"east": 1, "west": 1}), 0, services=east), 1, services=west)
+    return changed(changed(PICTURE, 0, services=east), 1, services=west)
 
 
 def row(of: Picture, cluster: str) -> dict[str, Any]:
@@ -138,10 +140,24 @@ def test_without_a_ready_endpoint_it_does_not_serve(endpoints: tuple[Any, ...]) 
     assert found["next"] == "mcnet diagnose service web -n shop"
 
 
+def test_clusters_that_no_cable_leads_to_are_named() -> None:
+    cables = (replace(PICTURE.members[1].gateways[0].cables[0], state=CableState.ERROR),)
+    report = (replace(PICTURE.members[1].gateways[0], cables=cables),)
+    found = row(changed(picture(west=replace(WEST, endpoints=())), 1, gateways=report), "west")
+    assert (found["state"], found["next"]) == ("no endpoints", "mcnet show connections --context west-admin")
+    assert found["why"] == "no cable leads to east, and no other endpoint is ready"
+    own = replace(SLICE, cluster="west")
+    found = row(changed(picture(west=replace(WEST, endpoints=(own,))), 1, gateways=report), "west")
+    assert (found["state"], found["note"]) == ("ready", "no cable leads to east: its endpoints are not used")
+
+
 def test_what_can_t_be_read_is_noted_and_what_is_not_installed_is_wrong() -> None:
     found = row(picture(west=ServicesView(unread="viewer may not list serviceexports")), "west")
     assert (found["state"], found["why"]) == ("unknown", "")
     assert found["note"] == "its services can't be read: viewer may not list serviceexports"
+    found = row(picture(west=ServicesView(unread="not listed within 5 s", late=True)), "west")
+    assert (found["state"], found["why"]) == ("unknown", "its services are not known: not listed within 5 s")
+    assert found["next"] == "mcnet show services --timeout 60 --context west-admin"
     found = row(picture(west=ServicesView(installed=False)), "west")
     assert (found["state"], found["next"]) == ("missing", "mcnet join broker-info.mcnet --context west-admin")
 
