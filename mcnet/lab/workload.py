@@ -154,7 +154,7 @@ class Workload:
         return [Seen(one["server"], one["client"]) for one in said]
 
     async def reach(self, pod: WebPod, url: str, within: float) -> None:
-        """Waits until `url` answers from inside of `pod`. Raises McnetError if it does not within that many seconds."""
+        """Waits until `url` answers from inside of `pod`; raises McnetError after `within` seconds."""
         done = await self.run(pod, "python3", "-c", AWAIT, str(within), url)
         if done.status != 0:
             raise McnetError(f"{pod.name} in {pod.cluster}: {_first_line(done.errors)}", "mcnet show services")
