@@ -98,7 +98,7 @@ async def _beside(lab: Lab, node: str, like: str) -> None:
 
 
 def _processes(network: str, device: str) -> list[int]:
-    """The numbers, on this machine, of the wireguard-go of devices whose names begin so, in that network namespace."""
+    """The numbers, on this machine, of the processes of such devices in that network namespace."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended meanwhile
