@@ -74,7 +74,16 @@ async def daemon(api: Api) -> DnsValues | None:
     return DnsValues() if wanted else None
 
 
-async def connect(api: Api, told: Callable[[str], None] = lambda text: None) -> tuple[LeftAlone, ...]:
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What its owner has to change, and whether anything was changed: its programs read that anew within a minute or
+    two (kubelets bring them their ConfigMaps, and CoreDNS looks for changes twice a minute)."""
+
+    left: tuple[LeftAlone, ...] = ()
+    changed: bool = False
+
+
+async def connect(api: Api, told: Callable[[str], None] = lambda text: None) -> Connected:
     """The cluster's DNS answers `clusterset.local` afterwards, but for what is left alone. The DNS daemon is there
     already where it is needed (cluster_dns.needs_daemon), else NotFoundError is raised."""
     for _ in range(TRIES):
@@ -84,7 +93,7 @@ async def connect(api: Api, told: Callable[[str], None] = lambda text: None) -> 
             await apply_all(api, render("coredns", CorednsValues(account=looked.account, namespace=SYSTEM)))
         made = cluster_dns.plan(looked.found, address)
         if await _perform(api, looked, made, told):
-            return made.left
+            return Connected(made.left, bool(made.edits) or made.servers is not None)
     raise _fought()
 
 

@@ -151,13 +151,14 @@ async def _connect_dns(api: Api, progress: Progress) -> tuple[LeftAlone, ...]:
         return ()
     progress.doing("Connecting the cluster's DNS")
     try:
-        left = await cluster_dns.connect(api, progress.doing)
+        connected = await cluster_dns.connect(api, progress.doing)
     except McnetError as error:
         progress.warn(f"the cluster's DNS does not know clusterset.local: {error.message}; {error.hint}")
         return ()
-    if not left:
-        progress.done("The cluster's DNS answers clusterset.local")
-    return left
+    if not connected.left:
+        soon = ", as soon as it has read its new configuration (two minutes at most)" if connected.changed else ""
+        progress.done(f"The cluster's DNS answers clusterset.local{soon}")
+    return connected.left
 
 
 async def _connect(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Reach:

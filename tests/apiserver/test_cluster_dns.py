@@ -79,12 +79,12 @@ async def test_a_new_coredns_answers_by_itself_and_may_read_what_it_needs(api: A
     for obj in (config_map(COREDNS, {COREFILE: corefiles.KUBEADM}), coredns(NEW)):
         await api.apply(obj)
     assert await install.daemon(api) is None
-    assert await install.connect(api) == ()
+    assert await install.connect(api) == install.Connected(changed=True)
     assert await text(api) == corefile.with_zone(corefiles.KUBEADM, None).text
     attributes = {"verb": "watch", "group": "multicluster.x-k8s.io", "resource": "serviceimports"}
     assert await api.may("coredns", "kube-system", attributes)
     told: list[str] = []
-    assert await install.connect(api, told.append) == ()
+    assert await install.connect(api, told.append) == install.Connected()
     assert told == [], "a second time nothing is changed"
     await install.disconnect(api)
     assert await text(api) == corefiles.KUBEADM
@@ -98,7 +98,7 @@ async def test_an_old_coredns_forwards_to_the_daemon(api: Api) -> None:
         await install.connect(api)
     assert await text(api) == corefiles.KUBEADM
     address = await service(api)
-    assert await install.connect(api) == ()
+    assert await install.connect(api) == install.Connected(changed=True)
     assert f"forward . {address}\n" in await text(api)
     assert await text(api, key="other") == "kept"
     await install.disconnect(api)
@@ -118,7 +118,7 @@ async def test_a_providers_corefile_stays_and_the_owners_file_is_made(api: Api) 
 async def test_what_is_not_understood_is_told(api: Api) -> None:
     for obj in (config_map(COREDNS, {COREFILE: "odd"}), coredns(NEW)):
         await api.apply(obj)
-    (left,) = await install.connect(api)
+    (left,) = (await install.connect(api)).left
     assert "is not understood" in left.why
     assert await text(api) == "odd"
 
