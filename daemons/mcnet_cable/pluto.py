@@ -25,7 +25,6 @@ PATIENCE: Final = 10.0
 START_PATIENCE: Final = 20.0
 """Seconds until it listens: it tries its ciphers first."""
 NAME: Final = re.compile(re.escape(LIBRESWAN_CONNECTION_PREFIX) + r"[0-9a-f-]{1,60}")
-_CONTROL: Final = "pluto.ctl"
 
 
 class Pluto:
@@ -79,14 +78,14 @@ class Pluto:
         return _run(self._programs / "whack", *self._control(), *words)
 
     def _control(self) -> tuple[str, str]:
-        return "--ctlsocket", str(self._files / _CONTROL)
+        return "--ctlsocket", str(self._files / libreswan.CONTROL)
 
     def _start(self) -> None:
         if self._process is not None and self._process.poll() is None:
             return
         if self._process is not None:
             print(f"pluto has ended with status {self._process.returncode}", file=sys.stderr, flush=True)
-        (self._files / _CONTROL).unlink(missing_ok=True)
+        (self._files / libreswan.CONTROL).unlink(missing_ok=True)
         _forget_leftovers()
         database = self._files / "nss"
         if not database.exists():
@@ -107,7 +106,7 @@ class Pluto:
         assert self._process is not None
         end = time.monotonic() + START_PATIENCE
         while time.monotonic() < end and self._process.poll() is None:
-            if (self._files / _CONTROL).exists():
+            if (self._files / libreswan.CONTROL).exists():
                 # It has made the socket, but may not answer yet.
                 with suppress(OSError, subprocess.SubprocessError, ValueError):
                     if libreswan.parse_status(self._whack("--status")).listening:

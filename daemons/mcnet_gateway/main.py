@@ -21,7 +21,6 @@ from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
 from mcnet.loop.run import Stop
 from mcnet.loop.wiring import Journal, run_daemon, unready
-from mcnet.model import look
 from mcnet.model.cluster import ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import KernelError
@@ -32,11 +31,12 @@ from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
 from mcnet.model.public_address import Kind, Source
 from mcnet.plan import drift, gateway, gateway_report, libreswan_cable, nat_discovery, own_endpoint, withdrawn
 from mcnet.plan.addresses import overlay_ends
-from mcnet.plan.cable import CablePath, own_address
+from mcnet.plan.cable import own_address
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.driver import WIREGUARD
 from mcnet.plan.health import PathHealth
+from mcnet.plan.looks import cable_path
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.probe.adverts import AdvertSender
@@ -297,7 +297,7 @@ class Gateway:
         self._discover(view, world, decision)
         self._sizes.set(
             {
-                path.probe(family): _measurable(world.own, path, family)
+                path.probe(family): cable_path(world.own, path, family)
                 for path in decision.probed
                 for family in path.families
                 if world.health.get(path.probe(family)) is Health.UP
@@ -366,22 +366,6 @@ class Gateway:
                 self._metrics.transitions.labels(name, cable.state.value).inc()
                 if member is not None:
                     await self._publisher.transition(member, cable)
-
-
-def _measurable(own: Endpoint, path: CablePath, family: int) -> look.Path:
-    """A cable as a path to measure."""
-    assert path.local is not None
-    assert path.remote is not None
-    return look.Path(
-        tunnel=look.Tunnel.CABLE,
-        peer=path.endpoint.name,
-        device=path.device,
-        target=path.address(family),
-        source=own_address(own, path, family),
-        outer_source=path.local,
-        outer_target=path.remote,
-        port=path.port,
-    )
 
 
 def _overlay_targets(view: View, used: list[int]) -> list[Address]:

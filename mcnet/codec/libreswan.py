@@ -16,6 +16,8 @@ from mcnet.model.libreswan import IkeConnection, IkeEnd, PlutoStatus
 
 CONFIG: Final = "ipsec.conf"
 SECRETS: Final = "ipsec.secrets"
+CONTROL: Final = "pluto.ctl"
+"""The socket that pluto makes beside them when it starts."""
 
 _SETUP: Final = ("config setup", "ikev1-policy=drop", "dnssec-enable=no", "audit-log=no")
 

@@ -100,8 +100,9 @@ def _echo(payload: bytes) -> EchoKind | None:
     if payload[1:4] == b"\0\0\0" and payload[0] in _WIREGUARD:
         return _WIREGUARD[payload[0]]
     if payload.startswith(_NO_ESP):
-        answer = len(payload) >= _IKE_HEADER and payload[_IKE_FLAGS] & _IKE_RESPONSE
-        return (EchoKind.REPLY if answer else EchoKind.REQUEST) if len(payload) >= _IKE_HEADER else None
+        if len(payload) < _IKE_HEADER:
+            return None
+        return EchoKind.REPLY if payload[_IKE_FLAGS] & _IKE_RESPONSE else EchoKind.REQUEST
     inner = payload[_VXLAN_AND_ETHERNET:]
     if len(inner) < 21:
         return None

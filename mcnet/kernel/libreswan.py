@@ -17,8 +17,6 @@ from mcnet.model.ownership import CABLE_SOCKET, LIBRESWAN_FILES, WIREGUARD_SOCKE
 
 PATIENCE: Final = 30.0
 """Seconds for one request and its answer; the first one starts pluto."""
-CONTROL: Final = "pluto.ctl"
-"""pluto's own socket, which it makes when it starts."""
 _MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 
@@ -59,7 +57,7 @@ def _in_memory(path: Path) -> bool:
 
 def runs(files: Path = LIBRESWAN_FILES) -> bool:
     """Whether a pluto of ours runs, or has until it was killed: it may have something to be ended."""
-    return (files / CONTROL).exists()
+    return (files / libreswan.CONTROL).exists()
 
 
 async def status(sockets: Path = WIREGUARD_SOCKETS) -> PlutoStatus:

@@ -114,19 +114,26 @@ def _overlay_paths(
         )
 
 
+def cable_path(own: Endpoint, path: CablePath, family: int) -> Path:
+    """A cable that can be made, as the path to try of that family inside."""
+    assert path.local is not None
+    assert path.remote is not None
+    return Path(
+        tunnel=Tunnel.CABLE,
+        peer=path.endpoint.name,
+        device=path.device,
+        target=path.address(family),
+        source=own_address(own, path, family),
+        outer_source=path.local,
+        outer_target=path.remote,
+        port=path.port,
+        back_port=path.own_port,
+    )
+
+
 def _cable_paths(own: Endpoint, cables: Iterable[CablePath], used: Iterable[int]) -> Iterable[Path]:
     for path in cables:
         family = next((one for one in used if one in path.families), None)
         if path.problem or path.local is None or path.remote is None or family is None:
             continue
-        yield Path(
-            tunnel=Tunnel.CABLE,
-            peer=path.endpoint.name,
-            device=path.device,
-            target=path.address(family),
-            source=own_address(own, path, family),
-            outer_source=path.local,
-            outer_target=path.remote,
-            port=path.port,
-            back_port=path.own_port,
-        )
+        yield cable_path(own, path, family)

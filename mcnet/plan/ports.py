@@ -152,45 +152,34 @@ ROUTE_AGENT_METRICS: Final = Opening(
 )
 
 
+def _cable(driver: str, first: int, last: int, purpose: str) -> Opening:
+    return Opening(
+        name=f"{driver}-cable",
+        protocol=Protocol.UDP,
+        first=first,
+        last=last,
+        listeners=Side.GATEWAYS,
+        sources=Side.OTHER_GATEWAYS,
+        purpose=f"{purpose} cables between clusters",
+    )
+
+
 def vxlan_cable(port_base: int) -> Opening:
     """The port of the VXLAN cables of a gateway with that port base."""
     port = vxlan_cable_port(port_base)
-    return Opening(
-        name="vxlan-cable",
-        protocol=Protocol.UDP,
-        first=port,
-        last=port,
-        listeners=Side.GATEWAYS,
-        sources=Side.OTHER_GATEWAYS,
-        purpose="VXLAN cables between clusters",
-    )
+    return _cable(VXLAN, port, port, "VXLAN")
 
 
 def wireguard_cable(port_base: int) -> Opening:
     """The ports of the WireGuard cables of a gateway with that port base: two for each rail of the others'."""
-    return Opening(
-        name="wireguard-cable",
-        protocol=Protocol.UDP,
-        first=wireguard_port(port_base, 0, 0),
-        last=wireguard_port(port_base, MAX_RAILS - 1, 1),
-        listeners=Side.GATEWAYS,
-        sources=Side.OTHER_GATEWAYS,
-        purpose="WireGuard cables between clusters",
-    )
+    first, last = wireguard_port(port_base, 0, 0), wireguard_port(port_base, MAX_RAILS - 1, 1)
+    return _cable(WIREGUARD, first, last, "WireGuard")
 
 
 def libreswan_cable(port_base: int) -> Opening:
     """The port of pluto on a gateway with that port base: for IKE and ESP of all its Libreswan cables."""
     port = libreswan_port(port_base)
-    return Opening(
-        name="libreswan-cable",
-        protocol=Protocol.UDP,
-        first=port,
-        last=port,
-        listeners=Side.GATEWAYS,
-        sources=Side.OTHER_GATEWAYS,
-        purpose="IPsec cables between clusters",
-    )
+    return _cable(LIBRESWAN, port, port, "IPsec")
 
 
 CABLES: Final[Mapping[str, Callable[[int], Opening]]] = {
