@@ -17,7 +17,8 @@ from mcnet.kube.kinds import (
     SERVICE_IMPORT_ALPHA,
 )
 from mcnet.model.service import SERVICE_NAME_LABEL, SLICE_MANAGER_LABEL, SOURCE_CLUSTER_LABEL
-from tests.apiserver.service_members import Cluster, Clusterset, both, east_server
+from tests.apiserver.service_members import PATIENCE, Cluster, Clusterset, both, east_server
+from tests.fakes.eventually import eventually
 
 __all__ = ["both", "east_server"]
 
@@ -51,6 +52,22 @@ async def in_conflict(both: Clusterset, namespace: str, reasons: str) -> None:
 
 def has(**spec: Any) -> Any:
     return lambda obj: {key: obj["spec"].get(key) for key in spec} == spec
+
+
+async def test_what_is_not_exported_is_known_nowhere(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    for cluster in (both.east, both.west):
+        await hello(cluster, namespace)
+        await cluster.serve(namespace, "exported")
+    async with both.daemons() as daemons:
+        await both.east.export(namespace, "exported")
+        await both.west.imported(namespace, "exported", EAST)
+        await eventually(lambda: all(one._services.idle for one in daemons), timeout=PATIENCE)
+        assert [one["spec"]["name"] for one in await both.records(namespace)] == ["exported"]
+        for cluster in (both.east, both.west):
+            imports = await cluster.api.list(SERVICE_IMPORT, namespace)
+            assert [one["metadata"]["name"] for one in imports] == ["exported"]
+            assert await cluster.slices(namespace, "hello") == []
 
 
 async def test_an_import_exists_as_long_as_any_cluster_exports(both: Clusterset) -> None:

@@ -9,11 +9,15 @@ import pytest
 from hypothesis import given
 
 from mcnet.codec import endpoint_slice, service, service_export, service_import
+from mcnet.install.manifests import manifests
+from mcnet.model.member import Member
 from mcnet.model.service import MergedService, Port, Reason, ServiceEndpoint, ServiceSlice, ServiceType
 from mcnet.plan.service_export import conditions, publish
 from mcnet.plan.service_import import Imported, Importer, imported
 from mcnet.plan.service_import_objects import Target, There, import_writes
 from mcnet.plan.service_merge import merge
+from mcnet.render.engine import render
+from mcnet.render.values import CorednsValues, DnsValues
 from tests.fakes.services import EAST, HTTP, NORTH, WEST, export_object, exported, exporters, service_object, sliced
 
 REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
@@ -141,3 +145,16 @@ def test_a_pod_of_a_stateful_set_keeps_its_host_name_in_each_cluster() -> None:
         (EAST, "db-0", "10.1.0.1"), (EAST, "db-1", "10.1.0.2"),
         (NORTH, "db-0", "10.3.0.1"), (NORTH, "db-1", "10.3.0.2"),
     }  # fmt: skip
+
+
+def test_nobody_but_mcnet_is_given_the_right_to_write_imports() -> None:
+    """ServiceImports are the controller's alone: no role of ours adds to those that users have."""
+    reader = CorednsValues(account="coredns", namespace="kube-system")
+    objects = [*manifests(Member(WEST, (), ()), DnsValues()), *render("coredns", reader), *render("mcs")]
+    writers = set()
+    for one in objects:
+        assert not any("aggregate-to" in label for label in one["metadata"].get("labels") or {})
+        for rule in one.get("rules") or () if one["kind"] in ("Role", "ClusterRole") else ():
+            if "serviceimports" in rule["resources"] and set(rule["verbs"]) - {"get", "list", "watch"}:
+                writers.add(one["metadata"]["name"])
+    assert writers == {"mcnet-services"}, "the role of discovery"
