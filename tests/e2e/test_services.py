@@ -124,7 +124,8 @@ async def test_a_service_is_used_by_its_name_everywhere(exported: Clusterset) ->
         for ip in sorted(ips):
             seen = await exported.loads[cluster].fetch(exported.pod(f"{cluster}-n1"), url_of(ip, 80))
             assert seen.server == "web-east-n1"
-            assert seen.client in exported.pod(f"{cluster}-n1").addresses, "pod addresses cross as they are"
+            if cluster != "east":  # kube-proxy masquerades what a pod sends to itself
+                assert seen.client in exported.pod(f"{cluster}-n1").addresses, "pod addresses cross as they are"
     shown = json.loads(await exported.mcnet("show", "services", "-o", "json"))
     assert shown
     said = await exported.mcnet("diagnose", "service", "web", "--context", "west")
@@ -220,8 +221,9 @@ def _objects(image: str) -> list[dict[str, Any]]:
 
 async def _headless(made: Clusterset, cluster: str) -> None:
     async with await made.api(cluster) as api:
-        for obj in _objects(made.image):
-            await api.apply(obj)
+        service, stateful_set = _objects(made.image)
+        await api.apply(service)
+        await api.create(STATEFUL_SET, stateful_set)
     await made.mcnet("export", "service", "db", "--context", cluster)
 
 

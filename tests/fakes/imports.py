@@ -16,9 +16,10 @@ def import_object(
     ips: Iterable[str] = (),
     ports: Iterable[dict[str, Any]] = (HTTP,),
     kind: str = "ClusterSetIP",
+    version: str = SERVICE_IMPORT.api_version,
 ) -> dict[str, Any]:
     return {
-        "apiVersion": SERVICE_IMPORT.api_version,
+        "apiVersion": version,
         "kind": "ServiceImport",
         "metadata": {"name": name, "namespace": namespace, "resourceVersion": "1"},
         "spec": {"type": kind, "ips": list(ips), "ports": list(ports)},

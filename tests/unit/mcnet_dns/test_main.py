@@ -11,7 +11,7 @@ import dns.rcode
 import pytest
 
 from mcnet.dns.sockets import LOOPBACK
-from mcnet.kube.kinds import SERVICE_IMPORT, SERVICE_IMPORT_BETA
+from mcnet.kube.kinds import SERVICE_IMPORT, SERVICE_IMPORT_ALPHA
 from mcnet.loop.run import Stop
 from mcnet.model.errors import NotFoundError, UnreachableError
 from mcnet_dns import main
@@ -20,6 +20,8 @@ from mcnet_dns.settings import Settings
 from tests.fakes.api import FakeServer, Request
 from tests.fakes.imports import import_object
 from tests.fakes.ports import free_port
+
+OLDER = SERVICE_IMPORT_ALPHA.api_version
 
 
 @pytest.fixture(autouse=True)
@@ -72,15 +74,15 @@ def lacks(server: FakeServer, *versions: str, times: int = 10_000) -> None:
     """The server does not serve these versions of ServiceImport."""
 
     def asked(request: Request) -> bool:
-        return any(f"/{SERVICE_IMPORT.group}/{version}/" in request.path for version in versions)
+        return any(f"/{SERVICE_IMPORT_ALPHA.group}/{version}/" in request.path for version in versions)
 
     server.fail(asked, NotFoundError("no such kind", status=404), times=times)
 
 
 async def test_an_older_server_is_asked_by_the_older_version() -> None:
     server = FakeServer()
-    lacks(server, SERVICE_IMPORT_BETA.version)
-    server.add(import_object("web", "shop", ips=["10.1.2.3"]))
+    lacks(server, SERVICE_IMPORT.version)
+    server.add(import_object("web", "shop", ips=["10.1.2.3"], version=OLDER))
     async with running(server) as made:
         await until(made, "10.1.2.3")
         assert await ready(made) == "ok"
@@ -88,19 +90,19 @@ async def test_an_older_server_is_asked_by_the_older_version() -> None:
 
 async def test_it_waits_for_the_kind_and_is_not_ready_before() -> None:
     server = FakeServer()
-    lacks(server, SERVICE_IMPORT.version, SERVICE_IMPORT_BETA.version)
-    server.add(import_object("web", "shop", ips=["10.1.2.3"]))
+    lacks(server, SERVICE_IMPORT_ALPHA.version, SERVICE_IMPORT.version)
+    server.add(import_object("web", "shop", ips=["10.1.2.3"], version=OLDER))
     async with running(server) as made:
         assert await address(made) == "SERVFAIL"
         assert await ready(made) == "the API server has no ServiceImports yet"
         server.failures.clear()
-        lacks(server, SERVICE_IMPORT_BETA.version)
+        lacks(server, SERVICE_IMPORT.version)
         await until(made, "10.1.2.3")
 
 
 async def test_a_server_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     server = FakeServer()
-    lacks(server, SERVICE_IMPORT_BETA.version)
+    lacks(server, SERVICE_IMPORT.version)
     server.go_down(UnreachableError("nobody answers"))
     with caplog.at_level(logging.WARNING):
         async with running(server) as made:
@@ -112,7 +114,6 @@ async def test_a_server_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixt
 
 async def test_what_is_left_out_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     server = FakeServer()
-    lacks(server, SERVICE_IMPORT_BETA.version)
     server.add(import_object("a.b", "shop"), import_object("web", "shop", ips=["10.1.2.3"]))
     with caplog.at_level(logging.WARNING):
         async with running(server) as made:
