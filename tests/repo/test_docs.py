@@ -112,6 +112,6 @@ def test_each_sentence_of_the_mcs_api_has_its_test() -> None:
     assert [row for row in rows if not TEST.search(row) and "*not met*" not in row] == []
     named = {found for row in rows for found in TEST.findall(row)}
     assert [one for one in sorted(named) if one[1] not in functions(ROOT / "tests" / one[0])] == []
-    for file in ("apiserver/test_conformance.py", "unit/plan/test_mcs_kep.py"):
+    for file in ("apiserver/test_conformance.py", "unit/plan/test_services_kep.py"):
         tests = {name for name in functions(ROOT / "tests" / file) if name.startswith("test_")}
         assert tests == {name for path, name in named if path == file}
