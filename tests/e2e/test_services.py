@@ -6,6 +6,7 @@ mcnet_dns answers there. Of the objects more is in tests/apiserver/test_services
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from mcnet.model.service import SOURCE_CLUSTER_LABEL
 from tests.e2e.clusterset import Clusterset, brought_up, eventually
 from tests.e2e.resolving import Answer, addresses, ask
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 CLUSTERS = ("east", "west", "north")
 ZONE = "svc.clusterset.local"
@@ -33,7 +34,7 @@ OLD = COREDNS_IMAGE.rpartition(":")[0] + ":1.11.3"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusterset]:
     """Joined, with a web server in each; no service is exported."""
-    spec = LabSpec(name="services", clusters=CLUSTERS, nodes=1, ip_family=IpFamily.DUAL)
+    spec = LabSpec(name=f"s{os.getpid()}", clusters=CLUSTERS, nodes=1, ip_family=IpFamily.DUAL)
     async with brought_up(spec, tmp_path_factory.mktemp("services")) as made:
         await _age_coredns(made, "north")
         await made.mcnet("deploy-broker", "--context", "east")
@@ -160,8 +161,8 @@ async def _asked(made: Clusterset, cluster: str) -> None:
     expected = {
         (WEB, "A"): Answer("NOERROR", (f"A {four}",)),
         (WEB, "AAAA"): Answer("NOERROR", (f"AAAA {six}",)),
-        (f"_http._tcp.{WEB}", "SRV"): Answer("NOERROR", (f"SRV 0 100 80 {WEB}.",)),
-        (f"_udp._udp.{WEB}", "SRV"): Answer("NOERROR", (f"SRV 0 100 80 {WEB}.",)),
+        (f"_http._tcp.{WEB}", "SRV"): Answer("NOERROR", (f"SRV 0 80 {WEB}.",)),
+        (f"_udp._udp.{WEB}", "SRV"): Answer("NOERROR", (f"SRV 0 80 {WEB}.",)),
         (f"_http._udp.{WEB}", "SRV"): Answer("NXDOMAIN", (), ("SOA",)),
         (WEB, "MX"): Answer("NOERROR", (), ("SOA",)),
         (f"missing.default.{ZONE}", "A"): Answer("NXDOMAIN", (), ("SOA",)),
@@ -173,7 +174,7 @@ async def _asked(made: Clusterset, cluster: str) -> None:
         (f"db-1.east.{db}", "AAAA"): Answer("NOERROR", tuple(f"AAAA {ip}" for ip in hosts["db-1"] if ":" in ip)),
         (f"db-0.west.{db}", "A"): Answer("NXDOMAIN", (), ("SOA",)),
         (f"_http._tcp.{db}", "SRV"): Answer(
-            "NOERROR", tuple(sorted(f"SRV 0 50 8080 {name}.east.{db}." for name in hosts))
+            "NOERROR", tuple(sorted(f"SRV 0 8080 {name}.east.{db}." for name in hosts))
         ),
     }
     for by in ("udp", "tcp"):
