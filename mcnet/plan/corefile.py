@@ -15,12 +15,16 @@ from mcnet.codec.corefile import Block, Corefile, Zone
 from mcnet.codec.errors import DecodeError
 from mcnet.model.dns import ZONE
 from mcnet.model.kernel import Address
+from mcnet.plan.dns_answer import SCHEMA_TTL, SCHEMA_VERSION
+from mcnet.plan.dns_zone import TTL
 
 BEGIN: Final = "# mcnet begin: made by mcnet join, removed by mcnet leave"
 END: Final = "# mcnet end"
 DOMAIN: Final = ".".join(ZONE)
 IN_TREE_SINCE: Final = (1, 12, 2)
 """The first CoreDNS whose `kubernetes` plugin has the option `multicluster`."""
+_SOA: Final = f"{DOMAIN}. {TTL} IN SOA ns.dns.{DOMAIN}. hostmaster.{DOMAIN}. 1 7200 1800 86400 {TTL}"
+"""As in all negative answers for the zone."""
 _OURS: Final = re.compile(rf"^{re.escape(BEGIN)}\n.*?^{re.escape(END)}\n", re.DOTALL | re.MULTILINE)
 _VERSION: Final = re.compile(r":v?(\d+)\.(\d+)\.(\d+)(?![\d.])[^:/]*$")
 _REVERSE: Final = {"in-addr.arpa", "ip6.arpa"}
@@ -54,9 +58,23 @@ def upstream(address: Address) -> str:
 
 
 def in_tree(port: int = 53, bind: Iterable[str] = ()) -> str:
-    """The block by which a CoreDNS from IN_TREE_SINCE on answers by itself."""
-    plugin = [f"kubernetes {DOMAIN} {{", f"    multicluster {DOMAIN}", "    ttl 5", "}", "loadbalance"]
-    return _block(port, (*bind, "errors", *plugin))
+    """The block by which a CoreDNS from IN_TREE_SINCE on answers by itself, but for `dns-version`: there the plugin
+    has the version of the schema of a single cluster (1.1.0), and denies the name for all types but TXT."""
+    plugin = [f"kubernetes {DOMAIN} {{", f"    multicluster {DOMAIN}", f"    ttl {TTL}", "}", "loadbalance"]
+    return _block(port, (*bind, "errors", *_schema_version(), *plugin))
+
+
+def _schema_version() -> list[str]:
+    """What answers `dns-version`. Plugins run in an order of their own, in which `template` comes first; the second
+    one answers, with no records, what the first one leaves."""
+    version = f'answer "{{{{ .Question.Name }}}} {SCHEMA_TTL} IN TXT {SCHEMA_VERSION}"'
+    return [*_template("TXT", version), *_template("ANY", f'authority "{_SOA}"')]
+
+
+def _template(kind: str, record: str) -> list[str]:
+    name = f"dns-version.{DOMAIN}"
+    pattern = f"{name}.".replace(".", "[.]")
+    return [f"template IN {kind} {name} {{", f"    match ^{pattern}$", f"    {record}", "    fallthrough", "}"]
 
 
 def stub(address: Address, port: int = 53, bind: Iterable[str] = ()) -> str:

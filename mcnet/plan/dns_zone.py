@@ -33,7 +33,7 @@ class Options:
 
     hosts: int = HOSTS
     cluster_names: bool = False
-    """CLUSTER.SVC.NS.svc.clusterset.local too, as Lighthouse has it and KEP-1645 forbids; and SRV without a port."""
+    """CLUSTER.SVC.NS.svc.clusterset.local too, as Lighthouse has it and KEP-1645 forbids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def service(imported: Import, slices: Iterable[Slice], options: Options) -> Serv
         reverse = [(address, tree.top) for address in imported.addresses]
     if options.cluster_names:
         _cluster_names(tree, chosen, headless=imported.headless)
-        _portless(tree)
+    _portless(tree)
     endpoints = sum(len(host.addresses) for host in hosts)
     return Service(tree.names, tuple(reverse), endpoints, tuple(tree.problems))
 
@@ -227,7 +227,8 @@ def _cluster_names(tree: _Tree, hosts: list[_Host], *, headless: bool) -> None:
 
 
 def _portless(tree: _Tree) -> None:
-    """SRV records of all ports at the name that the ports stand before."""
+    """SRV records of all ports at the name that the ports stand before: the conformance suite of the MCS API asks for
+    them, CoreDNS and Lighthouse have them."""
     for name, records in list(tree.names.items()):
         if Type.SRV in records and name[0].startswith("_"):
             tree.add(name[2:], (record.data for record in records[Type.SRV]))

@@ -12,6 +12,7 @@ from mcnet.plan.corefile import BEGIN, END, Outcome
 from tests.fakes import corefiles
 
 FOUR, SIX = ip_address("10.96.7.8"), ip_address("fd00::7")
+NAMES = "ns.dns.clusterset.local. hostmaster.clusterset.local."
 ROOTED = sorted(corefiles.ALL.keys() - {"nodelocal"})
 
 
@@ -46,6 +47,16 @@ def test_a_coredns_that_is_new_enough_gets_its_plugin_in_a_block_of_its_own() ->
         f"""{BEGIN}
 clusterset.local:53 {{
     errors
+    template IN TXT dns-version.clusterset.local {{
+        match ^dns-version[.]clusterset[.]local[.]$
+        answer "{{{{ .Question.Name }}}} 28800 IN TXT 1.0.0"
+        fallthrough
+    }}
+    template IN ANY dns-version.clusterset.local {{
+        match ^dns-version[.]clusterset[.]local[.]$
+        authority "clusterset.local. 5 IN SOA {NAMES} 1 7200 1800 86400 5"
+        fallthrough
+    }}
     kubernetes clusterset.local {{
         multicluster clusterset.local
         ttl 5
@@ -55,6 +66,26 @@ clusterset.local:53 {{
 {END}
 {corefiles.KUBEADM}"""
     )
+
+
+BEFORE = f"""{BEGIN}
+clusterset.local:53 {{
+    errors
+    kubernetes clusterset.local {{
+        multicluster clusterset.local
+        ttl 5
+    }}
+    loadbalance
+}}
+{END}
+"""
+"""What was written before `dns-version` had an answer of its own."""
+
+
+def test_what_an_earlier_mcnet_wrote_is_replaced() -> None:
+    made = corefile.with_zone(corefiles.KUBEADM, None)
+    assert corefile.with_zone(BEFORE + corefiles.KUBEADM, None) == made
+    assert corefile.without_zone(BEFORE + corefiles.KUBEADM) == corefiles.KUBEADM
 
 
 def test_an_older_one_forwards() -> None:

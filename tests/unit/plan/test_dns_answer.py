@@ -177,6 +177,15 @@ def test_w_27_no_record_is_there_twice() -> None:
     assert said(zone, "web.shop.svc", Type.SRV) == ["53 web.shop.svc"], "both ports have this number"
 
 
+def test_the_bare_name_has_the_srv_records_of_all_ports() -> None:
+    web = import_object("web", "shop", ips=["10.1.2.3"], ports=[HTTP, DNS])
+    zone = zone_of(web, DB, slice_object("x", "shop", "db", "west", [endpoint("10.9.0.1", hostname="db-0")]))
+    assert said(zone, "web.shop.svc", Type.SRV) == ["53 web.shop.svc", "80 web.shop.svc"]
+    assert said(zone, "db.shop.svc", Type.SRV) == said(zone, "_http._tcp.db.shop.svc", Type.SRV)
+    assert said(zone, "db.shop.svc", Type.SRV) == ["80 db-0.west.db.shop.svc"]
+    assert [str(one.data) for one in ask(zone, "db.shop.svc", Type.SRV).additional] == ["10.9.0.1"]
+
+
 def test_w_28_each_endpoint_stands_first_in_turn() -> None:
     endpoints = [endpoint(f"10.9.0.{number}") for number in range(1, 5)]
     zone = zone_of(DB, slice_object("x", "shop", "db", "west", endpoints))
