@@ -94,13 +94,18 @@ def _faults(export: ServiceExport, service: Service, members: Collection[Cluster
     """What of the annotations means nothing here."""
     yield export.fault
     yield service_traffic.fault(export.traffic)
-    if service.headless and export.mode is ExportMode.AGGREGATE:
-        yield (
-            f"{EXPORT_MODE_ANNOTATION} {export.mode.value} means nothing for a headless service, which has no "
-            "ClusterIP: its endpoints cross"
-        )
+    yield from meaningless(service, export.mode, export.traffic)
     if members:
         yield service_audience.strangers(export.to, members)
+
+
+def meaningless(service: Service, mode: ExportMode, traffic: str) -> Iterable[str]:
+    """What is well said, but not of a service like this one."""
+    if service.headless and mode is ExportMode.AGGREGATE:
+        yield (
+            f"{EXPORT_MODE_ANNOTATION} {mode.value} means nothing for a headless service, which has no ClusterIP: "
+            "its endpoints cross"
+        )
 
 
 def conditions(

@@ -201,8 +201,10 @@ async def test_an_export_is_for_those_that_it_names(both: Clusterset) -> None:
         await export_to("wets")
         await both.west.gone(SERVICE_IMPORT, "web", namespace)
         await both.east.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
-        obj = await both.east.api.get(SERVICE_EXPORT, "web", namespace)
-        assert "wets, which is no member of the clusterset: east, west" in str(obj["status"]["conditions"])
+        said = "wets, which is no member of the clusterset: east, west"
+        await both.east.api.wait_for(
+            SERVICE_EXPORT, "web", namespace, lambda obj: said in str((obj or {}).get("status")), PATIENCE
+        )
         await export_to("west")
         await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
         await export_to("east")
