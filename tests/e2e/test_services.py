@@ -164,6 +164,8 @@ async def _asked(made: Clusterset, cluster: str) -> None:
         (f"_http._tcp.{WEB}", "SRV"): Answer("NOERROR", (f"SRV 0 80 {WEB}.",)),
         (f"_udp._udp.{WEB}", "SRV"): Answer("NOERROR", (f"SRV 0 80 {WEB}.",)),
         (f"_http._udp.{WEB}", "SRV"): Answer("NXDOMAIN", (), ("SOA",)),
+        (WEB, "SRV"): Answer("NOERROR", (f"SRV 0 80 {WEB}.",)),
+        ("dns-version.clusterset.local", "TXT"): Answer("NOERROR", ('TXT "1.0.0"',)),
         (WEB, "MX"): Answer("NOERROR", (), ("SOA",)),
         (f"missing.default.{ZONE}", "A"): Answer("NXDOMAIN", (), ("SOA",)),
         (f"east.{WEB}", "A"): Answer("NXDOMAIN", (), ("SOA",)),
@@ -331,6 +333,54 @@ async def test_a_client_stays_where_it_is_if_the_service_wants_it(exported: Clus
 
 async def _sticks(made: Clusterset) -> bool:
     return len(set(await _fetched(made, "west", 20))) == 1
+
+
+async def test_an_export_is_for_whom_it_names_and_crosses_as_it_says(exported: Clusterset) -> None:
+    await exported.mcnet("export", "service", "web", "--context", "east", "--to", "west")
+    await eventually(lambda: _is_for(exported, {"east", "west"}), 30, "north has no web any more")
+    await exported.mcnet(
+        "export", "service", "web", "--context", "east", "--to", "default", "--export-mode", "aggregate"
+    )
+    async with await exported.api("east") as api:
+        own = set((await api.get(SERVICE, "web", "default"))["spec"]["clusterIPs"])
+    await eventually(lambda: _lead_to(exported, own), 30, "elsewhere the ClusterIPs of east's Service are its endpoints")
+    for cluster in CLUSTERS:
+        assert await _fetched(exported, cluster) == ["web-east-n1"]
+
+
+async def _is_for(made: Clusterset, clusters: set[str]) -> bool:
+    found = {one for one in CLUSTERS if await addresses(made, made.pod(f"{one}-n1"), WEB)}
+    return found == clusters
+
+
+async def _lead_to(made: Clusterset, wanted: set[str]) -> bool:
+    for cluster in ("west", "north"):
+        async with await made.api(cluster) as api:
+            slices = await api.list(ENDPOINT_SLICE, "default", labels="multicluster.kubernetes.io/service-name=web")
+        found = {ip for one in slices for end in one.get("endpoints") or () for ip in end["addresses"]}
+        if found != wanted:
+            return False
+    return True
+
+
+async def test_a_cluster_keeps_to_its_own_as_long_as_it_can(exported: Clusterset) -> None:
+    await exported.mcnet("export", "service", "web", "--context", "east", "--traffic", "prefer-local")
+    await exported.mcnet("export", "service", "web", "--context", "west")
+    await eventually(lambda: _uses(exported, "west", {"west"}), 30, "west uses its own")
+    assert set(await _fetched(exported, "west", 20)) == {"web-west-n1"}
+    assert await _uses(exported, "north", {"east", "west"}), "which has none of its own"
+    async with await exported.api("west") as api:
+        await api.merge_patch(POD, "web-west-n1", {"metadata": {"labels": {"app": "away"}}}, "default")
+        try:
+            await eventually(lambda: _uses(exported, "west", {"east"}), 30, "west has none of its own any more")
+            assert set(await _fetched(exported, "west", 5)) == {"web-east-n1"}
+        finally:
+            await api.merge_patch(POD, "web-west-n1", {"metadata": {"labels": {"app": "web"}}}, "default")
+    await eventually(lambda: _uses(exported, "west", {"west"}), 30, "west is back to its own")
+
+
+async def _uses(made: Clusterset, cluster: str, sources: set[str]) -> bool:
+    return await _sources(made, cluster) == sources
 
 
 async def test_leaving_puts_the_clusters_dns_back(three: Clusterset) -> None:
