@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
-from mcnet.install.apply import apply_all
+from mcnet.install import dns_daemon
+from mcnet.install.apply import SYSTEM_LABELS, Applied, Outcome, apply_all
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import JsonObject
 from mcnet.model.errors import ConflictError, McnetError, NotFoundError
 from mcnet.model.kernel import Address
-from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.model.member import MANAGED_LABEL, SYSTEM_NAMESPACE
 from mcnet.plan import cluster_dns
 from mcnet.plan.cluster_dns import CONFIG_MAPS, ConfigMap, Edit, Found, LeftAlone, Plan
 from mcnet.render.engine import render
@@ -25,6 +26,11 @@ SYSTEM: Final = "kube-system"
 SERVICE: Final = "mcnet-dns"
 """The DNS daemon's Service."""
 TRIES: Final = 5
+READ_WITHIN = 120.0
+"""Seconds until a changed ConfigMap has come to the pods (a minute or so, by their kubelets), and CoreDNS has seen
+it (its plugin `reload` looks twice a minute)."""
+UNKNOWN: Final = ip_address("0.0.0.0")
+"""Stands for the address of a Service that is not there yet."""
 _PODS: Final = "k8s-app=kube-dns"
 """The label of the cluster's DNS, whichever it is, since there was only one."""
 
@@ -67,20 +73,29 @@ async def has_imports(api: Api) -> bool:
     return await api.find(kinds.CRD, f"{kinds.SERVICE_IMPORT.plural}.{kinds.SERVICE_IMPORT.group}") is not None
 
 
-async def daemon(api: Api) -> DnsValues | None:
+async def daemon(api: Api, *, imports: bool = False) -> DnsValues | None:
     """What the member's manifests are to have of the DNS daemon: nothing where the cluster's own DNS answers, or has
-    nothing to answer."""
-    wanted = await has_imports(api) and cluster_dns.needs_daemon((await look(api)).found)
+    nothing to answer. With `imports` the cluster is taken to know ServiceImports, as after a join."""
+    wanted = (imports or await has_imports(api)) and cluster_dns.needs_daemon((await look(api)).found)
     return DnsValues() if wanted else None
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What its owner has to change, and whether anything was changed: its programs read that anew within a minute or
-    two (kubelets bring them their ConfigMaps, and CoreDNS looks for changes twice a minute)."""
+    """What its owner has to change, and whether anything was changed: its programs read that within READ_WITHIN.
+    `itself`: it answers without mcnet's DNS daemon."""
 
     left: tuple[LeftAlone, ...] = ()
     changed: bool = False
+    itself: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What `connect` would change, and what its owner would have to."""
+
+    applied: tuple[Applied, ...]
+    left: tuple[LeftAlone, ...] = ()
 
 
 async def connect(api: Api, told: Callable[[str], None] = lambda text: None) -> Connected:
@@ -90,11 +105,39 @@ async def connect(api: Api, told: Callable[[str], None] = lambda text: None) -> 
         looked = await look(api)
         address = await _address(api) if cluster_dns.needs_daemon(looked.found) else None
         if address is None and looked.account:
-            await apply_all(api, render("coredns", CorednsValues(account=looked.account, namespace=SYSTEM)))
+            await apply_all(api, _roles(looked))
         made = cluster_dns.plan(looked.found, address)
         if await _perform(api, looked, made, told):
-            return Connected(made.left, bool(made.edits) or made.servers is not None)
+            changed = bool(made.edits) or made.servers is not None
+            return Connected(made.left, changed, itself=address is None)
     raise _fought()
+
+
+async def preview(api: Api) -> Preview:
+    """What a join would do; changes nothing."""
+    looked = await look(api)
+    applied: list[Applied] = []
+    address = None
+    if cluster_dns.needs_daemon(looked.found):
+        there = await api.find(kinds.SERVICE, SERVICE, SYSTEM_NAMESPACE)
+        address = ip_address(there["spec"]["clusterIP"]) if there else UNKNOWN
+    elif looked.account:
+        applied += await apply_all(api, _roles(looked), dry_run=True)
+    made = cluster_dns.plan(looked.found, address)
+    for edit in made.edits:
+        name = f"{edit.place.namespace}/{edit.place.name}"
+        outcome = Outcome.CHANGED if edit.place in looked.maps else Outcome.CREATED
+        applied.append(Applied("ConfigMap", name, outcome, (f"data.{edit.key}",)))
+    if made.servers is not None:
+        applied.append(Applied("DNS", "default", Outcome.CHANGED, ("spec.servers",)))
+    if address is None and not made.left and await dns_daemon.is_there(api):
+        applied.append(Applied("Deployment", SERVICE, Outcome.CHANGED, ("removed",)))
+    return Preview(tuple(applied), made.left)
+
+
+def _roles(looked: Looked) -> tuple[JsonObject, ...]:
+    """What lets the cluster's CoreDNS read ServiceImports."""
+    return render("coredns", CorednsValues(account=looked.account, namespace=SYSTEM))
 
 
 async def disconnect(api: Api, told: Callable[[str], None] = lambda text: None) -> None:
@@ -124,11 +167,20 @@ async def _perform(api: Api, looked: Looked, made: Plan, told: Callable[[str], N
 async def _edit(api: Api, obj: JsonObject | None, edit: Edit) -> None:
     place = edit.place
     if obj is None:
-        metadata = {"name": place.name, "namespace": place.namespace}
+        metadata = {"name": place.name, "namespace": place.namespace, "labels": dict(SYSTEM_LABELS)}
         await api.create(kinds.CONFIG_MAP, {"metadata": metadata, "data": {edit.key: edit.value}})
+        return
+    if edit.value is None and _is_ours_alone(obj, edit.key):
+        await api.delete(kinds.CONFIG_MAP, place.name, place.namespace, uid=obj["metadata"]["uid"])
         return
     patch = {"data": {edit.key: edit.value}} | _version(obj)
     await api.merge_patch(kinds.CONFIG_MAP, place.name, patch, place.namespace)
+
+
+def _is_ours_alone(obj: JsonObject, key: str) -> bool:
+    """Whether a ConfigMap was made by mcnet and holds nothing else."""
+    ours = (obj["metadata"].get("labels") or {}).get(MANAGED_LABEL) == "mcnet"
+    return ours and set(obj.get("data") or {}) <= {key} and not obj.get("binaryData")
 
 
 def _version(obj: JsonObject) -> dict[str, Any]:

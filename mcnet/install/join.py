@@ -5,12 +5,14 @@
 3. at the broker: the Cluster; in the cluster: gateway labels and daemons
 """
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 from mcnet.codec import identity as identity_codec
-from mcnet.install import broker_access, cluster_dns, identity, mcs_kinds
+from mcnet.install import broker_access, cluster_dns, dns_daemon, identity, mcs_kinds
 from mcnet.install.apply import SYSTEM_LABELS, Applied, Outcome, apply_all, summary
 from mcnet.install.broker_access import Access
+from mcnet.install.cluster_dns import Connected, Preview
 from mcnet.install.join_plan import JoinPlan, public_identity
 from mcnet.install.leave import remove_objects
 from mcnet.install.manifests import first_and_rest
@@ -65,12 +67,13 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
         changes += await apply_all(api, rest, told=lambda name: progress.doing(f"Applying {name}"))
         progress.done(f"Objects: {summary(changes)}")
         await await_rollout(api, gateways=len(plan.gateways), timeout=plan.request.timeout, progress=progress)
-        left = await _connect_dns(api, progress)
+        dns = await _connect_dns(api, progress)
         reached = await _connect(api, account, plan, progress)
+        await _retire_daemon(api, dns, progress)
     finally:
         if account is not access:
             await account.reader.close()
-    return Joined(plan, tuple(changes), reached, left)
+    return Joined(plan, tuple(changes), reached, dns.left)
 
 
 async def _make_room(access: Access, plan: JoinPlan, progress: Progress) -> Access:
@@ -98,9 +101,12 @@ async def _undone(api: Api, access: Access, plan: JoinPlan, error: TakenError) -
     return TakenError(error.message + by, f"take this cluster out first: mcnet leave --force --context {api.context}")
 
 
-async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
+async def dry_run(api: Api, access: Access, plan: JoinPlan) -> Preview:
     """What `carry_out` would change; asks the servers, changes nothing."""
-    applied = await apply_all(api, (*plan.manifests(), *await mcs_kinds.to_apply(api)), dry_run=True)
+    manifests = plan.manifests(await cluster_dns.daemon(api, imports=True))
+    applied = await apply_all(api, (*manifests, *await mcs_kinds.to_apply(api)), dry_run=True)
+    dns = await cluster_dns.preview(api)
+    applied += dns.applied
     for secret, there in ((IDENTITY_SECRET, await public_identity(api)), (BROKER_SECRET, not access.fresh)):
         applied.append(Applied("Secret", secret, Outcome.UNCHANGED if there else Outcome.CREATED))
     missing = set(plan.gateways) - set(gateway_choice.labelled_gateways(plan.facts.nodes))
@@ -108,9 +114,9 @@ async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
     applied += [Applied("Node", node, Outcome.CHANGED, (field,)) for node in sorted(missing)]
     if plan.replaced and plan.replaced.identity:
         applied.append(Applied("Cluster", f"{plan.cluster} (at the broker)", Outcome.CHANGED, ("replaced",)))
-        return applied
+        return Preview(tuple(applied), dns.left)
     here = Outcome.UNCHANGED if plan.registered else Outcome.CREATED
-    return [*applied, Applied("Cluster", f"{plan.cluster} (at the broker)", here)]
+    return Preview((*applied, Applied("Cluster", f"{plan.cluster} (at the broker)", here)), dns.left)
 
 
 async def _keep_identity(api: Api, changes: list[Applied]) -> identity_codec.PrivateIdentity:
@@ -145,20 +151,31 @@ async def _label_gateways(api: Api, plan: JoinPlan) -> list[Applied]:
     return applied
 
 
-async def _connect_dns(api: Api, progress: Progress) -> tuple[LeftAlone, ...]:
-    """What is left alone. A join does not fail for names: addresses work without."""
+async def _connect_dns(api: Api, progress: Progress) -> Connected:
+    """A join does not fail for names: addresses work without."""
     if not await cluster_dns.has_imports(api):
-        return ()
+        return Connected()
     progress.doing("Connecting the cluster's DNS")
     try:
         connected = await cluster_dns.connect(api, progress.doing)
     except McnetError as error:
         progress.warn(f"the cluster's DNS does not know clusterset.local: {error.message}; {error.hint}")
-        return ()
+        return Connected()
     if not connected.left:
         soon = ", as soon as it has read its new configuration (two minutes at most)" if connected.changed else ""
         progress.done(f"The cluster's DNS answers clusterset.local{soon}")
-    return connected.left
+    return connected
+
+
+async def _retire_daemon(api: Api, dns: Connected, progress: Progress) -> None:
+    """The DNS daemon goes where the cluster's DNS no longer asks it: after an upgrade of CoreDNS."""
+    if dns.left or not dns.itself or not await dns_daemon.is_there(api):
+        return
+    if dns.changed:
+        progress.doing("Waiting until the cluster's DNS has read its new configuration: then mcnet-dns goes")
+        await asyncio.sleep(cluster_dns.READ_WITHIN)
+    await dns_daemon.remove(api)
+    progress.done("mcnet-dns is removed: the cluster's DNS answers clusterset.local by itself")
 
 
 async def _connect(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Reach:

@@ -1,20 +1,25 @@
 """The cluster's own DNS is connected and put back, on a real API server."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_address
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mcnet.install import cluster_dns as install
+from mcnet.install import join, join_plan
+from mcnet.install.apply import Applied, Outcome, changed
 from mcnet.install.join_plan import JoinRequest
+from mcnet.install.progress import Silent
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.errors import McnetError, NotFoundError
 from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.plan import coredns_custom, corefile
-from mcnet.plan.cluster_dns import COREDNS, COREFILE, CUSTOM, ConfigMap
+from mcnet.plan.cluster_dns import COREDNS, COREFILE, CUSTOM, KUBE_DNS, ConfigMap, LeftAlone
 from mcnet.render.values import DnsValues
 from tests.apiserver.controllers import finalize_namespaces
 from tests.apiserver.test_dns import crd, know_imports
@@ -79,12 +84,12 @@ async def test_a_new_coredns_answers_by_itself_and_may_read_what_it_needs(api: A
     for obj in (config_map(COREDNS, {COREFILE: corefiles.KUBEADM}), coredns(NEW)):
         await api.apply(obj)
     assert await install.daemon(api) is None
-    assert await install.connect(api) == install.Connected(changed=True)
+    assert await install.connect(api) == install.Connected(changed=True, itself=True)
     assert await text(api) == corefile.with_zone(corefiles.KUBEADM, None).text
     attributes = {"verb": "watch", "group": "multicluster.x-k8s.io", "resource": "serviceimports"}
     assert await api.may("coredns", "kube-system", attributes)
     told: list[str] = []
-    assert await install.connect(api, told.append) == install.Connected()
+    assert await install.connect(api, told.append) == install.Connected(itself=True)
     assert told == [], "a second time nothing is changed"
     await install.disconnect(api)
     assert await text(api) == corefiles.KUBEADM
@@ -112,7 +117,36 @@ async def test_a_providers_corefile_stays_and_the_owners_file_is_made(api: Api) 
     assert await text(api) == corefiles.AKS
     assert "multicluster" in await text(api, CUSTOM, coredns_custom.KEY)
     await install.disconnect(api)
-    assert not (await api.get(kinds.CONFIG_MAP, CUSTOM.name, CUSTOM.namespace)).get("data")
+    assert await api.find(kinds.CONFIG_MAP, CUSTOM.name, CUSTOM.namespace) is None
+
+
+async def test_an_owners_file_that_was_there_stays(api: Api) -> None:
+    theirs = {"x.server": "x.example:53 {\n    errors\n}\n"}
+    for obj in (config_map(COREDNS, {COREFILE: corefiles.AKS}), config_map(CUSTOM, theirs), coredns(NEW)):
+        await api.apply(obj)
+    await install.connect(api)
+    await install.disconnect(api)
+    assert (await api.get(kinds.CONFIG_MAP, CUSTOM.name, CUSTOM.namespace))["data"] == theirs
+    await api.apply(config_map(CUSTOM, {}))
+    await install.connect(api)
+    await install.disconnect(api)
+    assert await api.find(kinds.CONFIG_MAP, CUSTOM.name, CUSTOM.namespace), "made by somebody else, though empty"
+
+
+@pytest.mark.parametrize("before", [None, {}, {"stubDomains": '{"acme.local": ["1.2.3.4"]}'}], ids=str)
+async def test_kube_dns_has_nothing_of_ours_afterwards(api: Api, before: dict[str, str] | None) -> None:
+    await api.apply(coredns("registry.k8s.io/dns/k8s-dns-kube-dns:1.23.0"))
+    if before is not None:
+        await api.apply(config_map(KUBE_DNS, before))
+    address = await service(api)
+    try:
+        assert await install.connect(api) == install.Connected(changed=True)
+        assert json.loads(await text(api, KUBE_DNS, "stubDomains"))["clusterset.local"] == [address]
+        await install.disconnect(api)
+        found = await api.find(kinds.CONFIG_MAP, KUBE_DNS.name, KUBE_DNS.namespace)
+        assert (None if found is None else found.get("data") or {}) == before
+    finally:
+        await api.delete(kinds.CONFIG_MAP, KUBE_DNS.name, KUBE_DNS.namespace)
 
 
 async def test_what_is_not_understood_is_told(api: Api) -> None:
@@ -145,6 +179,69 @@ async def test_join_connects_the_clusters_dns(bare: Api, west: Api, request_: Jo
     await bare.apply(config_map(COREDNS, {COREFILE: "odd"}))
     (left,) = (await joined(west, replace(request_, token=None))).dns
     assert left.place == "ConfigMap kube-system/coredns"
+
+
+async def would(api: Api, request: JoinRequest) -> tuple[dict[tuple[str, str], Applied], tuple[LeftAlone, ...]]:
+    """What a join would create or change."""
+    access = await join_plan.open_access(api, request)
+    try:
+        plan = await join_plan.prepare(api, access, request, Silent())
+        found = await join.dry_run(api, access, plan)
+    finally:
+        await access.close()
+    return {(one.kind, one.name): one for one in changed(found.applied)}, found.left
+
+
+async def test_a_dry_run_says_what_becomes_of_the_clusters_dns(bare: Api, west: Api, request_: JoinRequest) -> None:
+    for obj in (config_map(COREDNS, {COREFILE: corefiles.KUBEADM}), coredns(OLD)):
+        await bare.apply(obj)
+    found, left = await would(west, request_)
+    assert found["Deployment", "mcnet-dns"].outcome is Outcome.CREATED
+    here = "ConfigMap", "kube-system/coredns"
+    assert (found[here].outcome, found[here].fields) == (Outcome.CHANGED, ("data.Corefile",))
+    assert left == ()
+    assert await text(bare) == corefiles.KUBEADM
+    await bare.apply(coredns(NEW))
+    await bare.delete(kinds.CLUSTER_ROLE, "mcnet-coredns")
+    found, _ = await would(west, request_)
+    assert ("Deployment", "mcnet-dns") not in found
+    assert here in found
+    assert found["ClusterRole", "mcnet-coredns"].outcome is Outcome.CREATED
+    await bare.apply(config_map(COREDNS, {COREFILE: "odd"}))
+    found, (alone,) = await would(west, request_)
+    assert here not in found
+    assert alone.place == "ConfigMap kube-system/coredns"
+
+
+async def test_the_daemon_goes_when_coredns_can_do_without(
+    bare: Api, west: Api, request_: JoinRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+
+    async def wait(seconds: float) -> None:
+        """The daemon is there as long as CoreDNS may still ask it."""
+        if seconds == install.READ_WITHIN:
+            assert "multicluster" in await text(bare)
+            assert await bare.find(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE)
+            waited.append("once")
+
+    for obj in (config_map(COREDNS, {COREFILE: corefiles.KUBEADM}), coredns(OLD)):
+        await bare.apply(obj)
+    await joined(west, request_)
+    assert await bare.find(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE)
+    await bare.apply(coredns(NEW))
+    again = replace(request_, token=None)
+    found, _ = await would(west, again)
+    assert found["Deployment", "mcnet-dns"].fields == ("removed",)
+    monkeypatch.setattr(join, "asyncio", SimpleNamespace(sleep=wait))
+    await joined(west, again)
+    assert waited == ["once"]
+    for kind in (kinds.DEPLOYMENT, kinds.SERVICE, kinds.SERVICE_ACCOUNT, kinds.POD_DISRUPTION_BUDGET):
+        assert await bare.find(kind, "mcnet-dns", SYSTEM_NAMESPACE) is None
+    for kind in (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING):
+        assert await bare.find(kind, "mcnet-dns") is None
+    assert await bare.find(kinds.DEPLOYMENT, "mcnet-discovery", SYSTEM_NAMESPACE)
+    assert await text(bare) == corefile.with_zone(corefiles.KUBEADM, None).text
 
 
 async def test_a_change_at_the_same_moment_is_looked_at_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
