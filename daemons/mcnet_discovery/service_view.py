@@ -9,13 +9,10 @@ from mcnet.kube.kinds import (
     EXPORTED_SERVICE,
     NAMESPACE,
     SERVICE,
-    SERVICE_EXPORT,
-    SERVICE_EXPORT_ALPHA,
-    SERVICE_IMPORT,
-    SERVICE_IMPORT_ALPHA,
     JsonObject,
     Kind,
 )
+from mcnet.kube.mcs import McsKinds
 from mcnet.kube.store import Store
 from mcnet.model.service import ServiceName, derived_name
 from mcnet.plan.service_difference import is_going, is_ours
@@ -31,12 +28,6 @@ from mcnet_discovery.service_store import (
     of_service,
     of_slice,
 )
-
-VERSIONS = {
-    "v1beta1": (SERVICE_EXPORT, SERVICE_IMPORT),
-    "v1alpha1": (SERVICE_EXPORT_ALPHA, SERVICE_IMPORT_ALPHA),
-}
-"""The MCS API's kinds by its version, the preferred one first."""
 
 
 class BrokerServices:
@@ -85,15 +76,16 @@ class LocalServices:
     """The own cluster's, of all namespaces. `told` gets services that are exported or imported, or of which something
     is left: of the many others of a cluster nothing is said."""
 
-    def __init__(self, api: Api, version: str, *, told: Told, changed: Callable[[], None]) -> None:
-        self.version = version
+    def __init__(self, api: Api, mcs: McsKinds, *, told: Told, changed: Callable[[], None]) -> None:
+        self.version = mcs.service_import.version
         self._told = told
-        exports, imports = VERSIONS[version]
 
         def store(kind: Kind, key: KeyOf, to: Told) -> ServiceStore:
             return ServiceStore(api, kind, key=key, told=to, changed=changed)
 
-        self.exports, self.imports = store(exports, by_name, told), store(imports, by_name, told)
+        self.exports, self.imports = (
+            store(kind, by_name, told) for kind in (mcs.service_export, mcs.service_import)
+        )  # fmt: skip
         self.services, self.slices = (
             store(SERVICE, of_service, self._one_of_many),
             store(ENDPOINT_SLICE, of_slice, self._one_of_many),

@@ -13,6 +13,7 @@ from functools import partial
 from mcnet.codec.broker import rfc3339
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import Kind
+from mcnet.kube.mcs import McsKinds, served_kinds
 from mcnet.kube.store import Store
 from mcnet.loop.log import Log
 from mcnet.model.errors import McnetError
@@ -23,7 +24,7 @@ from mcnet.plan.service_import import Importer
 from mcnet.plan.services import Setting
 from mcnet_discovery.metrics import DiscoveryMetrics
 from mcnet_discovery.service_queue import ServiceQueue
-from mcnet_discovery.service_view import VERSIONS, LocalServices
+from mcnet_discovery.service_view import LocalServices
 from mcnet_discovery.service_write import ServiceWriter
 from mcnet_discovery.session import Session
 
@@ -115,26 +116,23 @@ class Services:
 
     async def run(self) -> None:
         """Until cancelled."""
-        local = LocalServices(self._api, await self._version(), told=self.told, changed=self.changed)
+        local = LocalServices(self._api, await self._kinds(), told=self.told, changed=self.changed)
         local.exported_elsewhere(self._is_exported_elsewhere)
         self._local = local
         async with asyncio.TaskGroup() as tasks:
             for coroutine in (*local.coroutines(), *(self._work() for _ in range(WORKERS)), self._resync()):
                 tasks.create_task(coroutine)
 
-    async def _version(self) -> str:
-        """The preferred version of the MCS API that is served; waits until any is."""
+    async def _kinds(self) -> McsKinds:
+        """Those of the MCS API in the best version that is served; waits until any is."""
         said = ""
         while True:
-            served: tuple[str, ...] = ()
             why = f"the API server has no kinds of {MCS_GROUP}: `mcnet join` installs them"
             try:
-                served = await self._api.served_versions(MCS_GROUP)
+                if served := await served_kinds(self._api):
+                    return served
             except McnetError as error:
                 why = error.message
-            for version in VERSIONS:
-                if version in served:
-                    return version
             if why != said:
                 log.warning("services are not served", reason=why)
             said = why

@@ -37,10 +37,18 @@ def service(
     mode: Annotated[
         Mode | None,
         typer.Option(
+            "--export-mode",
             help="What crosses: its pods' addresses (endpoints, the default), or its ClusterIP alone (aggregate), "
-            "for services of very many pods."
+            "for services of very many pods.",
         ),
     ] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="CLUSTER[,CLUSTER…]",
+            help="Which clusters may import it, this one always among them; `default` takes it back: all.",
+        ),
+    ] = "",
     traffic: Annotated[
         str,
         typer.Option(
@@ -67,7 +75,7 @@ def service(
     from mcnet.kube.connect import from_kubeconfig
 
     named = service_name(namespace, name)
-    wanted = service_export.annotations(mode.value if mode else "", traffic.strip())
+    wanted = service_export.annotations(mode.value if mode else "", traffic.strip(), to.strip())
     steps = Steps()
 
     async def work() -> "tuple[Exported, JsonObject]":
@@ -95,8 +103,13 @@ def _tell(named: "ServiceName", made: "Exported", obj: "JsonObject", steps: Step
             steps.done(f"Nothing had to be changed: {named} is exported as {dns}")
         case _ if dry_run:
             steps.done(f"ServiceExport {named} would be {made.outcome.value} (dry run: nothing was changed)")
+        case Outcome.CHANGED:
+            news = ", ".join(made.changes)
+            steps.done(f"ServiceExport {named} changed ({news}); the service is {dns}")
         case _:
             steps.done(f"ServiceExport {named} {made.outcome.value}; the service is {dns}")
+    for meaningless in made.meaningless:
+        steps.warn(meaningless)
     if differs := conflict(obj):
         steps.warn(f"its exports differ: {differs}")
 

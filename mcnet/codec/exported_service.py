@@ -18,6 +18,8 @@ LONGEST_AFFINITY: Final = 86400
 DEFAULT_AFFINITY: Final = 10800
 """What API servers put where nothing is said."""
 LONGEST_TRAFFIC: Final = 1024
+MOST_CLUSTERS: Final = 9000
+"""That a record may be for."""
 MOST_LABELS: Final = 64
 LONGEST_ANNOTATIONS: Final = 16384
 """Characters of all annotations of one export together."""
@@ -61,7 +63,19 @@ def decode(obj: JsonObject) -> ExportedService:
         publish_not_ready_addresses=spec.flag("publishNotReadyAddresses"),
         mode=ExportMode(one_of(spec, "mode", tuple(one.value for one in ExportMode), "endpoints")),
         traffic=_bounded(spec, "traffic", LONGEST_TRAFFIC),
+        to=decode_audience(spec),
     )
+
+
+def decode_audience(spec: Fields) -> tuple[ClusterId, ...] | None:
+    """The clusters that the record is for, None for all. Raises DecodeError, also for none at all: what is not for
+    somebody is no reason for anybody to take it as for all."""
+    if not spec.present("to"):
+        return None
+    names = spec.texts("to")
+    if not names or len(names) > MOST_CLUSTERS or not all(map(CLUSTER_ID_PATTERN.fullmatch, names)):
+        raise spec.wrong("to", f"are not 1 to {MOST_CLUSTERS} cluster IDs")
+    return tuple(sorted({ClusterId(name) for name in names}))
 
 
 def decode_labels(fields: Fields, key: str) -> tuple[tuple[str, str], ...]:
@@ -104,6 +118,7 @@ def _spec(record: ExportedService) -> JsonObject:
             "publishNotReadyAddresses": record.publish_not_ready_addresses or None,
             "mode": record.mode.value,
             "traffic": record.traffic,
+            "to": None if record.to is None else list(record.to),
         }
     )
 

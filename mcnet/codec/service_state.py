@@ -5,6 +5,7 @@ controllers have reported. What they write is in the modules of the single kinds
 from mcnet.codec import endpoint_slice as slice_codec
 from mcnet.codec.exported_service import LONGEST_TRAFFIC
 from mcnet.codec.fields import Fields, JsonObject, fields_of
+from mcnet.codec.service_export import decode_audience
 from mcnet.codec.service_port import decode_name, decode_ports, decode_service
 from mcnet.model.cluster import CLUSTER_ID_PATTERN, ClusterId
 from mcnet.model.member import MANAGED_LABEL
@@ -29,6 +30,7 @@ def decode_export(obj: JsonObject) -> ExportState:
         conditions=_conditions(fields),
         mode=annotations.text(EXPORT_MODE_ANNOTATION, ""),
         traffic=annotations.text(TRAFFIC_ANNOTATION, "")[:LONGEST_TRAFFIC],
+        to=decode_audience(annotations)[0],
     )
 
 

@@ -2,6 +2,7 @@
 anything is written, so that a wrong word is told at once. The controllers check for themselves.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
 
@@ -14,7 +15,7 @@ from mcnet.kube.mcs import McsKinds, served_kinds
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError, UsageError
 from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE
-from mcnet.model.service import DNS_LABEL, ServiceName, is_refused_namespace
+from mcnet.model.service import DNS_LABEL, Service, ServiceName, is_refused_namespace
 
 MOST_NAMED: Final = 8
 """So many names of what there is instead stand in a hint."""
@@ -44,6 +45,18 @@ async def member_of(api: Api, *, needed: bool) -> ClusterId | None:
     return None
 
 
+async def require_members(api: Api, clusters: Iterable[str]) -> None:
+    """Raises UsageError unless all of them are members of the clusterset, as this cluster knows it."""
+    objects = await api.list(kinds.CLUSTER, SYSTEM_NAMESPACE)
+    members = [str(one["metadata"]["name"]) for one in objects]
+    for cluster in clusters:
+        if cluster not in members:
+            raise UsageError(
+                f"{cluster!r} is no member of the clusterset of {place(api)}",
+                _near(cluster, members, "its members are") or f"mcnet show members{option(api)}",
+            )
+
+
 async def mcs_kinds(api: Api) -> McsKinds:
     """The kinds of the MCS API as they are served. Raises UsageError if they are not."""
     served = await served_kinds(api)
@@ -66,8 +79,8 @@ async def require_namespace(api: Api, service: ServiceName) -> None:
     )
 
 
-async def require_source(api: Api, service: ServiceName) -> None:
-    """Raises UsageError unless there is a Service that can be exported."""
+async def require_source(api: Api, service: ServiceName) -> Service:
+    """The Service to export. Raises UsageError unless there is one that can be."""
     if is_refused_namespace(service.namespace):
         raise UsageError(
             f"nothing of the namespace {service.namespace} is exported: it holds a cluster's own system",
@@ -95,6 +108,7 @@ async def require_source(api: Api, service: ServiceName) -> None:
             f"the Service {service} is derived from an import: it leads to other clusters",
             f"export the Service that it leads to, where it is: mcnet show services{option(api)}",
         )
+    return source
 
 
 def _near(wanted: str, names: list[str], which: str) -> str:

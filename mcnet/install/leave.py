@@ -226,14 +226,16 @@ async def _remove_objects(run: _Leaving) -> None:
     if count := await remove_services(api):
         progress.done(f"{count} objects of imported services are removed")
     progress.doing("Removing objects")
-    await _remove_kinds(run, await mcs_kinds.to_remove(api))
+    is_broker = await _is_broker(api)
+    if not is_broker:
+        await _remove_kinds(run, await mcs_kinds.to_remove(api))
     for kind in (kinds.CLUSTER_ROLE_BINDING, kinds.CLUSTER_ROLE):
         for obj in await api.list(kind, labels=LABELS):
             await api.delete(kind, obj["metadata"]["name"])
     await api.delete(kinds.NAMESPACE, SYSTEM_NAMESPACE)
     progress.doing(f"Removing the namespace {SYSTEM_NAMESPACE}")
     await _gone(run, kinds.NAMESPACE, SYSTEM_NAMESPACE)
-    if await _is_broker(api):
+    if is_broker:
         progress.done(f"All objects are removed; {BROKER_NAMESPACE} stays, since this cluster is the broker")
         return
     progress.doing("Removing our kinds")

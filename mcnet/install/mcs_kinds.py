@@ -22,11 +22,11 @@ TRIES: Final = 50
 
 
 async def to_apply(api: Api) -> tuple[JsonObject, ...]:
-    """The kinds that are not there, or are mcnet's own."""
+    """The kinds that are not there, or are mcnet's own and no newer."""
     wanted = []
     for crd in render("mcs"):
         there = await api.find(kinds.CRD, crd["metadata"]["name"])
-        if there is None or _is_ours(there):
+        if there is None or (_is_ours(there) and not _versions(there) - _versions(crd)):
             wanted.append(crd)
     return tuple(wanted)
 
@@ -40,6 +40,11 @@ async def to_remove(api: Api) -> list[str]:
         if there is not None and _is_ours(there) and not await listed(api, versions):
             names.append(name)
     return names
+
+
+def _versions(crd: JsonObject) -> set[str]:
+    """One that has a version which ours has not is newer: objects may be stored in that version."""
+    return {str(one["name"]) for one in crd["spec"]["versions"]}
 
 
 def _is_ours(crd: JsonObject) -> bool:

@@ -4,29 +4,40 @@ of it. What follows from a ServiceExport is the controllers' (daemons/mcnet_disc
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from mcnet.codec.errors import DecodeError
 from mcnet.codec.service_state import decode_export, decode_import
-from mcnet.install.exportable import kubectl, mcs_kinds, member_of, option, require_namespace, require_source
+from mcnet.install.exportable import (
+    kubectl,
+    mcs_kinds,
+    member_of,
+    option,
+    require_members,
+    require_namespace,
+    require_source,
+)
 from mcnet.install.progress import Progress
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import JsonObject, Kind
 from mcnet.kube.mcs import McsKinds
-from mcnet.model.cluster import ClusterId
+from mcnet.model.cluster import CLUSTER_ID_PATTERN, ClusterId
 from mcnet.model.errors import ConflictError, McnetError, NotFoundError, UsageError
 from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.model.service import (
     EXPORT_MODE_ANNOTATION,
+    EXPORT_TO_ANNOTATION,
     TRAFFIC_ANNOTATION,
     ExportMode,
     Reason,
+    Service,
     ServiceName,
 )
 from mcnet.model.service_state import ExportState
 from mcnet.plan import service_traffic
+from mcnet.plan.service_export import meaningless
 
 DEFAULT: Final = "default"
 """The word that takes an option back."""
@@ -45,11 +56,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """`obj` is the ServiceExport as it is now, or as it would be; `kinds` in which version."""
+    """`obj` is the ServiceExport as it is now, or as it would be; `kinds` in which version; `changes` what of its
+    annotations is new; `meaningless` what of them is nothing to a service like this one, as sentences."""
 
     outcome: Outcome
     obj: JsonObject
     kinds: McsKinds
+    changes: tuple[str, ...] = ()
+    meaningless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,7 @@ class Unexported:
     keepers: tuple[str, ...] = ()
 
 
-def annotations(mode: str, traffic: str) -> dict[str, str | None]:
+def annotations(mode: str, traffic: str, to: str = "") -> dict[str, str | None]:
     """The annotations that the options ask for, None for one that is to go; an option that is "" asks for nothing.
     Raises UsageError."""
     wanted: dict[str, str | None] = {}
@@ -75,7 +89,20 @@ def annotations(mode: str, traffic: str) -> dict[str, str | None]:
             ways = ", ".join([*service_traffic.WAYS, f"{service_traffic.FAILOVER}CLUSTER,…"])
             raise UsageError(f"--traffic: {traffic!r} is none of the ways there are", f"one of {ways}, or {DEFAULT}")
         wanted[TRAFFIC_ANNOTATION] = None if traffic == DEFAULT else traffic
+    if to:
+        wanted[EXPORT_TO_ANNOTATION] = None if to == DEFAULT else ",".join(_clusters(to))
     return wanted
+
+
+def _clusters(text: str) -> list[str]:
+    """Raises UsageError for what can be no cluster."""
+    names = [part.strip() for part in text.split(",")]
+    for name in names:
+        if not CLUSTER_ID_PATTERN.fullmatch(name):
+            raise UsageError(
+                f"--to: {name!r} is no ID of a cluster", f"IDs separated by commas, or {DEFAULT} for all"
+            )
+    return sorted(set(names))
 
 
 async def export(
@@ -84,33 +111,54 @@ async def export(
     """Writes the ServiceExport; a second run changes nothing. Raises UsageError where nothing could come of it."""
     await member_of(api, needed=True)
     served = await mcs_kinds(api)
-    await require_source(api, service)
+    source = await require_source(api, service)
+    if to := wanted.get(EXPORT_TO_ANNOTATION):
+        await require_members(api, to.split(","))
     for _ in range(TRIES):
-        there = await api.find(served.service_export, service.name, service.namespace)
-        if there is None:
-            made = _new(served.service_export, service, wanted)
-            try:
-                obj = await api.create(served.service_export, made, service.namespace, dry_run=dry_run)
-            except ConflictError:
-                continue  # somebody else has made it since
-            return Exported(Outcome.CREATED, made if dry_run else obj, served)
-        before = there["metadata"].get("annotations") or {}
-        news = {key: value for key, value in wanted.items() if before.get(key) != value}
-        if not news:
-            return Exported(Outcome.UNCHANGED, there, served)
-        if dry_run:
-            after = {key: value for key, value in (before | news).items() if value is not None}
-            return Exported(Outcome.CHANGED, there | {"metadata": there["metadata"] | {"annotations": after}}, served)
-        patch = {"metadata": {"annotations": news}}
-        try:
-            obj = await api.merge_patch(served.service_export, service.name, patch, service.namespace)
-        except NotFoundError:
-            continue  # somebody else has deleted it since
-        return Exported(Outcome.CHANGED, obj, served)
+        made = await _written(api, served, service, wanted, dry_run=dry_run)
+        if made is not None:
+            return replace(made, meaningless=_meaningless(source, made.obj))
     raise McnetError(
         f"the ServiceExport {service} is made and deleted by somebody else all the time",
         f"{kubectl(api)} -n {service.namespace} get serviceexport {service.name} -o yaml --show-managed-fields",
     )
+
+
+async def _written(
+    api: Api, served: McsKinds, service: ServiceName, wanted: Mapping[str, str | None], *, dry_run: bool
+) -> Exported | None:
+    """None if somebody else has made or deleted it meanwhile."""
+    kind = served.service_export
+    there = await api.find(kind, service.name, service.namespace)
+    if there is None:
+        new = _new(kind, service, wanted)
+        try:
+            obj = await api.create(kind, new, service.namespace, dry_run=dry_run)
+        except ConflictError:
+            return None
+        return Exported(Outcome.CREATED, new if dry_run else obj, served)
+    before = there["metadata"].get("annotations") or {}
+    news = {key: value for key, value in wanted.items() if before.get(key) != value}
+    if not news:
+        return Exported(Outcome.UNCHANGED, there, served)
+    changes = tuple(f"{key} {value}" if value else f"without {key}" for key, value in sorted(news.items()))
+    if dry_run:
+        after = {key: value for key, value in (before | news).items() if value is not None}
+        obj = there | {"metadata": there["metadata"] | {"annotations": after}}
+        return Exported(Outcome.CHANGED, obj, served, changes)
+    patch = {"metadata": {"annotations": news}}
+    try:
+        obj = await api.merge_patch(kind, service.name, patch, service.namespace)
+    except NotFoundError:
+        return None
+    return Exported(Outcome.CHANGED, obj, served, changes)
+
+
+def _meaningless(source: Service, obj: JsonObject) -> tuple[str, ...]:
+    """Of all its annotations, also those that were there before."""
+    state = _state(obj)
+    mode = ExportMode.AGGREGATE if state.mode == ExportMode.AGGREGATE.value else ExportMode.ENDPOINTS
+    return tuple(meaningless(source, mode, state.traffic))
 
 
 async def settle(api: Api, made: Exported, service: ServiceName, *, timeout: float, progress: Progress) -> JsonObject:

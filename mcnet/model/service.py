@@ -25,6 +25,8 @@ SLICE_MANAGER_LABEL: Final = "endpointslice.kubernetes.io/managed-by"
 SLICE_MANAGER: Final = "discovery.mcnet.dev"
 EXPORT_MODE_ANNOTATION: Final = "mcnet.dev/export-mode"
 """On a ServiceExport: "endpoints" or "aggregate"."""
+EXPORT_TO_ANNOTATION: Final = "mcnet.dev/export-to"
+"""On a ServiceExport: the clusters that may import it, separated by commas; all if it is not there."""
 TRAFFIC_ANNOTATION: Final = "mcnet.dev/traffic"
 """On a ServiceExport or ServiceImport: to which clusters its traffic goes (mcnet.plan.service_traffic)."""
 
@@ -105,9 +107,11 @@ class ServiceExport:
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     mode: ExportMode = ExportMode.ENDPOINTS
+    to: tuple[ClusterId, ...] | None = None
+    """The clusters that may import it, sorted; None for all."""
     traffic: str = ""
     fault: str = ""
-    """What of its annotations means nothing; it is exported nevertheless, as if they were not there."""
+    """What of its annotations means nothing; it is exported nevertheless, as if that were not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,8 @@ class ExportedService:
     mode: ExportMode = ExportMode.ENDPOINTS
     traffic: str = ""
     """What the ServiceExport says of TRAFFIC_ANNOTATION."""
+    to: tuple[ClusterId, ...] | None = None
+    """The clusters that may import it, sorted, its own one always among them; None for all."""
 
 
 @dataclass(frozen=True, slots=True)

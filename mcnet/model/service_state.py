@@ -29,12 +29,14 @@ class ReportedCondition:
 
 @dataclass(frozen=True, slots=True)
 class ExportState:
-    """A ServiceExport and what its cluster says of it. `mode` and `traffic` are its annotations as they stand."""
+    """A ServiceExport and what its cluster says of it. `mode` and `traffic` are its annotations as they stand; `to`
+    the other clusters that may import it, None for all."""
 
     service: ServiceName
     conditions: tuple[ReportedCondition, ...] = ()
     mode: str = ""
     traffic: str = ""
+    to: tuple[ClusterId, ...] | None = None
 
     def condition(self, type_: str) -> ReportedCondition | None:
         """None too for what is said of an earlier state of the object."""

@@ -3,13 +3,14 @@
 How it merges with other clusters' exports is mcnet.plan.service_merge's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Address
 from mcnet.model.service import (
+    EXPORT_MODE_ANNOTATION,
     Condition,
     ExportedService,
     ExportMode,
@@ -23,7 +24,7 @@ from mcnet.model.service import (
     broker_slice_name,
     is_refused_namespace,
 )
-from mcnet.plan import service_traffic
+from mcnet.plan import service_audience, service_traffic
 
 REFUSED_TYPE: Final = "ExternalName"
 """A name elsewhere has no endpoints (KEP-1645, "Service Types")."""
@@ -43,15 +44,24 @@ class Published:
 
     record: ExportedService | None = None
     slices: tuple[ServiceSlice, ...] = ()
+    own: tuple[ServiceSlice, ...] = ()
+    """What the exporting cluster itself imports: always the pods. A ClusterIP is nothing that another Service there
+    could send to, since kube-proxy translates a connection's destination once."""
     refusal: Refusal | None = None
     fault: str = ""
     """What of the ServiceExport means nothing, though it is exported."""
 
 
 def publish(
-    cluster: ClusterId, export: ServiceExport, service: Service | None, slices: Sequence[ServiceSlice]
+    cluster: ClusterId,
+    export: ServiceExport,
+    service: Service | None,
+    slices: Sequence[ServiceSlice],
+    *,
+    members: Collection[ClusterId] = (),
 ) -> Published:
-    """What `cluster` publishes. `slices` are the Service's own EndpointSlices."""
+    """What `cluster` publishes. `slices` are the Service's own EndpointSlices; `members` the clusterset's, none if
+    they are not known."""
     if refusal := _refusal(export, service):
         return Published(refusal=refusal)
     assert service is not None
@@ -71,11 +81,31 @@ def publish(
         publish_not_ready_addresses=service.publish_not_ready_addresses,
         mode=ExportMode.ENDPOINTS if service.headless else export.mode,
         traffic=export.traffic,
+        to=None if export.to is None else tuple(sorted({*export.to, cluster})),
     )
-    wrong = ". ".join(filter(None, [export.fault, service_traffic.fault(export.traffic)]))
-    if record.mode is ExportMode.AGGREGATE:
-        return Published(record, _aggregated(record, service, slices), fault=wrong)
-    return Published(record, tuple(_named(record, one) for one in _sorted(slices)), fault=wrong)
+    known = {*members, cluster} if members else ()
+    wrong = ". ".join(filter(None, _faults(export, service, known)))
+    pods = tuple(_named(record, one) for one in _sorted(slices))
+    crossing = _aggregated(record, service, slices) if record.mode is ExportMode.AGGREGATE else pods
+    return Published(record, crossing, pods, fault=wrong)
+
+
+def _faults(export: ServiceExport, service: Service, members: Collection[ClusterId]) -> Iterable[str]:
+    """What of the annotations means nothing here."""
+    yield export.fault
+    yield service_traffic.fault(export.traffic)
+    yield from meaningless(service, export.mode, export.traffic)
+    if members:
+        yield service_audience.strangers(export.to, members)
+
+
+def meaningless(service: Service, mode: ExportMode, traffic: str) -> Iterable[str]:
+    """What is well said, but not of a service like this one."""
+    if service.headless and mode is ExportMode.AGGREGATE:
+        yield (
+            f"{EXPORT_MODE_ANNOTATION} {mode.value} means nothing for a headless service, which has no ClusterIP: "
+            "its endpoints cross"
+        )
 
 
 def conditions(

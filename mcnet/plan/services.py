@@ -18,12 +18,14 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.service import (
     Condition,
     ExportedService,
+    MergedService,
     Reason,
     ServiceName,
     ServiceSlice,
     is_refused_namespace,
 )
 from mcnet.plan.mirror import Place, Verb, Write
+from mcnet.plan.service_audience import concerning, is_for
 from mcnet.plan.service_difference import differs
 from mcnet.plan.service_export import Published, Refusal, conditions, publish
 from mcnet.plan.service_import import Importer
@@ -80,21 +82,22 @@ def plan(seen: Seen, setting: Setting, *, failed: str = "", stuck: bool = False)
     problems: list[str] = []
     if is_refused_namespace(seen.service.namespace):
         return _refused(seen, setting)
-    published = _published(seen, setting.importer.cluster, problems)
+    published = _published(seen, setting.importer, problems)
     own_writes = _own_objects(seen, setting, published)
-    merged = merge([*_others(seen, setting.importer, problems), *_own_record(published)])
+    others = _others(seen, setting.importer, problems)
     writes = list(own_writes)
     waiting = bool(own_writes) and setting.reachable and not failed
     if seen.export and published and not waiting:
         unpublished = any(write.kind == "ExportedService" for write in own_writes)
         pending = "The broker can't be reached now" if unpublished else ""
-        said = conditions(published, merged, pending=pending, failed=failed)
+        said = conditions(published, _with_own(published, others), pending=pending, failed=failed)
         writes += _export_status(seen.export, said, setting.now)
     if seen.namespace:
         slices = _slices(seen, setting.importer.cluster, published, problems)
         target = Target(setting.importer, setting.version, setting.now, stuck)
         present = There(seen.service_import, seen.derived, seen.imported_slices)
-        made, left_out = import_writes(target, merged, slices, present)
+        here = [one for one in others if is_for(one.to, setting.importer.cluster)]
+        made, left_out = import_writes(target, merge([*here, *_own_record(published)]), slices, present)
         writes += made
         problems += left_out
     return ServicePlan(tuple(writes), tuple(problems))
@@ -102,7 +105,7 @@ def plan(seen: Seen, setting: Setting, *, failed: str = "", stuck: bool = False)
 
 def _refused(seen: Seen, setting: Setting) -> ServicePlan:
     """Of a system namespace: what is ours at the broker goes, nothing here is touched, the user is told."""
-    published = _published(seen, setting.importer.cluster, [])
+    published = _published(seen, setting.importer, [])
     writes = _own_objects(seen, setting, None)
     if seen.export and published:
         writes += _export_status(seen.export, conditions(published, None), setting.now)
@@ -112,7 +115,7 @@ def _refused(seen: Seen, setting: Setting) -> ServicePlan:
     return ServicePlan(tuple(writes), (why,) if foreign else ())
 
 
-def _published(seen: Seen, cluster: ClusterId, problems: list[str]) -> Published | None:
+def _published(seen: Seen, importer: Importer, problems: list[str]) -> Published | None:
     """What the own cluster publishes; None without a ServiceExport, or with one that can't be understood."""
     if seen.export is None or not seen.namespace:
         return None
@@ -130,7 +133,13 @@ def _published(seen: Seen, cluster: ClusterId, problems: list[str]) -> Published
     slices = _decoded(
         lambda obj: slice_codec.decode(obj, pod_names=headless), seen.source_slices, "EndpointSlice", problems
     )
-    return publish(cluster, export, service, slices)
+    return publish(importer.cluster, export, service, slices, members=importer.prefixes)
+
+
+def _with_own(published: Published, others: Iterable[ExportedService]) -> MergedService | None:
+    """What the own export makes of the service together with those that it may be in conflict with."""
+    record = published.record
+    return merge([*concerning(record, others), record]) if record else None
 
 
 def _own_record(published: Published | None) -> tuple[ExportedService, ...]:
@@ -168,7 +177,7 @@ def _slices(
 ) -> dict[ClusterId, list[ServiceSlice]]:
     """By cluster: the own ones as they are here, so that the broker is not needed for them; the others' as they are
     there."""
-    found: dict[ClusterId, list[ServiceSlice]] = {cluster: list(published.slices)} if published else {}
+    found: dict[ClusterId, list[ServiceSlice]] = {cluster: list(published.own)} if published else {}
     for obj in seen.broker_slices:
         if _cluster_of(obj) == cluster:
             continue

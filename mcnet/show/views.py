@@ -196,6 +196,7 @@ SERVICES: Final = View(
         Column("PORTS", "ports", form=forms.service_ports),
         Column("ENDPOINTS", "clusters", form=forms.endpoints),
         Column("CONFLICTS", "conflicts"),
+        Column("TO", "to", wide=True),
         Column("MODE", "mode", wide=True),
         Column("TRAFFIC", "traffic", wide=True),
         Column("DERIVED SERVICE", "derived", wide=True),

@@ -50,6 +50,7 @@ RECORD_VALUE = ExportedService(
     WEST, ServiceName("shop", "web"), datetime(2026, 1, 31, 12, tzinfo=UTC), ServiceType.CLUSTERSET_IP,
     (Port("http", "TCP", 80, "http"), Port("", "UDP", 53)), "ClientIP", 60, "Local", "PreferClose",
     ("IPv4", "IPv6"), (("a.example/b", "c"),), (("d", "e"),), True, ExportMode.AGGREGATE, "prefer-local",
+    (EAST, WEST),
 )  # fmt: skip
 MEMBER_VALUE = Member(WEST, PREFIXES, PREFIXES, 4600, "cni", "calico", "nftables", "kubeadm")
 GATEWAY_VALUE = Gateway(
@@ -149,6 +150,8 @@ BAD = [
     (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.name", "Web", "spec.name"),
     (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.exportedAt", "yesterday", "exportedAt"),
     (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.ports", [{"port": 0}], "port"),
+    (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.to", [], "at least 1 item"),
+    (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.to", ["West"], "spec.to"),
     (MEMBER, member, MEMBER_VALUE, "metadata.name", "other", "named mcnet"),
     (MEMBER, member, MEMBER_VALUE, "spec.delivery", "pigeon", "Unsupported value"),
     (MEMBER, member, MEMBER_VALUE, "spec.portBase", 0, "portBase"),

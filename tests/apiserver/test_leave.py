@@ -283,11 +283,13 @@ async def test_an_interrupted_join_is_undone(
     assert await broker_api.find(kinds.SERVICE_ACCOUNT, "member-west", BROKER_NAMESPACE) is None
 
 
+@pytest.mark.usefixtures("no_services")
 async def test_a_broker_keeps_its_kinds(member: Api, cleaned: dict[str, Any]) -> None:
     await member.create(kinds.NAMESPACE, {"metadata": {"name": BROKER_NAMESPACE}})
     try:
         assert await left(member) == []
         assert len(await traces(member)) == 7
+        assert all([await member.find(kinds.CRD, name) for name in MCS])
     finally:
         await member.delete(kinds.NAMESPACE, BROKER_NAMESPACE)
         async with controllers(member):

@@ -8,13 +8,14 @@ import pytest
 
 from mcnet.cli import entry
 from mcnet.codec import member as member_codec
-from mcnet.kube.kinds import EXPORTED_SERVICE, MEMBER, NAMESPACE, SERVICE_EXPORT, SERVICE_IMPORT
+from mcnet.kube.kinds import CLUSTER, EXPORTED_SERVICE, MEMBER, NAMESPACE, SERVICE_EXPORT, SERVICE_IMPORT
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ConflictError
 from mcnet.model.member import SYSTEM_NAMESPACE, Member
 from mcnet.model.service import ServiceName, derived_name, record_name
 from tests.apiserver.server import ApiServer
 from tests.apiserver.service_members import PATIENCE, Clusterset, both, east_server
+from tests.fakes.discovery import cluster_object
 
 __all__ = ["both", "east_server"]
 
@@ -27,7 +28,11 @@ async def joined(both: Clusterset) -> AsyncIterator[Clusterset]:
     with suppress(ConflictError):  # of an earlier test: nobody empties namespaces here
         await both.east.api.create(NAMESPACE, {"metadata": {"name": SYSTEM_NAMESPACE}})
     await both.east.api.apply(member_codec.encode(Member(ClusterId("east"), (), ())))
+    for name, number in (("east", 1), ("west", 2)):
+        await both.east.api.apply(cluster_object(name, number, SYSTEM_NAMESPACE))
     yield both
+    for name in ("east", "west"):
+        await both.east.api.delete(CLUSTER, name, SYSTEM_NAMESPACE)
     await both.east.api.delete(MEMBER, "mcnet", SYSTEM_NAMESPACE)
 
 
@@ -55,7 +60,9 @@ async def test_exported_changed_and_taken_back(joined: Clusterset, east_server: 
         await joined.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
         status, _, err = await ran(capsys, east_server, "export", *words)
         assert (status, err.partition(":")[0]) == (0, "✓ Nothing had to be changed")
-        status, out, err = await ran(capsys, east_server, "export", *words, "--mode", "aggregate", "-o", "yaml")
+        status, out, err = await ran(
+            capsys, east_server, "export", *words, "--export-mode", "aggregate", "-o", "yaml"
+        )
         assert (status, "mcnet.dev/export-mode: aggregate" in out) == (0, True), err
         record = record_name(ClusterId("east"), ServiceName(namespace, "web"))
         await joined.broker.wait_for(
@@ -65,6 +72,16 @@ async def test_exported_changed_and_taken_back(joined: Clusterset, east_server: 
             lambda obj: obj is not None and obj["spec"]["mode"] == "aggregate",
             PATIENCE,
         )
+        status, _, err = await ran(capsys, east_server, "export", *words, "--to", "wets")
+        assert (status, "'wets' is no member of the clusterset" in err, "do you mean west?" in err) == (2, True, True)
+        status, _, err = await ran(
+            capsys, east_server, "export", *words, "--export-mode", "endpoints", "--to", "east"
+        )
+        assert status == 0
+        assert "changed (without mcnet.dev/export-mode, mcnet.dev/export-to east)" in err
+        await joined.west.gone(SERVICE_IMPORT, "web", namespace)
+        assert (await ran(capsys, east_server, "export", *words, "--to", "default"))[0] == 0
+        await joined.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
         status, _, err = await ran(capsys, east_server, "unexport", *words)
         assert (status, err) == (0, f"✓ ServiceExport {namespace}/web deleted\n")
         assert await joined.east.api.find(SERVICE_IMPORT, "web", namespace) is None, "as it says"

@@ -184,6 +184,33 @@ async def test_an_aggregated_service_has_one_endpoint(both: Clusterset) -> None:
         await both.west.imported(namespace, "web", {service["spec"]["clusterIP"]})
         (found,) = await both.west.slices(namespace, "web")
         assert found["ports"] == [{"name": "http", "port": 80, "protocol": "TCP"}]
+        await both.east.imported(namespace, "web", {"10.1.0.1", "10.1.0.2", "10.1.0.3"})
+
+
+async def test_an_export_is_for_those_that_it_names(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    await both.east.serve(namespace, "web")
+    await both.east.export(namespace, "web")
+
+    async def export_to(text: str | None) -> None:
+        patch = {"metadata": {"annotations": {"mcnet.dev/export-to": text}}}
+        await both.east.api.merge_patch(SERVICE_EXPORT, "web", patch, namespace)
+
+    async with both.daemons():
+        await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
+        await export_to("wets")
+        await both.west.gone(SERVICE_IMPORT, "web", namespace)
+        await both.east.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
+        said = "wets, which is no member of the clusterset: east, west"
+        await both.east.api.wait_for(
+            SERVICE_EXPORT, "web", namespace, lambda obj: said in str((obj or {}).get("status")), PATIENCE
+        )
+        await export_to("west")
+        await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
+        await export_to("east")
+        await both.west.gone(SERVICE_IMPORT, "web", namespace)
+        await export_to(None)
+        await both.west.imported(namespace, "web", {"10.1.0.1", "10.1.0.2"})
 
 
 async def test_a_namespace_may_come_later(both: Clusterset) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdata
 import dns.rdatatype
 
 from mcnet.lab.workload import WebPod
@@ -39,7 +40,8 @@ for text in sys.argv[2:]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`records` are those of the answer section, "TTL" left out, sorted; `authority` their types."""
+    """`records` are those of the answer section, without TTL, of SRV without its weight, which the KEP leaves free;
+    each once, sorted. `authority` are that section's types."""
 
     rcode: str
     records: tuple[str, ...] = ()
@@ -60,11 +62,18 @@ async def ask(clusterset: Clusterset, pod: WebPod, *questions: tuple[str, str], 
         answers.append(
             Answer(
                 dns.rcode.to_text(answer.rcode()),
-                tuple(sorted(f"{dns.rdatatype.to_text(one.rdtype)} {item}" for one in answer.answer for item in one)),
+                tuple(sorted({_record(item) for one in answer.answer for item in one})),
                 tuple(sorted(dns.rdatatype.to_text(one.rdtype) for one in answer.authority)),
             )
         )
     return answers
+
+
+def _record(data: dns.rdata.Rdata) -> str:
+    words = data.to_text().split()
+    if data.rdtype == dns.rdatatype.SRV:
+        del words[1]
+    return " ".join((dns.rdatatype.to_text(data.rdtype), *words))
 
 
 async def addresses(clusterset: Clusterset, pod: WebPod, name: str) -> set[str]:

@@ -141,8 +141,14 @@ def exports(draw: st.DrawFn, cluster: ClusterId) -> ExportedService:
         draw(ports), affinity, draw(st.integers(1, 86400)) if affinity == "ClientIP" else 0,
         draw(st.sampled_from(["", "Cluster", "Local"])), draw(st.sampled_from(["", "PreferClose"])),
         draw(families), draw(pairs), draw(pairs), draw(st.booleans()), draw(st.sampled_from(ExportMode)),
-        draw(st.sampled_from(["", "prefer-local", "remote-only", "failover=east"])),
+        draw(st.sampled_from(["", "prefer-local", "remote-only", "failover=east"])), draw(audiences(cluster)),
     )  # fmt: skip
+
+
+def audiences(cluster: ClusterId) -> st.SearchStrategy[tuple[ClusterId, ...] | None]:
+    """Whom a record of the cluster may be for: all, or some and itself."""
+    some = st.sets(st.sampled_from([EAST, WEST, NORTH])).map(lambda found: tuple(sorted({*found, cluster})))
+    return st.none() | some
 
 
 @st.composite

@@ -1,13 +1,14 @@
 """What is known of one service, as values: in each member, at the broker, and from a pod of each member."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcnet.diagnose.inside import Lookup
 from mcnet.model.cluster import ClusterId
 from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.model.service import Service, ServiceName
 from mcnet.model.service_state import ExportState, ImportedEndpoints, ImportState
+from mcnet.plan.service_audience import Audience, is_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """`records` are the clusters whose record the broker has, None if it can't be read, for `broker_unread`; `absent`
+    """`records` are the clusters whose record the broker has, None if it can't be read, for `broker_unread`;
+    `audiences` whom those records are for that are not for all; `absent`
     are members of the clusterset that are not in `places`: no context leads there, or another one was named."""
 
     service: ServiceName
     places: tuple[Place, ...]
     records: frozenset[ClusterId] | None = frozenset()
+    audiences: Mapping[ClusterId, Audience] = field(default_factory=dict)
     broker_unread: str = ""
     absent: tuple[ClusterId, ...] = ()
 
@@ -116,6 +119,15 @@ class Evidence:
         """Clusters that export it: those that say so themselves, and those of which only the broker tells."""
         told = {place.cluster for place in self.read if is_valid(place)}
         return tuple(sorted(told | (self.records or frozenset()).intersection(self.unknown)))
+
+    def audience(self, exporter: ClusterId) -> Audience:
+        """Whom the export is for, as its cluster says, or else the broker."""
+        place = self.place(exporter)
+        return place.export.to if place and place.export else self.audiences.get(exporter)
+
+    def exporters_for(self, cluster: ClusterId) -> tuple[ClusterId, ...]:
+        """Those of `exporters` whose export is for that cluster, as a cluster's own always is."""
+        return tuple(one for one in self.exporters if one == cluster or is_for(self.audience(one), cluster))
 
     @property
     def chosen(self) -> bool:

@@ -1,13 +1,15 @@
 """Reads what API servers tell of one service, and lets a pod of each member try it. Nothing else is changed."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mcnet.codec import service as service_codec
 from mcnet.codec import service_state
 from mcnet.codec.broker import BrokerCredential
 from mcnet.codec.errors import DecodeError
+from mcnet.codec.exported_service import decode_audience
+from mcnet.codec.fields import JsonObject, fields_of
 from mcnet.diagnose.broker import API_NAME, read_broker, same_server
 from mcnet.diagnose.service.evidence import Evidence, Place
 from mcnet.diagnose.service.reach import decode
@@ -21,7 +23,11 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError
 from mcnet.model.service import SERVICE_NAME_LABEL, Service, ServiceName, derived_name, record_name
 from mcnet.plan import service_health
+from mcnet.plan.service_audience import Audience
 from mcnet.show.services import IMPORTED
+
+Held = Mapping[ClusterId, Audience]
+"""The clusters of which the broker has a record, and whom it is for."""
 
 REACH_MODULE = "mcnet.diagnose.service.reach"
 
@@ -33,11 +39,12 @@ async def gather(sites: Sequence[Site], service: ServiceName) -> Evidence:
     )
     known = {site.member.cluster for site in sites}
     everybody = sorted(known.union(*members))
-    records, unread = await _records(sites, service, everybody)
+    held, unread = await _records(sites, service, everybody)
     return Evidence(
         service=service,
         places=tuple(places),
-        records=records,
+        records=None if held is None else frozenset(held),
+        audiences={one: to for one, to in (held or {}).items() if to is not None},
         broker_unread=unread,
         absent=tuple(one for one in everybody if one not in known),
     )
@@ -128,8 +135,8 @@ async def _members(site: Site) -> set[ClusterId]:
 
 async def _records(
     sites: Sequence[Site], service: ServiceName, clusters: Iterable[ClusterId]
-) -> tuple[frozenset[ClusterId] | None, str]:
-    """Of which clusters the broker has a record, asked by the first member that can read it; else why none can."""
+) -> tuple[Held | None, str]:
+    """The broker's records, asked for by the first member that can read it; else why none can."""
     unread = "there is no member that could ask it"
     for site in sites:
         broker = await read_broker(site)
@@ -143,9 +150,7 @@ async def _records(
     return None, unread
 
 
-async def _ask(
-    site: Site, credential: BrokerCredential, service: ServiceName, clusters: Iterable[ClusterId]
-) -> frozenset[ClusterId]:
+async def _ask(site: Site, credential: BrokerCredential, service: ServiceName, clusters: Iterable[ClusterId]) -> Held:
     """By a context that leads to the broker where there is one, else by the member's own credential."""
     if here := same_server(site, credential):
         return await _held(here, credential.namespace, service, clusters)
@@ -153,11 +158,16 @@ async def _ask(
         return await _held(api, credential.namespace, service, clusters)
 
 
-async def _held(
-    api: Api, namespace: str, service: ServiceName, clusters: Iterable[ClusterId]
-) -> frozenset[ClusterId]:
+async def _held(api: Api, namespace: str, service: ServiceName, clusters: Iterable[ClusterId]) -> Held:
     names = list(clusters)
     found = await asyncio.gather(
         *(api.find(kinds.EXPORTED_SERVICE, record_name(one, service), namespace) for one in names)
     )
-    return frozenset(one for one, record in zip(names, found, strict=True) if record is not None)
+    return {one: _audience(record) for one, record in zip(names, found, strict=True) if record is not None}
+
+
+def _audience(record: JsonObject) -> Audience:
+    try:
+        return decode_audience(fields_of(record).child("spec"))
+    except DecodeError:
+        return None  # that it can't be understood is discovery's to tell

@@ -8,6 +8,7 @@ from mcnet.model.diagnosis import Finding, Judgement, Verdict
 from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.model.service import Reason, derived_name
 from mcnet.model.service_state import ExportState, ImportState
+from mcnet.plan.service_audience import named
 
 
 def exported(evidence: Evidence) -> Judgement:
@@ -102,7 +103,11 @@ def _not_ready(evidence: Evidence) -> Iterable[Finding]:
 
 
 def imported(evidence: Evidence) -> Judgement:
-    findings = [finding for place in evidence.importing for finding in _import_findings(evidence, place)]
+    left_out = [place for place in evidence.importing if _is_left_out(evidence, place)]
+    meant = [place for place in evidence.importing if place not in left_out]
+    findings = [finding for place in meant for finding in _import_findings(evidence, place)]
+    if not meant:
+        findings += [_not_for_it(evidence, place) for place in left_out]
     without = [place for place in evidence.read if not place.namespace]
     if not evidence.importing:
         namespace = evidence.service.namespace
@@ -120,14 +125,35 @@ def imported(evidence: Evidence) -> Judgement:
     if without:
         names = ", ".join(place.cluster for place in without)
         looked += f"; {names} {_have(without)} no namespace {evidence.service.namespace}"
+    if left_out:
+        looked += f"; not exported to {', '.join(place.cluster for place in left_out)}"
     return Judgement(looked, tuple(findings))
+
+
+def _is_left_out(evidence: Evidence, place: Place) -> bool:
+    """Whether nothing is to be expected there, since nobody exports the service to it."""
+    return bool(
+        place.service_import is None and evidence.exporters and not evidence.exporters_for(place.cluster)
+    )  # fmt: skip
+
+
+def _not_for_it(evidence: Evidence, place: Place) -> Finding:
+    exporter = evidence.exporters[0]
+    to = evidence.audience(exporter) or ()
+    said = f"the service is not exported to {place.cluster}: {exporter} exports it to {named(to)} only"
+    home = evidence.place(exporter)
+    option = home.option if home and home.option else " --context CONTEXT"
+    wanted = ",".join(sorted({*to, place.cluster}))
+    remedy = f"mcnet export service {evidence.arguments} --to {wanted}{option}"
+    return Finding(Verdict.WRONG, place.about, said, remedy)
 
 
 def _import_findings(evidence: Evidence, place: Place) -> Iterable[Finding]:
     about, made = place.about, place.service_import
     namespace, name = evidence.service
     if made is None:
-        by = f", though the service is exported by {', '.join(evidence.exporters)}" if evidence.exporters else ""
+        exporters = evidence.exporters_for(place.cluster)
+        by = f", though the service is exported by {', '.join(exporters)}" if exporters else ""
         yield Finding(Verdict.WRONG, about, f"there is no ServiceImport{by}", place.logs)
         return
     if not made.ours:
@@ -141,7 +167,7 @@ def _import_findings(evidence: Evidence, place: Place) -> Iterable[Finding]:
         if ready and ready.reason == Reason.IP_FAMILY_NOT_SUPPORTED.value:
             remedy = f"mcnet show networks{place.option}"
         yield Finding(Verdict.WRONG, about, f"its ServiceImport is not ready: {said}", remedy)
-    elif missing := [one for one in evidence.exporters if one not in made.clusters]:
+    elif missing := [one for one in evidence.exporters_for(place.cluster) if one not in made.clusters]:
         said = f"what {', '.join(missing)} exports is not part of its ServiceImport"
         yield Finding(Verdict.WARNING, about, said, place.logs)
 

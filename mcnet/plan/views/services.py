@@ -9,6 +9,7 @@ from mcnet.model.service import Reason, ServiceName, derived_name
 from mcnet.model.service_state import ExportState, ImportedEndpoints, ImportState, ReportedCondition
 from mcnet.plan import service_health
 from mcnet.plan.cluster_view import ClusterView, Picture, Row, ServicesView, logs
+from mcnet.plan.service_audience import is_for, named
 
 READY: Final = "ready"
 CONFLICT: Final = "conflict"
@@ -18,6 +19,7 @@ ERROR: Final = "error"
 MISSING: Final = "missing"
 NO_ENDPOINTS: Final = "no endpoints"
 NO_NAMESPACE: Final = "no namespace"
+NOT_FOR_IT: Final = "not for it"
 UNKNOWN: Final = "unknown"
 
 Said = tuple[str, str, str]
@@ -38,6 +40,8 @@ class _One:
     here: bool
     lost: frozenset[ClusterId]
     """Clusters that no cable leads to."""
+    for_others: tuple[ExportState, ...] = ()
+    """What other clusters export, but not to this one."""
 
     @property
     def conflict(self) -> ReportedCondition | None:
@@ -51,20 +55,21 @@ def rows(picture: Picture) -> list[Row]:
     return [row for view in picture.members if view.services for row in _of_cluster(view, view.services, exporters)]
 
 
-def _exporters(picture: Picture) -> dict[ServiceName, list[ClusterId]]:
+Exports = Mapping[ServiceName, list[tuple[ClusterId, ExportState]]]
+
+
+def _exporters(picture: Picture) -> Exports:
     """The clusters that say that an export of theirs is at the broker."""
-    found: dict[ServiceName, list[ClusterId]] = {}
+    found: dict[ServiceName, list[tuple[ClusterId, ExportState]]] = {}
     for view in picture.members:
         for export in view.services.exports if view.services else ():
             ready = export.condition("Ready")
             if ready and ready.true:
-                found.setdefault(export.service, []).append(view.cluster)
+                found.setdefault(export.service, []).append((view.cluster, export))
     return found
 
 
-def _of_cluster(
-    view: ClusterView, services: ServicesView, exporters: Mapping[ServiceName, list[ClusterId]]
-) -> Iterable[Row]:
+def _of_cluster(view: ClusterView, services: ServicesView, exporters: Exports) -> Iterable[Row]:
     if services.late:
         following = f"mcnet show services --timeout 60 --context {view.context}"
         yield _row(view, None, (UNKNOWN, f"its services are not known: {services.unread}", following))
@@ -84,15 +89,17 @@ def _of_cluster(
     lost = service_health.cut_off(view.gateways, (cluster.id for cluster in view.clusters))
     for service in sorted({*exports, *imports, *exporters}):
         made = imports.get(service)
+        others = [pair for pair in exporters.get(service, ()) if pair[0] != view.cluster]
         one = _One(
             view,
             service,
             exports.get(service),
             made,
             _counts(made, endpoints.get(service, ())),
-            tuple(cluster for cluster in exporters.get(service, ()) if cluster != view.cluster),
+            tuple(cluster for cluster, export in others if is_for(export.to, view.cluster)),
             service.namespace in services.namespaces,
             lost,
+            tuple(export for _, export in others if not is_for(export.to, view.cluster)),
         )
         said = _said(one)
         yield _row(view, service, said) | _values(one) | {"note": _note(one, said)}
@@ -155,6 +162,8 @@ def _export_said(view: ClusterView, export: ExportState) -> Said | None:
 def _absent(one: _One) -> Said:
     if not one.here:
         return NO_NAMESPACE, "", ""
+    if one.for_others and not (one.others or one.export):
+        return NOT_FOR_IT, "", ""
     by = ", ".join(one.others) or one.view.cluster
     return MISSING, f"{by} exports it, but it is not imported here", _logs(one.view)
 
@@ -181,6 +190,9 @@ def _note(one: _One, said: Said) -> str:
     if state == NO_NAMESPACE:
         namespace = one.service.namespace
         return f"it has no namespace {namespace}: services are imported only where their namespace is"
+    if state == NOT_FOR_IT:
+        to = {cluster for export in one.for_others for cluster in export.to or ()}
+        return f"it is exported, but not to {one.view.cluster}: to {named(to)} only"
     idle = [cluster for cluster, (ready, _) in one.counts.items() if not ready]
     if state not in (READY, CONFLICT) or not idle:
         return ""
@@ -203,6 +215,7 @@ def _values(one: _One | None) -> Row:
             {"cluster": cluster, "ready": ready, "total": total} for cluster, (ready, total) in counts.items()
         ],
         "conflicts": conflict.reason.split(",") if conflict else [],
+        "to": list(export.to) if export and export.to is not None else [],
         "mode": export.mode or "endpoints" if export else "",
         "traffic": (made.traffic if made else "") or (export.traffic if export else ""),
         "derived": derived_name(made.service) if made and made.ips else "",

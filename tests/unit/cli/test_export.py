@@ -35,7 +35,9 @@ def ran(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 def test_a_dry_run_prints_what_would_be_written(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = ran(capsys, "export", "web", "-n", "shop", "--mode", "aggregate", "--dry-run", "-o", "yaml")
+    status, out, err = ran(
+        capsys, "export", "web", "-n", "shop", "--export-mode", "aggregate", "--dry-run", "-o", "yaml"
+    )
     assert (status, err) == (0, "✓ ServiceExport shop/web would be created (dry run: nothing was changed)\n")
     made = yaml.safe_load(out)
     assert (made["kind"], made["metadata"]["name"], made["metadata"]["namespace"]) == ("ServiceExport", "web", "shop")
@@ -60,9 +62,17 @@ def test_changed_with_a_conflict(server: FakeServer, capsys: pytest.CaptureFixtu
     status, _, err = ran(capsys, "export", "web", "-n", "shop", "--traffic", "prefer-local")
     assert status == 0
     assert err == (
-        "✓ ServiceExport shop/web changed; the service is web.shop.svc.clusterset.local\n"
+        "✓ ServiceExport shop/web changed (mcnet.dev/traffic prefer-local); the service is "
+        "web.shop.svc.clusterset.local\n"
         "! its exports differ: The ports of west are not those of east\n"
     )
+
+
+def test_an_option_that_means_nothing_is_told(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.add(fakes.service(clusterIP="None", clusterIPs=["None"]), fakes.export(*EXPORTED))
+    status, _, err = ran(capsys, "export", "web", "-n", "shop", "--export-mode", "aggregate")
+    assert status == 0
+    assert "! mcnet.dev/export-mode aggregate means nothing for a headless service" in err
 
 
 def test_not_exported_ends_with_1_and_the_next_command(
@@ -82,8 +92,10 @@ def test_not_exported_ends_with_1_and_the_next_command(
         (["export", "web"], 2, "has no namespace 'default'"),
         (["export", "wen", "-n", "shop"], 2, "do you mean web?"),
         (["export", "WEB", "-n", "shop"], 2, "'WEB' is no name of a Service"),
-        (["export", "web", "-n", "shop", "--mode", "all"], 2, "'all'"),
+        (["export", "web", "-n", "shop", "--export-mode", "all"], 2, "'all'"),
         (["export", "web", "-n", "shop", "--traffic", "east"], 2, "--traffic: 'east' is none of the ways there are"),
+        (["export", "web", "-n", "shop", "--to", "WEST"], 2, "--to: 'WEST' is no ID of a cluster"),
+        (["export", "web", "-n", "shop", "--to", "north"], 2, "'north' is no member of the clusterset"),
         (["export"], 2, "NAME"),
         (["unexport", "web"], 2, "has no namespace 'default'"),
         (["unexport", "web", "-n", "shop"], 0, "Nothing had to be changed: shop/web is not exported here"),

@@ -14,7 +14,7 @@ from tests.fakes.services import EAST, WEST, exported, record_object
 OBJECT = record_object(
     exported(
         EAST, internal_traffic_policy="Local", labels=(("a", "b"),), annotations=(("a", "b"),),
-        traffic_distribution="PreferClose", traffic="local-only",
+        traffic_distribution="PreferClose", traffic="local-only", to=(EAST, WEST),
     )
 )  # fmt: skip
 
@@ -41,6 +41,10 @@ REFUSED: list[tuple[tuple[str | int, ...], Any]] = [
     (("spec", "annotations"), {"not a name": ""}),
     (("spec", "trafficDistribution"), "x" * 64),
     (("spec", "traffic"), "a\nb"),
+    (("spec", "to"), []),
+    (("spec", "to"), ["east", "West"]),
+    (("spec", "to"), [f"c{n}" for n in range(9001)]),
+    (("spec", "to"), "east"),
 ]
 
 

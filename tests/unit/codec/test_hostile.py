@@ -131,7 +131,7 @@ RECORD = exported_service.encode(
     ExportedService(
         WEST, WEB, datetime(2026, 1, 31, 12, tzinfo=UTC), ServiceType.CLUSTERSET_IP,
         (Port("http", "TCP", 80, "kubernetes.io/h2c"),), "ClientIP", 60, "Local", "PreferClose", ("IPv4", "IPv6"),
-        (("a.example/b", "c"),), (("d", "e"),), True, traffic="prefer-local",
+        (("a.example/b", "c"),), (("d", "e"),), True, traffic="prefer-local", to=(EAST, WEST),
     ),
     namespace="n",
 )  # fmt: skip
@@ -156,7 +156,9 @@ SERVICE = {
 EXPORT = {
     "metadata": {
         "name": "web", "namespace": "shop", "creationTimestamp": "2026-01-31T12:00:00Z",
-        "annotations": {"mcnet.dev/export-mode": "aggregate", "mcnet.dev/traffic": "local-only"},
+        "annotations": {
+            "mcnet.dev/export-mode": "aggregate", "mcnet.dev/traffic": "local-only", "mcnet.dev/export-to": "east,b",
+        },
     },
     "spec": {"exportedLabels": {"a": "b"}, "exportedAnnotations": {"c": "d"}},
 }  # fmt: skip

@@ -26,6 +26,7 @@ def test_an_export() -> None:
     assert ready is not None
     assert (ready.reason, ready.message) == ("Exported", "The service is exported to the clusterset")
     assert decode_export(fakes.export()) == ExportState(WEB)
+    assert decode_export(fakes.export(annotations={"mcnet.dev/export-to": "west, East,east"})).to == ("east", "west")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from mcnet.model.errors import ConflictError, McnetError, UsageError
 from mcnet.model.service import ServiceName
 from tests.fakes import service_objects as fakes
 from tests.fakes.api import FakeServer
+from tests.fakes.discovery import cluster_object
 from tests.fakes.eventually import eventually
 from tests.fakes.service_objects import EXPORTED, NO_SERVICE, WEB, condition
 
@@ -25,6 +26,7 @@ NEXT = "mcnet diagnose service web -n shop"
 def server() -> FakeServer:
     made = FakeServer()
     made.add(fakes.member_object(), fakes.namespace(), fakes.service())
+    made.add(*(cluster_object(name, 1, "mcnet-system") for name in ("east", "west", "north")))
     return made
 
 
@@ -65,6 +67,50 @@ async def test_options_are_annotations_and_what_is_not_given_stays(server: FakeS
     )
     assert await done("endpoints", "default") == (Outcome.CHANGED, {})
     assert await done("endpoints", "default") == (Outcome.UNCHANGED, {})
+
+
+async def test_whom_it_is_for(server: FakeServer) -> None:
+    made = await export(server.api(), WEB, annotations("", "", "west, east,west"))
+    assert made.obj["metadata"]["annotations"] == {"mcnet.dev/export-to": "east,west"}
+    made = await export(server.api(), WEB, annotations("", "", "east,west"))
+    assert made.outcome is Outcome.UNCHANGED
+    made = await export(server.api(), WEB, annotations("aggregate", "", "north"))
+    assert (made.outcome, made.changes) == (
+        Outcome.CHANGED,
+        ("mcnet.dev/export-mode aggregate", "mcnet.dev/export-to north"),
+    )
+    made = await export(server.api(), WEB, annotations("", "", "default"), dry_run=True)
+    assert made.changes == ("without mcnet.dev/export-to",)
+    assert (there(server) or {})["metadata"]["annotations"]["mcnet.dev/export-to"] == "north"
+    made = await export(server.api(), WEB, annotations("", "", "default"))
+    assert "mcnet.dev/export-to" not in made.obj["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("to", "said", "hint"),
+    [
+        ("east,weest", "'weest' is no member of the clusterset of context fake", "do you mean west?"),
+        ("xyz", "'xyz' is no member", "its members are east, north, west"),
+    ],
+)
+async def test_clusters_that_are_no_members_are_told_with_the_known_ones(
+    server: FakeServer, to: str, said: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        await export(server.api(), WEB, annotations("", "", to))
+    assert said in caught.value.message
+    assert hint in caught.value.hint
+    assert writes(server) == []
+
+
+async def test_what_means_nothing_for_a_headless_service_is_told(server: FakeServer) -> None:
+    server.add(fakes.service(clusterIP="None", clusterIPs=["None"]))
+    made = await export(server.api(), WEB, annotations("aggregate", ""), dry_run=True)
+    (said,) = made.meaningless
+    assert said.startswith("mcnet.dev/export-mode aggregate means nothing for a headless service")
+    await export(server.api(), WEB, annotations("aggregate", ""))
+    assert (await export(server.api(), WEB, {})).meaningless == (said,)
+    assert (await export(server.api(), WEB, annotations("endpoints", ""))).meaningless == ()
 
 
 async def test_a_dry_run_says_what_would_be_and_writes_nothing(server: FakeServer) -> None:
@@ -144,6 +190,8 @@ async def test_system_namespaces_are_refused_before_anything_is_written(server: 
         (lambda: service_name("a.b", "web"), "'a.b' is no name of a namespace"),
         (lambda: annotations("", "somewhere"), "--traffic: 'somewhere' is none of the ways there are"),
         (lambda: annotations("", "failover="), "--traffic: 'failover=' is none of the ways"),
+        (lambda: annotations("", "", "east,,west"), "--to: '' is no ID of a cluster"),
+        (lambda: annotations("", "", "East"), "--to: 'East' is no ID of a cluster"),
     ],
 )
 def test_bad_words(make: Any, said: str) -> None:

@@ -12,6 +12,7 @@ from mcnet.plan.service_export import Published, conditions, publish
 from mcnet.plan.service_merge import merge
 from tests.fakes.services import (
     EAST,
+    NORTH,
     WEST,
     export_object,
     exported,
@@ -70,6 +71,69 @@ def test_aggregating_needs_a_cluster_ip() -> None:
     assert made.record is not None
     assert made.record.mode is ExportMode.ENDPOINTS
     assert len(made.slices) == 1
+    valid, *_ = conditions(made, None)
+    assert (valid.status, valid.message) == (
+        True,
+        "mcnet.dev/export-mode aggregate means nothing for a headless service, which has no ClusterIP: its endpoints "
+        "cross",
+    )
+    assert published(export).fault == ""
+
+
+def test_in_its_own_cluster_an_aggregated_service_is_its_pods() -> None:
+    made = published(replace(EXPORT, mode=ExportMode.AGGREGATE))
+    assert made.own == published().slices
+    assert {one.addresses for found in made.slices for one in found.endpoints} == {SERVICE.cluster_ips}
+
+
+def annotated(**annotations: str) -> Any:
+    obj = export_object()
+    obj["metadata"]["annotations"] = {
+        f"mcnet.dev/{name.replace('_', '-')}": text for name, text in annotations.items()
+    }
+    return service_export.decode(obj)
+
+
+@pytest.mark.parametrize(
+    ("text", "to"),
+    [
+        ("west", (EAST, WEST)),
+        ("west, east,west", (EAST, WEST)),
+        ("east", (EAST,)),
+        ("", (EAST,)),
+        ("West", (EAST,)),
+        ("north,", (EAST, NORTH)),
+        ("*", (EAST,)),
+    ],
+)
+def test_for_whom_a_record_is(text: str, to: tuple[str, ...]) -> None:
+    record = published(annotated(export_to=text)).record
+    assert record is not None
+    assert record.to == to
+
+
+def test_an_export_that_names_nobody_is_for_all() -> None:
+    record = published().record
+    assert record is not None
+    assert record.to is None
+
+
+@pytest.mark.parametrize(
+    ("text", "members", "said"),
+    [
+        ("west", (EAST, WEST), ""),
+        ("west,wets", (), ""),
+        ("west,wets", (WEST,), "mcnet.dev/export-to names wets, which is no member of the clusterset: east, west"),
+        ("west,WEST", (WEST,), "mcnet.dev/export-to names 'WEST', which can be no cluster"),
+        ("", (WEST,), "mcnet.dev/export-to names '', which can be no cluster"),
+        ("x" * 300, (WEST,), f"mcnet.dev/export-to names '{'x' * 79}…', which can be no cluster"),
+    ],
+)
+def test_names_that_mean_nobody_are_told(text: str, members: tuple[str, ...], said: str) -> None:
+    made = publish(EAST, annotated(export_to=text), SERVICE, (PODS,), members=members)  # type: ignore[arg-type]
+    assert made.record is not None
+    assert made.fault == said
+    assert conditions(made, None)[0].message == said
 
 
 def test_slices_have_one_order_and_names_of_their_own() -> None:

@@ -248,6 +248,57 @@ def test_a_lost_cluster_goes_and_comes_back() -> None:
     assert world.addresses() == {"10.1.0.1", "10.1.0.2"}
 
 
+def only_for(*clusters: ClusterId, **more: Any) -> JsonObject:
+    return record_object(exported(EAST, to=(EAST, *clusters), **more))
+
+
+def test_what_is_not_for_a_cluster_is_not_imported_there() -> None:
+    world = World(broker=[only_for(NORTH), slice_object(EAST, sliced(EAST, 1))])
+    assert world.settle() == []
+    world.put(Place.BROKER, only_for(NORTH, WEST))
+    world.settle()
+    assert world.addresses() == {"10.1.0.1"}
+    world.put(Place.BROKER, only_for(NORTH))
+    world.settle()
+    assert world.all(Place.LOCAL, "ServiceImport") == ()
+    assert world.all(Place.LOCAL, "EndpointSlice") == ()
+
+
+def test_what_is_not_for_a_cluster_changes_nothing_of_the_service_there() -> None:
+    """An older export of other values: it neither wins nor is told as a conflict, since they meet in no cluster."""
+    world = exporting()
+    world.objects[Place.LOCAL, "ServiceExport", "web"]["metadata"]["annotations"] = {"mcnet.dev/export-to": "west"}
+    world.put(Place.BROKER, only_for(NORTH, age=-5, session_affinity="ClientIP"))
+    world.settle()
+    derived = world.find("Service", derived_name(WEB))
+    assert derived
+    assert derived["spec"]["sessionAffinity"] == "None"
+    assert world.condition("Conflict") == ("False", "NoConflicts")
+    del world.objects[Place.LOCAL, "ServiceExport", "web"]["metadata"]["annotations"]
+    world.settle()
+    assert world.condition("Conflict")[0] == "True", "north has both"
+
+
+def test_an_exporter_imports_its_own_whomever_it_is_for() -> None:
+    world = exporting()
+    world.objects[Place.LOCAL, "ServiceExport", "web"]["metadata"]["annotations"] = {"mcnet.dev/export-to": "east"}
+    world.settle()
+    (record,) = world.all(Place.BROKER, "ExportedService")
+    assert record["spec"]["to"] == ["east", "west"]
+    assert world.addresses() == {"10.2.0.1", "10.2.0.2"}
+
+
+def test_an_aggregated_service_is_its_pods_at_home() -> None:
+    world = exporting()
+    world.objects[Place.LOCAL, "ServiceExport", "web"]["metadata"]["annotations"] = {
+        "mcnet.dev/export-mode": "aggregate"
+    }
+    world.settle()
+    (found,) = world.all(Place.BROKER, "EndpointSlice")
+    assert [end["addresses"] for end in found["endpoints"]] == [["10.96.0.9"]]
+    assert world.addresses() == {"10.2.0.1", "10.2.0.2"}
+
+
 def test_system_namespaces_are_never_touched() -> None:
     service = ServiceName("kube-system", "web")
     record = record_object(exported(EAST))

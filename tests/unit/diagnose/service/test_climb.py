@@ -116,6 +116,24 @@ async def test_one_context_alone_learns_of_the_others_by_the_broker(servers: tup
     assert verdicts(await climb(sites(west), WEB)) == ["fine"] * 7
 
 
+async def test_whom_an_export_is_for_tells_the_broker_where_its_cluster_can_t_be_asked(
+    servers: tuple[FakeKubelet, ...],
+) -> None:
+    _, west, broker = servers
+    west.remove(kinds.SERVICE_IMPORT, "web", "shop")
+    record = fakes.record("east")
+    record["metadata"]["namespace"] = CREDENTIAL.namespace
+    for to, said in (
+        (["east"], "the service is not exported to west: east exports it to east only"),
+        (["East"], "there is no ServiceImport, though the service is exported by east"),
+        (["west"], "there is no ServiceImport, though the service is exported by east"),
+    ):
+        broker.add(record | {"spec": record["spec"] | {"to": to}})
+        judgement = (await climb(sites(west), WEB))[2].judgement
+        assert judgement is not None
+        assert [one.said for one in judgement.findings] == [said]
+
+
 async def test_a_broker_that_can_t_be_read_is_no_broken_rung(servers: tuple[FakeKubelet, ...]) -> None:
     east, west, broker = servers
     broker.go_down(McnetError("no answer"))

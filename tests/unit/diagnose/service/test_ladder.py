@@ -236,6 +236,30 @@ def test_a_cluster_without_the_namespace_is_named_and_no_fault() -> None:
     assert judged("endpoints", evidence) == judged("endpoints", WELL)
 
 
+ONLY_EAST = decode_export(fakes.export(*EXPORTED, annotations={"mcnet.dev/export-to": "north"}))
+ALONE = replace(IMPORTER, service_import=None, derived=None, endpoints=())
+
+
+def test_a_cluster_that_it_is_not_exported_to_is_named_and_no_fault() -> None:
+    evidence = replace(WELL, places=(replace(EXPORTER, export=ONLY_EAST), ALONE))
+    assert judged("import", evidence) == Judgement("into east; not exported to west")
+    assert judged("endpoints", evidence) == Judgement("ready: east 2 of 2")
+    lone = replace(EXPORTER, export=ONLY_EAST, service_import=None)
+    (finding,) = judged("import", replace(WELL, places=(lone, ALONE))).findings
+    assert finding.about == "cluster east", "an export is always for its own cluster"
+
+
+def test_where_it_is_exported_to_none_that_was_asked_the_way_ends() -> None:
+    to = (EAST, NORTH)
+    evidence = replace(WELL, places=(ALONE,), absent=(EAST,), audiences={EAST: to})
+    (finding,) = judged("import", evidence).findings
+    assert (finding.verdict, finding.about) == (Verdict.WRONG, "cluster west")
+    assert finding.said == "the service is not exported to west: east exports it to east, north only"
+    assert finding.remedy == "mcnet export service web -n shop --to east,north,west --context CONTEXT"
+    (finding,) = judged("import", replace(evidence, audiences={})).findings
+    assert "there is no ServiceImport, though the service is exported by east" in finding.said
+
+
 def test_a_headless_service_needs_no_derived_service_and_is_its_endpoints() -> None:
     answer = Lookup(("10.1.0.1",))
     loose = decode_endpoints(fakes.imported_slice("east", "10.1.0.1", "10.1.0.2", attached=False))

@@ -43,6 +43,7 @@ def test_all_is_well() -> None:
         "type": "ClusterSetIP", "exported": False, "ips": ["10.102.0.77"],
         "ports": [{"name": "http", "protocol": "TCP", "port": 80}],
         "clusters": [{"cluster": "east", "ready": 2, "total": 2}], "conflicts": [], "mode": "", "traffic": "",
+        "to": [],
         "derived": derived_name(WEB), "why": "", "next": "", "note": "",
     }  # fmt: skip
     east = row(picture(), "east")
@@ -56,6 +57,21 @@ def test_every_service_has_a_row_in_every_cluster_by_name() -> None:
     both = replace(WEST, imports=(IMPORT, replace(IMPORT, service=other)))
     found = [(one["cluster"], one["service"]) for one in rows(picture(west=both))]
     assert found == [("east", "shop/web"), ("west", "a/z"), ("west", "shop/web")]
+
+
+def test_a_cluster_that_a_service_is_not_for_is_no_fault() -> None:
+    only = replace(EAST, exports=(replace(EXPORT, to=("east", "north")),))  # type: ignore[arg-type]
+    east = row(picture(only, replace(WEST, imports=(), endpoints=())), "east")
+    assert (east["state"], east["to"]) == ("ready", ["east", "north"])
+    west = row(picture(only, replace(WEST, imports=(), endpoints=())), "west")
+    assert (west["state"], west["why"], west["note"]) == (
+        "not for it",
+        "",
+        "it is exported, but not to west: to east, north only",
+    )
+    for_it = replace(EAST, exports=(replace(EXPORT, to=("west",)),))  # type: ignore[arg-type]
+    assert row(picture(for_it, replace(WEST, imports=(), endpoints=())), "west")["state"] == "missing"
+    assert row(picture(for_it), "west")["note"] == ""
 
 
 PENDING = condition("Ready", False, "Pending", "The broker can't be reached now")
