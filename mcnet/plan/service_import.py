@@ -76,7 +76,7 @@ def imported(
     left = {cluster: found for cluster, found in alive.items() if cluster in used}
     if merged.type is ServiceType.HEADLESS:
         problems += [] if not weights(traffic) else [WEIGHTS_OF_HEADLESS]
-    elif not local and (asked := weights(way)):
+    elif asked := weights(way):
         share = weighed(left, asked, importer.cluster)
         left = share.slices
         problems += share.problems
