@@ -209,7 +209,8 @@ async def test_weights_leave_endpoints_out_and_follow_what_is_ready(both: Cluste
         await in_use(4, 1)
         await both.east.endpoints(namespace, "web", 1)
         await in_use(1, 1)
-        assert "east 50% and not 80%" in west._services.problems[f"service {namespace}/web"]
+        told = f"service {namespace}/web"
+        await eventually(lambda: "east 50% and not 80%" in west._services.problems.get(told, ""), timeout=PATIENCE)
         await both.east.endpoints(namespace, "web")
         await in_use(0, 4)
         await both.east.endpoints(namespace, "web", 1, 2, 3, 4)
@@ -217,7 +218,7 @@ async def test_weights_leave_endpoints_out_and_follow_what_is_ready(both: Cluste
         await both.east.imported(
             namespace, "web", {f"10.{cluster}.0.{last}" for cluster in (1, 2) for last in (1, 2, 3, 4)}
         )
-        await eventually(lambda: not west._services.problems, timeout=PATIENCE)
+        await eventually(lambda: told not in west._services.problems, timeout=PATIENCE)
 
 
 async def test_an_export_is_for_those_that_it_names(both: Clusterset) -> None:
