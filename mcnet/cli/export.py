@@ -53,8 +53,8 @@ def service(
         str,
         typer.Option(
             metavar="WAY",
-            help="Where its traffic goes: prefer-local, local-only, remote-only, or failover=CLUSTER,…; `default` "
-            "takes it back: everywhere.",
+            help="Where its traffic goes: prefer-local, local-only, remote-only, failover=CLUSTER,… or "
+            "weights=CLUSTER:NUMBER,…; `default` takes it back: everywhere.",
         ),
     ] = "",
     dry_run: DryRun = False,

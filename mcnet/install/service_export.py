@@ -86,7 +86,7 @@ def annotations(mode: str, traffic: str, to: str = "") -> dict[str, str | None]:
         wanted[EXPORT_MODE_ANNOTATION] = mode if mode == ExportMode.AGGREGATE.value else None
     if traffic:
         if traffic != DEFAULT and service_traffic.fault(traffic):
-            ways = ", ".join([*service_traffic.WAYS, f"{service_traffic.FAILOVER}CLUSTER,…"])
+            ways = ", ".join(service_traffic.FORMS)
             raise UsageError(f"--traffic: {traffic!r} is none of the ways there are", f"one of {ways}, or {DEFAULT}")
         wanted[TRAFFIC_ANNOTATION] = None if traffic == DEFAULT else traffic
     if to:

@@ -25,6 +25,7 @@ from mcnet.model.service import (
     is_refused_namespace,
 )
 from mcnet.plan import service_audience, service_traffic
+from mcnet.plan.service_weights import WEIGHTS_OF_HEADLESS
 
 REFUSED_TYPE: Final = "ExternalName"
 """A name elsewhere has no endpoints (KEP-1645, "Service Types")."""
@@ -106,6 +107,8 @@ def meaningless(service: Service, mode: ExportMode, traffic: str) -> Iterable[st
             f"{EXPORT_MODE_ANNOTATION} {mode.value} means nothing for a headless service, which has no ClusterIP: "
             "its endpoints cross"
         )
+    if service.headless and service_traffic.weights(traffic):
+        yield WEIGHTS_OF_HEADLESS
 
 
 def conditions(

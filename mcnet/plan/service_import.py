@@ -19,7 +19,8 @@ from mcnet.model.service import (
     imported_slice_name,
 )
 from mcnet.plan.service_merge import renamed
-from mcnet.plan.service_traffic import chosen
+from mcnet.plan.service_traffic import chosen, weights
+from mcnet.plan.service_weights import WEIGHTS_OF_HEADLESS, weighed
 
 SHOWN: Final = 3
 """Addresses of one slice that are named when they are left out."""
@@ -70,10 +71,16 @@ def imported(
     alive = {cluster: found for cluster, found in believed.items() if cluster not in importer.lost}
     ready = [cluster for cluster, found in alive.items() if _is_ready(found)]
     local = merged.internal_traffic_policy == "Local"
-    used = chosen(
-        traffic or merged.traffic, own=importer.cluster, clusters=tuple(alive), ready=ready, local=local
-    )  # fmt: skip
-    pairs = [(cluster, one) for cluster, found in alive.items() if cluster in used for one in found]
+    way = traffic or merged.traffic
+    used = chosen(way, own=importer.cluster, clusters=tuple(alive), ready=ready, local=local)
+    left = {cluster: found for cluster, found in alive.items() if cluster in used}
+    if merged.type is ServiceType.HEADLESS:
+        problems += [] if not weights(traffic) else [WEIGHTS_OF_HEADLESS]
+    elif asked := weights(way):
+        share = weighed(left, asked, importer.cluster)
+        left = share.slices
+        problems += share.problems
+    pairs = [(cluster, one) for cluster, found in left.items() for one in found]
     pairs.sort(key=lambda pair: pair[1].name)
     return Imported(ports, _families(importer, merged), tuple(pairs), tuple(sorted(believed)), tuple(problems))
 

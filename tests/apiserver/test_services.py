@@ -3,6 +3,7 @@
 import asyncio
 
 from mcnet.codec import gateway
+from mcnet.install.until import until
 from mcnet.kube import kinds
 from mcnet.kube.kinds import (
     ENDPOINT_SLICE,
@@ -185,6 +186,39 @@ async def test_an_aggregated_service_has_one_endpoint(both: Clusterset) -> None:
         (found,) = await both.west.slices(namespace, "web")
         assert found["ports"] == [{"name": "http", "port": 80, "protocol": "TCP"}]
         await both.east.imported(namespace, "web", {"10.1.0.1", "10.1.0.2", "10.1.0.3"})
+
+
+async def test_weights_leave_endpoints_out_and_follow_what_is_ready(both: Clusterset) -> None:
+    namespace = await both.namespace()
+    await both.east.serve(namespace, "web", addresses=(1, 2, 3, 4))
+    await both.east.export(namespace, "web")
+    await both.west.serve(namespace, "web", addresses=(1, 2, 3, 4))
+    await both.west.export(namespace, "web")
+
+    async def in_use(east: int, west: int) -> None:
+        async def are() -> bool:
+            addresses = await both.west.addresses(namespace, "web")
+            return [sum(one.startswith(prefix) for one in addresses) for prefix in ("10.1.", "10.2.")] == [east, west]
+
+        await until(are, timeout=PATIENCE)
+
+    async with both.daemons() as (_, west):
+        await in_use(4, 4)
+        patch = {"metadata": {"annotations": {"mcnet.dev/traffic": "weights=east:80,west:20"}}}
+        await both.west.api.merge_patch(SERVICE_IMPORT, "web", patch, namespace)
+        await in_use(4, 1)
+        await both.east.endpoints(namespace, "web", 1)
+        await in_use(1, 1)
+        told = f"service {namespace}/web"
+        await eventually(lambda: "east 50% and not 80%" in west._services.problems.get(told, ""), timeout=PATIENCE)
+        await both.east.endpoints(namespace, "web")
+        await in_use(0, 4)
+        await both.east.endpoints(namespace, "web", 1, 2, 3, 4)
+        await in_use(4, 1)
+        await both.east.imported(
+            namespace, "web", {f"10.{cluster}.0.{last}" for cluster in (1, 2) for last in (1, 2, 3, 4)}
+        )
+        await eventually(lambda: told not in west._services.problems, timeout=PATIENCE)
 
 
 async def test_an_export_is_for_those_that_it_names(both: Clusterset) -> None:

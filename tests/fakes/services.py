@@ -141,7 +141,8 @@ def exports(draw: st.DrawFn, cluster: ClusterId) -> ExportedService:
         draw(ports), affinity, draw(st.integers(1, 86400)) if affinity == "ClientIP" else 0,
         draw(st.sampled_from(["", "Cluster", "Local"])), draw(st.sampled_from(["", "PreferClose"])),
         draw(families), draw(pairs), draw(pairs), draw(st.booleans()), draw(st.sampled_from(ExportMode)),
-        draw(st.sampled_from(["", "prefer-local", "remote-only", "failover=east"])), draw(audiences(cluster)),
+        draw(st.sampled_from(["", "prefer-local", "remote-only", "failover=east", "weights=east:3,west:1"])),
+        draw(audiences(cluster)),
     )  # fmt: skip
 
 

@@ -111,6 +111,8 @@ async def test_what_means_nothing_for_a_headless_service_is_told(server: FakeSer
     await export(server.api(), WEB, annotations("aggregate", ""))
     assert (await export(server.api(), WEB, {})).meaningless == (said,)
     assert (await export(server.api(), WEB, annotations("endpoints", ""))).meaningless == ()
+    (said,) = (await export(server.api(), WEB, annotations("", "weights=east:80,west:20"))).meaningless
+    assert "its name leads to all endpoints" in said
 
 
 async def test_a_dry_run_says_what_would_be_and_writes_nothing(server: FakeServer) -> None:
@@ -190,6 +192,7 @@ async def test_system_namespaces_are_refused_before_anything_is_written(server: 
         (lambda: service_name("a.b", "web"), "'a.b' is no name of a namespace"),
         (lambda: annotations("", "somewhere"), "--traffic: 'somewhere' is none of the ways there are"),
         (lambda: annotations("", "failover="), "--traffic: 'failover=' is none of the ways"),
+        (lambda: annotations("", "weights=east:0"), "--traffic: 'weights=east:0' is none of the ways"),
         (lambda: annotations("", "", "east,,west"), "--to: '' is no ID of a cluster"),
         (lambda: annotations("", "", "East"), "--to: 'East' is no ID of a cluster"),
     ],

@@ -78,6 +78,9 @@ def test_aggregating_needs_a_cluster_ip() -> None:
         "cross",
     )
     assert published(export).fault == ""
+    weights = replace(EXPORT, traffic="weights=east:1")
+    assert "mean nothing for a headless service" in published(weights, replace(SERVICE, headless=True)).fault
+    assert published(weights).fault == ""
 
 
 def test_in_its_own_cluster_an_aggregated_service_is_its_pods() -> None:

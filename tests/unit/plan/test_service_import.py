@@ -109,6 +109,34 @@ def test_preferring_the_own_cluster_looks_at_what_is_ready() -> None:
     assert addresses(imported(importer(), merged, there, traffic="remote-only")) == {"10.1.0.1"}
 
 
+def test_weights_leave_endpoints_out() -> None:
+    merged = merged_of(exported(EAST, traffic="weights=east:80,west:20"), exported(WEST, 1))
+    there = {EAST: [sliced(EAST, 1, 2, 3, 4)], WEST: [sliced(WEST, 1, 2, 3, 4)]}
+    made = imported(importer(), merged, there)
+    assert {cluster: len(found.endpoints) for cluster, found in made.slices} == {EAST: 4, WEST: 1}
+    assert (made.clusters, made.problems) == ((EAST, WEST), ())
+    made = imported(importer(), merged, {EAST: [sliced(EAST, 1)], WEST: [sliced(WEST, 1)]})
+    assert addresses(made) == {"10.1.0.1", "10.2.0.1"}
+    assert "east 50% and not 80%" in made.problems[0]
+    made = imported(importer(lost=frozenset({EAST})), merged, there)
+    assert addresses(made) == {f"10.2.0.{last}" for last in (1, 2, 3, 4)}
+    local = replace(merged, internal_traffic_policy="Local")
+    assert addresses(imported(importer(), local, there)) == {f"10.2.0.{last}" for last in (1, 2, 3, 4)}
+
+
+def test_weights_mean_nothing_for_a_headless_service() -> None:
+    """The exporter is told of its own annotation, this cluster of that on its ServiceImport."""
+    merged = merged_of(exported(EAST, type=ServiceType.HEADLESS, traffic="weights=west:1"))
+    there = {EAST: [sliced(EAST, 1, 2)]}
+    made = imported(importer(), merged, there)
+    assert (addresses(made), made.problems) == ({"10.1.0.1", "10.1.0.2"}, ())
+    made = imported(importer(), merged, there, traffic="weights=west:1,east:1")
+    assert addresses(made) == {"10.1.0.1", "10.1.0.2"}
+    assert made.problems == (
+        "the weights of mcnet.dev/traffic mean nothing for a headless service: its name leads to all endpoints",
+    )
+
+
 def test_the_internal_policy_local_is_the_own_cluster() -> None:
     merged = merged_of(exported(EAST, internal_traffic_policy="Local"), exported(WEST, 1))
     there = {EAST: [sliced(EAST, 1)], WEST: [sliced(WEST, 1)]}
