@@ -62,6 +62,7 @@ class Services:
         self._may_write = may_write
         self._on_problems = on_problems
         self._queue = ServiceQueue()
+        metrics.services_waiting.set_function(lambda: len(self._queue))
         self._local: LocalServices | None = None
         self._order: Order | None = None
         self._was_ready = False
