@@ -71,7 +71,7 @@ class Store:
     def saw(self, obj: JsonObject) -> None:
         """Take over what a write answered, unless something newer is known: so nobody acts on what was before it."""
         there = self._objects.get(_key(obj))
-        if there is None or not _is_older(obj, there):
+        if there is None or not (_is_older(obj, there) or _is_same(obj, there)):
             self._put(_key(obj), _slim(obj))
 
     def forget(self, obj: JsonObject) -> None:
@@ -126,7 +126,7 @@ class Store:
             if event == "BOOKMARK":
                 continue
             there = self._objects.get(_key(obj))
-            if there is not None and _is_older(obj, there):
+            if there is not None and (_is_older(obj, there) or (event != "DELETED" and _is_same(obj, there))):
                 continue  # a write's answer was faster (see `saw`)
             self._put(_key(obj), None if event == "DELETED" else _slim(obj))
             self._on_change()
@@ -157,6 +157,16 @@ def _is_older(obj: JsonObject, there: JsonObject) -> bool:
     """By resource versions, which grow (KEP-5504); what is no number can't be compared and counts as newer."""
     versions = [str(one["metadata"].get("resourceVersion", "")) for one in (obj, there)]
     return all(one.isdecimal() for one in versions) and int(versions[0]) < int(versions[1])
+
+
+def _is_same(obj: JsonObject, there: JsonObject) -> bool:
+    """Whether nothing has happened to it between."""
+    versions = [one["metadata"].get("resourceVersion") for one in (obj, there)]
+    return versions[0] == versions[1] and bool(versions[0]) and _uid(obj) == _uid(there)
+
+
+def _uid(obj: JsonObject) -> object:
+    return obj["metadata"].get("uid")
 
 
 def _key(obj: JsonObject) -> tuple[str, str]:

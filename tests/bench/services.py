@@ -48,7 +48,9 @@ async def run() -> str:
             async with made.daemon(west) as importer:
                 begun = time.monotonic()
                 await _usable(west, range(MOST))
-                rows.append([f"{MOST:,} imports from nothing", _seconds(time.monotonic() - begun), _bound(ANEW_BOUND)])
+                rows.append(
+                    [f"{MOST:,} imports from nothing", _seconds(time.monotonic() - begun), _bound(ANEW_BOUND)]
+                )
                 await importer.settled()
                 _note(rows, await _resources({"importer anew": importer}))
     return table(("what", "measured", "aim"), rows)
@@ -65,7 +67,13 @@ async def _grow(made: Servers, daemons: tuple[Daemon, Daemon], rows: Rows) -> No
         times = [await _change(made, number, there) for number in range(CHANGES)]
         worst = quantiles(times, n=100)[98]
         figures = f"{median(times):.0f}, {worst:.0f} ms"
-        rows.append([f"an endpoint changes, of {there:,} services: p50, p99", figures, f"{CHANGED_BOUND:.0f}, {CHANGED_WORST:.0f} ms"])
+        rows.append(
+            [
+                f"an endpoint changes, of {there:,} services: p50, p99",
+                figures,
+                f"{CHANGED_BOUND:.0f}, {CHANGED_WORST:.0f} ms",
+            ]
+        )
         print(rows[-1], flush=True)
         for daemon in daemons:
             await daemon.settled()
@@ -73,14 +81,22 @@ async def _grow(made: Servers, daemons: tuple[Daemon, Daemon], rows: Rows) -> No
             continue
         seconds, writes = await _export(made, range(there, there + posted), daemons)
         there += posted
-        rows.append([f"{posted:,} exports posted at once, until all are usable", _seconds(seconds), _bound(POSTED_BOUND) if posted == POSTED[-1] else "–"])
+        rows.append(
+            [
+                f"{posted:,} exports posted at once, until all are usable",
+                _seconds(seconds),
+                _bound(POSTED_BOUND) if posted == POSTED[-1] else "–",
+            ]
+        )
         print(rows[-1], flush=True)
         for what, count in sorted(writes.items()):
             print("   ", what, count / posted)
         rows.append([f"writes of the daemons for each of them", f"{sum(writes.values()) / posted:.1f}", "–"])
 
 
-async def _export(made: Servers, numbers: range, daemons: tuple[Daemon, Daemon]) -> tuple[float, Counter[tuple[str, ...]]]:
+async def _export(
+    made: Servers, numbers: range, daemons: tuple[Daemon, Daemon]
+) -> tuple[float, Counter[tuple[str, ...]]]:
     """Post these exports; seconds until all are usable in west, and what was written until all is done."""
     before = [await one.writes() for one in daemons]
     begun = time.monotonic()

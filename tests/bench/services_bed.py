@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import resource
 import sys
@@ -45,11 +46,14 @@ class Servers:
         told = {
             "server": server.url, "ca": server.ca.decode(), "token": token, "namespace": cluster.system, "port": port,
         }  # fmt: skip
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file, open(f"/tmp/bench-{cluster.id}.log", "ab") as log:
+        with (
+            tempfile.NamedTemporaryFile("w", suffix=".json") as file,
+            open(f"/tmp/bench-{cluster.id}.log", "ab") as log,
+        ):
             file.write(json.dumps(told))
             file.flush()
             process = await asyncio.create_subprocess_exec(
-                *WITH_US, sys.executable, "-m", "tests.bench.services_daemon", file.name,
+                *WITH_US, sys.executable, *(os.environ.get("MCNET_BENCH_DAEMON","-m tests.bench.services_daemon").split()), file.name,
                 stdout=log, stderr=log,
             )  # fmt: skip
             try:
