@@ -211,7 +211,7 @@ class Services:
             self._note(service, plan.problems, refused)
             if outcome.again or not outcome.changed:
                 return Turn.FAILED if outcome.again or refused else Turn.DONE
-            if len(urgent) < len(writes) and not refused and urgent[0].place is Place.BROKER:
+            if 0 < len(urgent) < len(writes) and not refused and urgent[0].place is Place.BROKER:
                 return Turn.NEXT
         return Turn.FAILED if refused else Turn.NEXT
 

@@ -2,128 +2,173 @@
 
 From exports posted at once until all can be used in the other cluster; from a change of an endpoint until it is in
 the other cluster's slice; imports from nothing; what is written for it, and what the daemons need. The baseline is a
-bare client that writes the same objects to the same servers.
+bare client for each server that writes the same objects.
 """
 
 import asyncio
 import itertools
+import json
 import os
+import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median, quantiles
+from typing import Any
 
 from mcnet.install.leave_services import remove_services
-from mcnet.kube.kinds import ENDPOINT_SLICE, NAMESPACE, SERVICE_IMPORT
-from mcnet.model.service import SERVICE_NAME_LABEL
+from mcnet.kube.kinds import (
+    ENDPOINT_SLICE,
+    EXPORTED_SERVICE,
+    NAMESPACE,
+    SERVICE,
+    SERVICE_EXPORT,
+    SERVICE_IMPORT,
+    Kind,
+)
+from mcnet.model.cluster import ClusterId
+from mcnet.model.service import SERVICE_NAME_LABEL, ServiceName, derived_name, record_name
+from tests.apiserver.server import WITH_US
 from tests.apiserver.service_members import Cluster
 from tests.bench.document import table
 from tests.bench.services_bed import Daemon, Servers, at_once, servers
+from tests.bench.services_plain import template
 
-MOST = int(os.environ.get("MCNET_BENCH_SERVICES", "5000"))
-CHANGES = int(os.environ.get("MCNET_BENCH_CHANGES", "100"))
-POSTED = (200, 1000)
-"""How many exports are posted at once, and at how many services an endpoint is changed."""
+MOST, CHANGES = (int(os.environ.get("MCNET_BENCH_" + name, default)) for name, default in (
+    ("SERVICES", "5000"), ("CHANGES", "100"),
+))  # fmt: skip
+STEPS = ((100, 200), (1000, 1000), (5000, 0))
+"""At how many services an endpoint is changed, and how many exports are posted at once then."""
 NAME = "shop"
-POSTED_BOUND, ANEW_BOUND, CHANGED_BOUND, CHANGED_WORST, MEMORY_BOUND = 10.0, 60.0, 100.0, 300.0, 250.0
+POSTED_BOUND, ANEW_BOUND, CHANGED_BOUND, CHANGED_WORST, MEMORY_BOUND = 10, 60, 100, 300, 250
 """Seconds for 1,000 exports and for 5,000 imports; milliseconds, median and 99th percentile; MB."""
+HEADINGS = ("what", "measured", "aim")
 
-Rows = list[list[str]]
+JsonObject = dict[str, Any]
 _FRESH = itertools.count()
 """Ends of addresses that were not there before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Exports posted at once: seconds until all are usable in the other cluster, and until nothing is left to write;
+    the daemons' writes; processor time of the servers and of the daemons, in seconds."""
+
+    count: int
+    usable: float
+    done: float
+    writes: Counter[tuple[str, ...]]
+    servers: float
+    daemons: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """What bare clients need for the objects of as many exports: seconds, and the servers' processor time."""
+
+    seconds: float
+    servers: float
+
+
 async def run() -> str:
-    rows: Rows = []
     async with servers() as made:
-        east, west = made.clusterset.east, made.clusterset.west
-        for cluster in (east, west):
-            await cluster.api.create(NAMESPACE, {"metadata": {"name": NAME}})
-        await at_once(range(MOST), lambda number: east.serve(NAME, f"s{number}", addresses=(1,)))
-        async with made.daemon(east) as exporter:
-            async with made.daemon(west) as importer:
-                await _grow(made, (exporter, importer), rows)
-                _note(rows, await _resources({"exporter": exporter, "importer": importer}))
-            await remove_services(west.api)
-            async with made.daemon(west) as importer:
-                begun = time.monotonic()
-                await _usable(west, range(MOST))
-                rows.append(
-                    [f"{MOST:,} imports from nothing", _seconds(time.monotonic() - begun), _bound(ANEW_BOUND)]
-                )
-                await importer.settled()
-                _note(rows, await _resources({"importer anew": importer}))
-    return table(("what", "measured", "aim"), rows)
+        rows = await _measured(made)
+    return table(HEADINGS, rows)
 
 
-async def _grow(made: Servers, daemons: tuple[Daemon, Daemon], rows: Rows) -> None:
-    """From none to MOST services, measured on the way."""
-    there = 0
-    for changed, posted in ((100, 200), (1000, 1000), (MOST, 0)):
-        if there >= MOST:
-            break
-        await _export(made, range(there, min(changed, MOST)), daemons)
-        there = min(changed, MOST)
-        times = [await _change(made, number, there) for number in range(CHANGES)]
-        worst = quantiles(times, n=100)[98]
-        figures = f"{median(times):.0f}, {worst:.0f} ms"
-        rows.append(
-            [
-                f"an endpoint changes, of {there:,} services: p50, p99",
-                figures,
-                f"{CHANGED_BOUND:.0f}, {CHANGED_WORST:.0f} ms",
-            ]
-        )
-        print(rows[-1], flush=True)
-        for daemon in daemons:
-            await daemon.settled()
-        if not posted or there + posted > MOST:
-            continue
-        seconds, writes = await _export(made, range(there, there + posted), daemons)
-        there += posted
-        rows.append(
-            [
-                f"{posted:,} exports posted at once, until all are usable",
-                _seconds(seconds),
-                _bound(POSTED_BOUND) if posted == POSTED[-1] else "–",
-            ]
-        )
-        print(rows[-1], flush=True)
-        for what, count in sorted(writes.items()):
-            print("   ", what, count / posted)
-        rows.append([f"writes of the daemons for each of them", f"{sum(writes.values()) / posted:.1f}", "–"])
+async def _measured(made: Servers) -> list[list[str]]:
+    rows: list[list[str]] = []
+
+    def note(*row: str) -> None:
+        rows.append(list(row))
+        print(*row, sep=" | ", flush=True)
+
+    east, west = made.clusterset.east, made.clusterset.west
+    for cluster in (east, west):
+        await cluster.api.create(NAMESPACE, {"metadata": {"name": NAME}})
+    await at_once(range(MOST), lambda number: east.serve(NAME, f"s{number}", addresses=(1,)))
+    async with made.daemon(east) as exporter:
+        async with made.daemon(west) as importer:
+            there, last = 0, 1
+            for count, more in STEPS:
+                await _export(made, range(there, min(count, MOST)), exporter, importer)
+                there = min(count, MOST)
+                times = [await _change(made, number, there) for number in range(CHANGES)]
+                worst = quantiles(times, n=100)[98]
+                note(
+                    f"an endpoint changes, of {there:,} services: p50, p99", f"{median(times):.0f}, {worst:.0f} ms",
+                    f"{CHANGED_BOUND}, {CHANGED_WORST} ms",
+                )  # fmt: skip
+                if there + more > MOST:
+                    break
+                if more:
+                    last = more
+                    posted = await _export(made, range(there, there + more), exporter, importer)
+                    there += more
+                    _note_posted(note, posted)
+            for name, daemon in (("exporting", exporter), ("importing", importer)):
+                memory = f"{daemon.sample.resident:.0f} MB"
+                note(f"memory of discovery, {name} {there:,}", memory, f"{MEMORY_BOUND} MB")
+        await remove_services(west.api)
+        async with made.daemon(west) as importer:
+            begun, before = time.monotonic(), importer.sample.seconds
+            await _usable(west, range(there))
+            note(f"{there:,} imports from nothing", f"{time.monotonic() - begun:.1f} s", f"{ANEW_BOUND} s")
+            await importer.settled()
+            note("its processor time", f"{importer.sample.seconds - before:.1f} s", "–")
+    plain = await _plain(made, last)
+    note(f"the objects of {last:,} exports written by bare clients", f"{plain.seconds:.1f} s", "–")
+    note("the servers' processor time", f"{plain.servers:.1f} s", "–")
+    return rows
 
 
-async def _export(
-    made: Servers, numbers: range, daemons: tuple[Daemon, Daemon]
-) -> tuple[float, Counter[tuple[str, ...]]]:
-    """Post these exports; seconds until all are usable in west, and what was written until all is done."""
-    before = [await one.writes() for one in daemons]
+def _note_posted(note: Callable[..., None], posted: Posted) -> None:
+    for key, count in sorted(posted.writes.items()):
+        print("   ", *key, count / posted.count)
+    note(
+        f"{posted.count:,} exports posted at once, until all are usable", f"{posted.usable:.1f} s",
+        f"{POSTED_BOUND} s" if posted.count == 1000 else "–",
+    )  # fmt: skip
+    note("until nothing is left to write", f"{posted.done:.1f} s", "–")
+    note("the servers' processor time", f"{posted.servers:.1f} s", "–")
+    note("the daemons' processor time", f"{posted.daemons:.1f} s", "–")
+    note("the daemons' writes for each export", f"{posted.writes.total() / posted.count:.1f}", "–")
+
+
+async def _export(made: Servers, numbers: range, exporter: Daemon, importer: Daemon) -> Posted:
+    """Post these exports, and wait until all is done."""
+    daemons = {"east": exporter, "west": importer}
+    writes = {name: await one.writes() for name, one in daemons.items()}
+    busy, serving = sum(one.sample.seconds for one in daemons.values()), made.seconds
     begun = time.monotonic()
     async with asyncio.TaskGroup() as group:
         group.create_task(_usable(made.clusterset.west, numbers))
         group.create_task(at_once(numbers, lambda number: made.clusterset.east.export(NAME, f"s{number}")))
-    seconds = time.monotonic() - begun
-    for daemon in daemons:
-        await daemon.settled()
-    print(f"   all done after {time.monotonic() - begun - 1:.1f} s")
-    writes: Counter[tuple[str, ...]] = Counter()
-    for side, daemon, earlier in zip(("east", "west"), daemons, before, strict=True):
-        for key, count in (await daemon.writes() - earlier).items():
-            writes[side, *key] += count
-    return seconds, writes
+    usable = time.monotonic() - begun
+    still = [await daemon.settled() for daemon in daemons.values()]
+    done = time.monotonic() - begun - still[-1]
+    made_writes: Counter[tuple[str, ...]] = Counter()
+    for name, one in daemons.items():
+        for key, count in (await one.writes() - writes[name]).items():
+            made_writes[name, *key] += count
+    return Posted(
+        len(numbers), usable, done, made_writes, made.seconds - serving,
+        sum(one.sample.seconds for one in daemons.values()) - busy,
+    )  # fmt: skip
 
 
 async def _usable(cluster: Cluster, numbers: range) -> None:
     """Until each of these has its clusterset IP and its endpoints."""
     wanted = {f"s{number}" for number in numbers}
 
-    async def seen(kind: object, name_of: Callable[[dict], str | None]) -> None:
+    async def seen(kind: Kind, name_of: Callable[[JsonObject], object]) -> None:
         left = set(wanted)
         while left:
             async for what, obj in cluster.api.watch(kind, NAME):
                 if what != "DELETED":
-                    left.discard(name_of(obj))
+                    left.discard(str(name_of(obj)))
                 if not left:
                     break
 
@@ -134,7 +179,7 @@ async def _usable(cluster: Cluster, numbers: range) -> None:
 
 
 async def _change(made: Servers, number: int, count: int) -> float:
-    """Milliseconds."""
+    """Milliseconds from the change of an endpoint until the other cluster has it."""
     east, west = made.clusterset.east, made.clusterset.west
     name, last = f"s{number * 7 % count}", 2 + next(_FRESH) % 250
     (there,) = await west.slices(NAME, name)
@@ -157,23 +202,48 @@ async def _change(made: Servers, number: int, count: int) -> float:
     return (await asyncio.wait_for(arriving, 60) - begun) * 1000
 
 
-async def _resources(daemons: dict[str, Daemon]) -> Rows:
-    rows = []
-    for name, daemon in daemons.items():
-        now = daemon.sample
-        rows.append([f"memory of the {name}'s discovery", f"{now.resident:.0f} MB", f"{MEMORY_BOUND:.0f} MB"])
-        rows.append([f"processor time of the {name}'s discovery", f"{now.seconds:.1f} s", "–"])
-    return rows
+async def _plain(made: Servers, count: int) -> Plain:
+    """As many objects as these exports need, written by a bare client for each server, all at once, in a namespace of
+    their own; no daemon runs."""
+    written = await _objects(made)
+    space = f"plain-{next(_FRESH)}"
+    for api in (made.clusterset.east.api, made.clusterset.west.api, made.clusterset.broker):
+        await api.create(NAMESPACE, {"metadata": {"name": space}})
+    serving, begun = made.seconds, time.monotonic()
+    await asyncio.gather(*(_written(made, name, objects, space, count) for name, objects in written.items()))
+    return Plain(time.monotonic() - begun, made.seconds - serving)
 
 
-def _note(rows: Rows, more: Rows) -> None:
-    rows += more
-    print(more, flush=True)
+async def _objects(made: Servers) -> dict[str, list[JsonObject]]:
+    """What there is of the first service, by server."""
+    east, west, broker = made.clusterset.east, made.clusterset.west, made.clusterset.broker
+    service, space = ServiceName(NAME, "s0"), made.clusterset.broker_namespace
+    found: dict[str, list[JsonObject]] = {
+        "broker": [
+            await broker.get(EXPORTED_SERVICE, record_name(ClusterId("east"), service), space),
+            *await broker.list(ENDPOINT_SLICE, space, labels=f"{SERVICE_NAME_LABEL}=s0"),
+        ]
+    }  # fmt: skip
+    for cluster in (east, west):
+        found[cluster.id] = [
+            await cluster.api.get(SERVICE, derived_name(service), NAME),
+            await cluster.api.get(SERVICE_IMPORT, "s0", NAME),
+            *await cluster.slices(NAME, "s0"),
+        ]
+    found["east"].append(await east.api.get(SERVICE_EXPORT, "s0", NAME))
+    return found
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.1f} s"
-
-
-def _bound(value: float) -> str:
-    return f"{value:.0f} s"
+async def _written(made: Servers, name: str, objects: list[JsonObject], space: str, count: int) -> None:
+    templates = [template(obj) for obj in objects]
+    for obj in templates:
+        obj["metadata"] |= {"namespace": space, "labels": {}}
+    told = {"kubeconfig": str(made.by_name[name].kubeconfig), "count": count, "objects": templates}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(json.dumps(told))
+        file.flush()
+        process = await asyncio.create_subprocess_exec(
+            *WITH_US, sys.executable, "-m", "tests.bench.services_plain", file.name
+        )  # fmt: skip
+        if await process.wait():
+            raise RuntimeError(f"the bare client of {name} has failed")

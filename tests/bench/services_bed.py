@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-import os
 import re
 import resource
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.apiserver.conftest import install_crds
 from tests.apiserver.server import WITH_US, ApiServer
@@ -31,12 +32,21 @@ _WRITES = re.compile(
 _IN_HAND = re.compile(r"^mcnet_services_waiting ([\d.e+]+)$", re.MULTILINE)
 
 
+Item = TypeVar("Item")
+
+
 @dataclass(frozen=True, slots=True)
 class Servers:
     """The clusterset, and its API servers by name."""
 
     clusterset: Clusterset
     by_name: dict[str, ApiServer]
+
+    @property
+    def seconds(self) -> float:
+        """Processor time of all servers and their etcds until now."""
+        processes = [one for server in self.by_name.values() for one in server.processes]
+        return sum(sample(process).seconds for process in processes)
 
     @asynccontextmanager
     async def daemon(self, cluster: Cluster) -> AsyncIterator["Daemon"]:
@@ -46,15 +56,12 @@ class Servers:
         told = {
             "server": server.url, "ca": server.ca.decode(), "token": token, "namespace": cluster.system, "port": port,
         }  # fmt: skip
-        with (
-            tempfile.NamedTemporaryFile("w", suffix=".json") as file,
-            open(f"/tmp/bench-{cluster.id}.log", "ab") as log,
-        ):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             file.write(json.dumps(told))
             file.flush()
             process = await asyncio.create_subprocess_exec(
-                *WITH_US, sys.executable, *(os.environ.get("MCNET_BENCH_DAEMON","-m tests.bench.services_daemon").split()), file.name,
-                stdout=log, stderr=log,
+                *WITH_US, sys.executable, "-m", "tests.bench.services_daemon", file.name,
+                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
             try:
                 daemon = Daemon(process, port)
@@ -101,15 +108,17 @@ class Daemon:
             found[place, kind, verb if result == "done" else f"{verb} ({result})"] += int(float(number))
         return found
 
-    async def settled(self) -> None:
-        """Until nothing has been in hand for a while."""
-        before, quiet = await self.writes(), 0.0
-        while quiet < STILL:
+    async def settled(self) -> float:
+        """Until nothing has been in hand for a while; for how many seconds it has not been."""
+        before, since = await self.writes(), time.monotonic()
+        while time.monotonic() - since < STILL:
             await asyncio.sleep(0.25)
             waiting = _IN_HAND.search(await self.metrics())
             now = await self.writes()
-            quiet = quiet + 0.25 if now == before and waiting and float(waiting[1]) == 0 else 0.0
+            if now != before or not waiting or float(waiting[1]):
+                since = time.monotonic()
             before = now
+        return time.monotonic() - since
 
 
 @asynccontextmanager
@@ -130,7 +139,7 @@ async def servers() -> AsyncIterator[Servers]:
                 server.close()
 
 
-async def at_once(items: Iterable[object], step: Callable[[object], Awaitable[object]]) -> None:
+async def at_once(items: Iterable[Item], step: Callable[[Item], Awaitable[object]]) -> None:
     """`step` for each item, some at a time."""
     left = iter(items)
 
