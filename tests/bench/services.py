@@ -34,6 +34,7 @@ from tests.apiserver.server import WITH_US
 from tests.apiserver.service_members import Cluster
 from tests.bench.document import table
 from tests.bench.services_bed import Daemon, Servers, at_once, servers
+from tests.bench.services_members import ten
 from tests.bench.services_plain import template
 
 MOST, CHANGES = (int(os.environ.get("MCNET_BENCH_" + name, default)) for name, default in (
@@ -75,6 +76,7 @@ class Plain:
 async def run() -> str:
     async with servers() as made:
         rows = await _measured(made)
+        rows += [[what, figure, "–"] for what, figure in await ten(made.by_name["broker"])]
     return table(HEADINGS, rows)
 
 
