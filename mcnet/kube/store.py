@@ -4,6 +4,8 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
+from sys import intern
+from typing import Any
 
 from mcnet.kube.api import Api
 from mcnet.kube.errors import GONE
@@ -13,6 +15,11 @@ from mcnet.model.errors import ApiError, McnetError
 BACKOFF_FIRST = 0.5
 BACKOFF_LAST = 10.0
 """Seconds until the first and the later tries to come back, doubling, each with 50 % jitter."""
+
+LONGEST_SHARED = 63
+"""Characters of texts that are kept once for all objects that say them: names, and words of the API."""
+_OWN = frozenset({"uid", "resourceVersion"})
+"""What each object has for itself."""
 
 SILENT = 90.0
 """Seconds without a message after which a watch that ends is not trusted: bookmarks come each minute."""
@@ -148,9 +155,22 @@ class Store:
 
 
 def _slim(obj: JsonObject) -> JsonObject:
-    """Without who wrote which field when: more than half of a small object, and nobody's concern here."""
+    """Without who wrote which field when: more than half of a small object, and nobody's concern here. What many
+    objects say alike is in memory once, which halves the rest."""
     obj["metadata"].pop("managedFields", None)
-    return obj
+    return {intern(key): _shared(key, value) for key, value in obj.items()}
+
+
+def _shared(key: str, value: Any) -> Any:
+    match value:
+        case str():
+            return intern(value) if len(value) <= LONGEST_SHARED and key not in _OWN else value
+        case dict():
+            return {intern(name): _shared(name, one) for name, one in value.items()}
+        case list():
+            return [_shared(key, one) for one in value]
+        case _:
+            return value
 
 
 def _is_older(obj: JsonObject, there: JsonObject) -> bool:
