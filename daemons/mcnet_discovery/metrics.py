@@ -19,6 +19,7 @@ NAMES = (
     "mcnet_mirror_problems",
     "mcnet_trust_refused",
     "mcnet_services",
+    "mcnet_services_waiting",
     "mcnet_service_writes_total",
     "mcnet_service_problems",
 )
@@ -52,6 +53,9 @@ class DiscoveryMetrics:
         )
 
         self.services = Gauge("mcnet_services", "Services that are exported or imported", registry=registry)
+        self.services_waiting = Gauge(
+            "mcnet_services_waiting", "Services that wait to be looked at, or are being written", registry=registry
+        )
         self.service_writes = Counter(
             "mcnet_service_writes", "Writes of objects of services", ["place", "kind", "verb", "result"],
             registry=registry,

@@ -1,22 +1,34 @@
-"""Performs the writes of one service, and feeds what they answer back into the stores.
+"""Performs the writes of one service, so many at a time that API servers keep up, and hands on what they answer.
 
 What to write is mcnet.plan.services'; when to try again the queue's.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import JsonObject, Kind, kind_of
-from mcnet.kube.store import Store
+from mcnet.kube.kinds import JsonObject, kind_of
 from mcnet.loop.log import Log
 from mcnet.model.errors import ConflictError, McnetError, NotFoundError, UnreachableError
 from mcnet.plan.mirror import Place, Verb, Write
 from mcnet_discovery.metrics import DiscoveryMetrics
 
+AT_ONCE = 24
+"""Writes on their way to one API server: more make it no faster, and all of them slower."""
+ALLOCATIONS = 8
+"""Of them new Services: API servers give out ClusterIPs one by one (Kubernetes 1.37, MetaAllocator), and a user's new
+Service waits behind ours."""
+
 log = Log("services")
+
+
+class Keep(Protocol):
+    """Takes over an object as a write at `place` has answered it, or, not `there`, that it is gone."""
+
+    def __call__(self, place: Place, obj: JsonObject, *, there: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +42,13 @@ class Outcome:
 
 
 class ServiceWriter:
-    """`store` gives the Store that holds a kind at a place."""
+    """One for all services."""
 
-    def __init__(self, *, metrics: DiscoveryMetrics, store: Callable[[Place, Kind], Store | None]) -> None:
+    def __init__(self, *, metrics: DiscoveryMetrics, keep: Keep) -> None:
         self._metrics = metrics
-        self._store = store
+        self._keep = keep
+        self._on_their_way = {place: asyncio.Semaphore(AT_ONCE) for place in Place}
+        self._allocating = asyncio.Semaphore(ALLOCATIONS)
         self._dropped: dict[tuple[Place, str, str, str, Verb], str] = {}
 
     async def perform(
@@ -67,31 +81,20 @@ class ServiceWriter:
 
     async def _do(self, api: Api, write: Write, now: str) -> bool:
         """Perform it; whether it changed anything."""
-        kind, metadata = kind_of(write.obj), write.obj["metadata"]
-        namespace = metadata["namespace"]
-        store = self._store(write.place, kind)
-        written: JsonObject | None = None
-        match write.verb:
-            case Verb.CREATE:
-                written = await api.create(kind, write.obj, namespace)
-            case Verb.REPLACE | Verb.REPLACE_STATUS:
-                part = "status" if write.verb is Verb.REPLACE_STATUS else ""
-                written = await api.replace(kind, write.obj, namespace, subresource=part)
-            case Verb.DELETE:
-                await api.delete(kind, write.name, namespace, uid=metadata.get("uid", ""))
-            case _:
-                assert_never(write.verb)
+        allocates = write.verb is Verb.CREATE and write.kind == "Service"
+        async with self._allocating if allocates else self._on_their_way[write.place]:
+            written = await _sent(api, write)
         if written is not None and _version(written) == _version(write.obj):
             # A server that does not keep what was written, since its CRD is older.
             self._dropped[_key(write)] = _fingerprint(write.obj, now)
             self._count(write, "dropped")
             return False
-        if store is not None and written is None:
-            store.forget(write.obj)
-        elif store is not None and written is not None:
-            store.saw(written)
+        self._keep(write.place, written or write.obj, there=written is not None)
         self._count(write, "done")
-        log.debug(write.verb.value, kind=kind.kind, name=write.name, namespace=namespace, place=write.place.value)
+        log.debug(
+            write.verb.value, kind=write.kind, name=write.name, namespace=write.obj["metadata"]["namespace"],
+            place=write.place.value,
+        )  # fmt: skip
         return True
 
     def _is_dropped(self, write: Write, now: str) -> bool:
@@ -100,6 +103,23 @@ class ServiceWriter:
 
     def _count(self, write: Write, result: str) -> None:
         self._metrics.service_writes.labels(write.place.value, write.kind, write.verb.name.lower(), result).inc()
+
+
+async def _sent(api: Api, write: Write) -> JsonObject | None:
+    """The object as the server has it now, None once it is deleted."""
+    kind, metadata = kind_of(write.obj), write.obj["metadata"]
+    namespace = metadata["namespace"]
+    match write.verb:
+        case Verb.CREATE:
+            return await api.create(kind, write.obj, namespace)
+        case Verb.REPLACE | Verb.REPLACE_STATUS:
+            part = "status" if write.verb is Verb.REPLACE_STATUS else ""
+            return await api.replace(kind, write.obj, namespace, subresource=part)
+        case Verb.DELETE:
+            await api.delete(kind, write.name, namespace, uid=metadata.get("uid", ""))
+            return None
+        case _:
+            assert_never(write.verb)
 
 
 def _key(write: Write) -> tuple[Place, str, str, str, Verb]:

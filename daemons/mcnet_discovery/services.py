@@ -5,21 +5,22 @@ write, with which session, the daemon's round says; without its word nothing is 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import Enum
 from functools import partial
+from typing import assert_never
 
 from mcnet.codec.broker import rfc3339
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import Kind
+from mcnet.kube.kinds import JsonObject, kind_of
 from mcnet.kube.mcs import McsKinds, served_kinds
-from mcnet.kube.store import Store
 from mcnet.loop.log import Log
 from mcnet.model.errors import McnetError
 from mcnet.model.service import MCS_GROUP, ServiceName
 from mcnet.plan import services
-from mcnet.plan.mirror import Place
+from mcnet.plan.mirror import Place, Verb, Write
 from mcnet.plan.service_import import Importer
 from mcnet.plan.services import Setting
 from mcnet_discovery.metrics import DiscoveryMetrics
@@ -28,8 +29,10 @@ from mcnet_discovery.service_view import LocalServices
 from mcnet_discovery.service_write import ServiceWriter
 from mcnet_discovery.session import Session
 
-WORKERS = 16
-"""Services in hand at a time: API servers answer that many writes at once well."""
+WORKERS = 48
+"""Services in hand at a time; how many writes of them are on their way says mcnet_discovery.service_write."""
+KEPT = 8
+"""Workers beside them for services in use alone: a change in these waits for no thousands of new ones."""
 STEPS = 12
 """Plans for one service in a row; one that is not through by then lets others go first."""
 RESYNC = 600.0
@@ -52,6 +55,15 @@ class Order:
         return self.session is other.session and replace(self.importer, lost=other.importer.lost) == other.importer
 
 
+class Turn(Enum):
+    """How a service's turn has ended."""
+
+    DONE = "nothing is left to write"
+    FAILED = "to be tried again after a while"
+    NEXT = "others go first"
+    LATER = "only what tells of it is left to write"
+
+
 class Services:
     """`may_write` is asked before each write; `on_problems` is called when what `problems` says has changed."""
 
@@ -62,7 +74,8 @@ class Services:
         self._metrics = metrics
         self._may_write = may_write
         self._on_problems = on_problems
-        self._queue = ServiceQueue()
+        self._queue = ServiceQueue(self._is_in_use)
+        metrics.services_waiting.set_function(lambda: len(self._queue))
         self._local: LocalServices | None = None
         self._order: Order | None = None
         self._was_ready = False
@@ -70,7 +83,8 @@ class Services:
         self._owing: set[ServiceName] = set()
         self._refused: dict[ServiceName, Mapping[Place, str]] = {}
         self._problems: dict[ServiceName, tuple[str, ...]] = {}
-        self._writer = ServiceWriter(metrics=metrics, store=self._store)
+        self._writer = ServiceWriter(metrics=metrics, keep=self._keep)
+        self._feeding = False
 
     @property
     def problems(self) -> dict[str, str]:
@@ -109,8 +123,8 @@ class Services:
 
     def told(self, service: ServiceName) -> None:
         """Something of this service has changed; without a name, its whole namespace."""
-        if not self._was_ready:
-            return  # all are looked at then
+        if self._feeding or not self._was_ready:
+            return  # who writes looks again by itself; when ready, all are looked at
         for one in [service] if service.name else [one for one in self._names() if one[0] == service.namespace]:
             self._queue.add(one)
 
@@ -120,7 +134,11 @@ class Services:
         local.exported_elsewhere(self._is_exported_elsewhere)
         self._local = local
         async with asyncio.TaskGroup() as tasks:
-            for coroutine in (*local.coroutines(), *(self._work() for _ in range(WORKERS)), self._resync()):
+            workers = [
+                *(self._work() for _ in range(WORKERS)),
+                *(self._work(only_in_use=True) for _ in range(KEPT)),
+            ]
+            for coroutine in (*local.coroutines(), *workers, self._resync()):
                 tasks.create_task(coroutine)
 
     async def _kinds(self) -> McsKinds:
@@ -143,49 +161,57 @@ class Services:
             await asyncio.sleep(RESYNC)
             self._all()
 
-    async def _work(self) -> None:
+    async def _work(self, *, only_in_use: bool = False) -> None:
         while True:
-            service = await self._queue.get()
+            service = await self._queue.get(only_in_use=only_in_use)
             try:
-                fine = await self._bring(service)
+                turn = await self._bring(service)
             except Exception as error:  # one service's fault must not stop the others
                 log.error("service not handled", error=error, service=service)
-                fine = False
-            (self._queue.done if fine else self._queue.failed)(service)
+                turn = Turn.FAILED
+            match turn:
+                case Turn.DONE:
+                    self._queue.done(service)
+                case Turn.FAILED:
+                    self._queue.failed(service)
+                case Turn.NEXT | Turn.LATER:
+                    self._queue.put_back(service, later=turn is Turn.LATER)
+                case _:
+                    assert_never(turn)
             await asyncio.sleep(0)  # a service that needs no write must not hold up the loop's other tasks
 
-    async def _bring(self, service: ServiceName) -> bool:
-        """Plan and write until there is nothing left to write; False if it has to be tried again later. A place that
-        refuses something is left alone until then, the other one is not."""
+    async def _bring(self, service: ServiceName) -> Turn:
+        """Plan and write until there is nothing left to write. A place that refuses something is left alone until it
+        is tried again, the other one is not. Where other services wait, they get the turn after what is urgent."""
         refused: dict[Place, str] = {}
-        for _ in range(STEPS):
+        for step in range(STEPS):
             order, local = self._order, self._local
             if order is None or local is None or not self._ready():
-                return True  # everything is looked at when that changes
+                return Turn.DONE  # everything is looked at when that changes
             setting = self._setting(order, local)
-            seen = local.seen(service, order.session.services)
             before = self._refused.get(service, {})
             plan = services.plan(
-                seen, setting, failed=before.get(Place.BROKER, ""), stuck=Place.LOCAL in before
+                local.seen(service, order.session.services), setting,
+                failed=before.get(Place.BROKER, ""), stuck=Place.LOCAL in before,
             )  # fmt: skip
-            apis = {Place.LOCAL: self._api} | ({Place.BROKER: order.session.api} if setting.reachable else {})
             if not setting.reachable and any(write.place is Place.BROKER for write in plan.writes):
                 self._owing.add(service)
+            apis = {Place.LOCAL: self._api} | ({Place.BROKER: order.session.api} if setting.reachable else {})
+            apis = {place: api for place, api in apis.items() if place not in refused}
+            writes = [write for write in plan.writes if write.place in apis]
+            urgent = most_urgent(writes) if self._queue.is_waited_for else writes
+            if step and not urgent and writes:
+                return Turn.FAILED if refused else Turn.LATER
             outcome = await self._writer.perform(
-                plan.writes,
-                {place: api for place, api in apis.items() if place not in refused},
-                partial(self._holds, order),
-                now=setting.now,
-            )
+                urgent or writes, apis, partial(self._holds, order), now=setting.now
+            )  # fmt: skip
             refused |= outcome.refused
             self._note(service, plan.problems, refused)
             if outcome.again or not outcome.changed:
-                return not (outcome.again or refused)
-            if self._queue.is_waited_for and any(write.place is Place.BROKER for write in plan.writes):
-                break  # what other clusters wait for goes first, of all services
-        if not refused:
-            self._queue.add(service)
-        return not refused
+                return Turn.FAILED if outcome.again or refused else Turn.DONE
+            if 0 < len(urgent) < len(writes) and not refused and urgent[0].place is Place.BROKER:
+                return Turn.NEXT
+        return Turn.FAILED if refused else Turn.NEXT
 
     def _holds(self, order: Order) -> bool:
         """Whether writes of a plan made under `order` are still right."""
@@ -232,9 +258,28 @@ class Services:
         names = self._names()
         self._metrics.services.set(len(names))
         for service in sorted(names):
-            self._queue.add(service)
+            self._queue.add(service, later=True)
 
-    def _store(self, place: Place, kind: Kind) -> Store | None:
+    def _is_in_use(self, service: ServiceName) -> bool:
+        """Whether it is imported already."""
+        return self._local is not None and self._local.imports.store.get(service.name, service.namespace) is not None
+
+    def _keep(self, place: Place, obj: JsonObject, *, there: bool) -> None:
+        """Take over what a write has answered into the store of its kind, or that a deletion has succeeded."""
         local = self._local.stores if self._local else ()
         broker = self._order.session.services.stores if self._order else ()
-        return next((one for one in (local if place is Place.LOCAL else broker) if one.kind == kind), None)
+        kind = kind_of(obj)
+        self._feeding = True
+        try:
+            for store in local if place is Place.LOCAL else broker:
+                if store.kind == kind:
+                    (store.saw if there else store.forget)(obj)
+        finally:
+            self._feeding = False
+
+
+def most_urgent(writes: Sequence[Write]) -> list[Write]:
+    """Of a service's writes those that do not let other services go first: what other clusters wait for, or else what
+    is used in this one; not what only tells of it."""
+    broker = [write for write in writes if write.place is Place.BROKER]
+    return broker or [write for write in writes if write.verb is not Verb.REPLACE_STATUS]

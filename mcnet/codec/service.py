@@ -35,12 +35,10 @@ def decode(obj: JsonObject) -> Service:
     )
 
 
-def encode_derived(
-    merged: MergedService, *, ports: tuple[Port, ...], families: tuple[str, ...], owner: JsonObject
-) -> JsonObject:
-    """The derived Service of an import, whose ClusterIPs are the clusterset IPs; `owner` is the owner reference to
-    the ServiceImport. Which clusters' endpoints it leads to is decided by its slices: so no policy of traffic is
-    given on."""
+def encode_derived(merged: MergedService, *, ports: tuple[Port, ...], families: tuple[str, ...]) -> JsonObject:
+    """The derived Service of an import, whose ClusterIPs are the clusterset IPs. Which clusters' endpoints it leads
+    to is decided by its slices: so no policy of traffic is given on. It has no owner: it is there before the
+    ServiceImport, and outlives one that a user deletes, so that the import comes back with the same IP."""
     spec: JsonObject = {
         "type": "ClusterIP",
         "ports": [encode_port(port) for port in ports],
@@ -53,7 +51,6 @@ def encode_derived(
         "name": derived_name(merged.service),
         "namespace": merged.service.namespace,
         "labels": {MANAGED_LABEL: "mcnet", SERVICE_NAME_LABEL: merged.service.name},
-        "ownerReferences": [owner],
     }
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 

@@ -4,6 +4,8 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
+from sys import intern
+from typing import Any
 
 from mcnet.kube.api import Api
 from mcnet.kube.errors import GONE
@@ -13,6 +15,11 @@ from mcnet.model.errors import ApiError, McnetError
 BACKOFF_FIRST = 0.5
 BACKOFF_LAST = 10.0
 """Seconds until the first and the later tries to come back, doubling, each with 50 % jitter."""
+
+LONGEST_SHARED = 63
+"""Characters of texts that are kept once for all objects that say them: names, and words of the API."""
+_OWN = frozenset({"uid", "resourceVersion"})
+"""What each object has for itself."""
 
 SILENT = 90.0
 """Seconds without a message after which a watch that ends is not trusted: bookmarks come each minute."""
@@ -71,7 +78,7 @@ class Store:
     def saw(self, obj: JsonObject) -> None:
         """Take over what a write answered, unless something newer is known: so nobody acts on what was before it."""
         there = self._objects.get(_key(obj))
-        if there is None or not _is_older(obj, there):
+        if there is None or not (_is_older(obj, there) or _is_same(obj, there)):
             self._put(_key(obj), _slim(obj))
 
     def forget(self, obj: JsonObject) -> None:
@@ -126,7 +133,7 @@ class Store:
             if event == "BOOKMARK":
                 continue
             there = self._objects.get(_key(obj))
-            if there is not None and _is_older(obj, there):
+            if there is not None and (_is_older(obj, there) or (event != "DELETED" and _is_same(obj, there))):
                 continue  # a write's answer was faster (see `saw`)
             self._put(_key(obj), None if event == "DELETED" else _slim(obj))
             self._on_change()
@@ -148,15 +155,38 @@ class Store:
 
 
 def _slim(obj: JsonObject) -> JsonObject:
-    """Without who wrote which field when: more than half of a small object, and nobody's concern here."""
+    """Without who wrote which field when: more than half of a small object, and nobody's concern here. What many
+    objects say alike is in memory once, which halves the rest."""
     obj["metadata"].pop("managedFields", None)
-    return obj
+    return {intern(key): _shared(key, value) for key, value in obj.items()}
+
+
+def _shared(key: str, value: Any) -> Any:
+    match value:
+        case str():
+            return intern(value) if len(value) <= LONGEST_SHARED and key not in _OWN else value
+        case dict():
+            return {intern(name): _shared(name, one) for name, one in value.items()}
+        case list():
+            return [_shared(key, one) for one in value]
+        case _:
+            return value
 
 
 def _is_older(obj: JsonObject, there: JsonObject) -> bool:
     """By resource versions, which grow (KEP-5504); what is no number can't be compared and counts as newer."""
     versions = [str(one["metadata"].get("resourceVersion", "")) for one in (obj, there)]
     return all(one.isdecimal() for one in versions) and int(versions[0]) < int(versions[1])
+
+
+def _is_same(obj: JsonObject, there: JsonObject) -> bool:
+    """Whether nothing has happened to it between."""
+    versions = [one["metadata"].get("resourceVersion") for one in (obj, there)]
+    return versions[0] == versions[1] and bool(versions[0]) and _uid(obj) == _uid(there)
+
+
+def _uid(obj: JsonObject) -> object:
+    return obj["metadata"].get("uid")
 
 
 def _key(obj: JsonObject) -> tuple[str, str]:

@@ -81,14 +81,13 @@ def derived_writes(wanted: JsonObject, there: JsonObject | None) -> list[Write]:
     if spec is None:
         return [deletion(Place.LOCAL, there, "its IP families have changed")]
     labels = (there["metadata"].get("labels") or {}) | wanted["metadata"]["labels"]
-    owned = _owners(there) == _owners(wanted)
     if (
         comparable_spec(there.get("spec") or {}) == comparable_spec(spec)
         and labels == there["metadata"].get("labels")
-        and owned
+        and not _owners(there)
     ):
         return []
-    metadata = there["metadata"] | {"labels": labels, "ownerReferences": wanted["metadata"]["ownerReferences"]}
+    metadata = there["metadata"] | {"labels": labels, "ownerReferences": []}
     kept = {key: value for key, value in there["spec"].items() if key not in _GOVERNED}
     if len(spec["ipFamilies"]) < len(kept.get("clusterIPs") or ()):
         kept["clusterIPs"] = kept["clusterIPs"][: len(spec["ipFamilies"])]

@@ -79,16 +79,21 @@ def import_writes(
     foreign = derived is not None and not is_ours(derived)
     if needs_derived and foreign:
         problems.append(f"there is a Service {derived_name(merged.service)} that is not mcnet's: no clusterset IP")
+    lacking = needs_derived and derived is None
+    if there is None and lacking and not target.stuck:
+        # First its IP, so that the ServiceImport is written once, whole.
+        return _derived(merged, made, derived, needed=True), problems
     ips = _ips(derived) if needs_derived and not foreign else ()
     wanted = import_codec.encode(merged, version=target.version, ips=ips, families=made.families)
     if there is None:
-        return [Write(Place.LOCAL, Verb.CREATE, with_exported(wanted, None), "new import")], problems
+        writes = [Write(Place.LOCAL, Verb.CREATE, with_exported(wanted, None), "new import")]
+        return [*(_derived(merged, made, derived, needed=True) if lacking else ()), *writes], problems
     if is_going(there):
         return [], problems
     writes = import_write(with_exported(wanted, there), there)
     owner = _owner(there, target.version)
     if not foreign:
-        writes += _derived(merged, made, owner, derived, needed=needs_derived)
+        writes += _derived(merged, made, derived, needed=needs_derived)
     writes += _slices(merged, made, owner, present.slices, derived=needs_derived and not foreign)
     if not writes or (target.stuck and all(write.kind != import_codec.KIND for write in writes)):
         writes += _status(target, merged, made, there, ips)
@@ -127,11 +132,9 @@ def _ips(derived: JsonObject | None) -> tuple[Address, ...]:
     return tuple(plain_address(text) for text in texts if text not in ("", "None"))
 
 
-def _derived(
-    merged: MergedService, made: Imported, owner: JsonObject, there: JsonObject | None, *, needed: bool
-) -> list[Write]:
+def _derived(merged: MergedService, made: Imported, there: JsonObject | None, *, needed: bool) -> list[Write]:
     if needed:
-        wanted = service_codec.encode_derived(merged, ports=made.ports, families=made.families, owner=owner)
+        wanted = service_codec.encode_derived(merged, ports=made.ports, families=made.families)
         return derived_writes(wanted, there)
     return [deletion(Place.LOCAL, there, "the import has no clusterset IP")] if there and not is_going(there) else []
 

@@ -7,9 +7,11 @@ know: schemas, admission, access rights, garbage collection.
 import asyncio
 import copy
 import json
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from mcnet.kube.api import APPLY_PATCH, Api
@@ -139,8 +141,8 @@ class FakeServer:
         query = dict(request.query or {})
         seen, epoch = int(query.get("resourceVersion", 0)), self._epoch
         while epoch == self._epoch:
-            for version, event, key, obj in list(self._events):
-                if version > seen and key.kind == kind and namespace in {"", key.namespace} and _selected(obj, query):
+            for version, event, key, obj in self._events[bisect_right(self._events, seen, key=itemgetter(0)) :]:
+                if key.kind == kind and namespace in {"", key.namespace} and _selected(obj, query):
                     yield json.dumps({"type": event, "object": obj}).encode()
                     seen = version
             news = self._news

@@ -251,3 +251,31 @@ async def test_what_a_write_has_answered_is_not_undone_by_an_older_event() -> No
         assert (store.get("a") or {})["data"] == {"k": "3"}
         store.forget(newest)
         assert names(store) == ["b"]
+
+
+async def test_what_a_write_has_answered_is_told_once() -> None:
+    server = FakeServer()
+    moves: Moves = []
+    async with running(server, namespace="n", on_object=told(moves)) as (store, _):
+        await eventually(lambda: store.synced)
+        server.add(config_map("a", k="1"))
+        store.saw(json.loads(json.dumps(server.all(CONFIG_MAP)[0])))
+        server.add(config_map("b", k="2"))
+        await eventually(lambda: names(store) == ["a", "b"])
+        store.saw(json.loads(json.dumps(server.all(CONFIG_MAP)[0])))
+        assert moves == [(None, "1"), (None, "2")]
+        server.remove(CONFIG_MAP, "a", "n")
+        await eventually(lambda: names(store) == ["b"])
+
+
+async def test_what_objects_say_alike_is_in_memory_once() -> None:
+    server = FakeServer()
+    server.add(config_map("a", k="the same"))
+    async with running(server, namespace="n") as (store, _):
+        await eventually(lambda: store.synced)
+        server.add(config_map("b", k="the same"))
+        await eventually(lambda: names(store) == ["a", "b"])
+        one, other = ((store.get(name) or {})["data"] for name in ("a", "b"))
+        assert one == other == {"k": "the same"}
+        assert one is not other
+        assert one["k"] is other["k"]

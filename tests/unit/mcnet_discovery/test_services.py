@@ -11,6 +11,7 @@ from mcnet.kube.kinds import (
     EVENT,
     EXPORTED_SERVICE,
     NAMESPACE,
+    SERVICE,
     SERVICE_EXPORT,
     SERVICE_EXPORT_ALPHA,
     SERVICE_IMPORT,
@@ -18,11 +19,13 @@ from mcnet.kube.kinds import (
 )
 from mcnet.kube.transport import Request
 from mcnet.model.errors import ApiError, ConflictError, ForbiddenError, McnetError, NotFoundError, UnreachableError
+from mcnet.model.service import derived_name
 from tests.fakes.api import FakeServer
 from tests.fakes.discovery import Scene, quickly
 from tests.fakes.eventually import eventually
 from tests.fakes.services import (
     EAST,
+    WEB,
     WEST,
     export_object,
     exported,
@@ -33,6 +36,7 @@ from tests.fakes.services import (
     sliced,
 )
 
+SERVICE_KINDS = {SERVICE_EXPORT, SERVICE_IMPORT, EXPORTED_SERVICE, ENDPOINT_SLICE}
 SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
 
 
@@ -256,6 +260,87 @@ async def test_a_fault_in_one_service_stops_no_other(scene: Scene, monkeypatch: 
             lambda: addresses(scene.local, "mcnet-") == {"10.1.0.1", "10.2.0.1", "10.2.0.2"}
         )  # fmt: skip
         assert daemon._loop.fault == ""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("last", range(11))
+async def test_killed_after_any_write_the_next_one_goes_on(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    scene = serving(monkeypatch)
+    done: list[str] = []
+
+    def no_more(request: Request) -> bool:
+        if request.method == "GET" or ("/namespaces/shop/" not in request.path and "services" not in request.path):
+            return False
+        if len(done) < last:
+            done.append(request.attempt)
+            return False
+        return True
+
+    cut = [
+        server.fail(no_more, UnreachableError("killed"), times=10**6) for server in (scene.local, scene.broker)
+    ]  # fmt: skip
+    async with scene.daemon():
+        await eventually(lambda: any(one.hits for one in cut) or converged(scene))
+    for one in cut:
+        one.times = 0
+    async with scene.daemon("pod-2") as second:
+        await eventually(lambda: converged(scene) and second._services.idle)
+    assert len(scene.local.all(SERVICE_IMPORT)) == 1
+
+
+async def test_a_derived_service_that_was_left_alone_goes_at_the_start(scene: Scene) -> None:
+    async with scene.daemon():
+        await eventually(lambda: converged(scene))
+    for server in (scene.local, scene.broker):
+        for key in list(server.objects):
+            mine = key.kind in {SERVICE_EXPORT, SERVICE_IMPORT, EXPORTED_SERVICE} or key.name.startswith(
+                ("mcnet-", "east.", "west.")
+            )
+            if mine and key.namespace in {"shop", "mcnet-broker"} and key.kind in SERVICE_KINDS:
+                server.remove(key.kind, key.name, key.namespace)
+    assert [obj["metadata"]["name"] for obj in scene.local.all(SERVICE)] == [derived_name(WEB), "web"]
+    async with scene.daemon():
+        await eventually(lambda: [obj["metadata"]["name"] for obj in scene.local.all(SERVICE)] == ["web"])
+
+
+async def test_where_others_wait_each_tells_of_itself_last(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcnet_discovery.services.WORKERS", 1)
+    names = [f"web-{number}" for number in range(5)]
+    for name in names:
+        scene.local.add(
+            export_object(name), service_object(name), pod_slice_object(WEST, 1, name=f"{name}-1", service=name)
+        )
+    async with scene.daemon():
+        await eventually(
+            lambda: all((obj.get("status") or {}).get("conditions") for obj in scene.local.all(SERVICE_EXPORT))
+        )
+        await eventually(lambda: len(scene.local.all(SERVICE_IMPORT)) == 6)
+    attempts = writes(scene.broker)
+    assert len([one for one in attempts if one.startswith("create ExportedService")]) == 6
+    here = [
+        request for request in scene.local.requests if request.method in {"POST", "PUT"} and "/shop/" in request.path
+    ]
+    imported = max(number for number, one in enumerate(here) if one.attempt.startswith("create ServiceImport"))
+    told = min(number for number, one in enumerate(here) if one.path.endswith("/status"))
+    assert imported < told
+
+
+async def test_its_own_writes_make_nobody_look_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mcnet.plan import services
+
+    plan, looks = services.plan, []
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        looks.append(arguments[0].service)
+        return plan(*arguments, **more)
+
+    monkeypatch.setattr("mcnet_discovery.services.services.plan", counted)
+    async with scene.daemon() as daemon:
+        await eventually(lambda: converged(scene) and daemon._services.idle)
+        looks.clear()
+        scene.local.add(pod_slice_object(WEST, 7))
+        await eventually(lambda: addresses(scene.broker, "west.") == {"10.2.0.7"} and daemon._services.idle)
+        assert len(looks) == 2
 
 
 FAILURES: list[tuple[McnetError, bool]] = [
