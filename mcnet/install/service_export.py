@@ -112,8 +112,8 @@ async def export(
     await member_of(api, needed=True)
     served = await mcs_kinds(api)
     source = await require_source(api, service)
-    if to := wanted.get(EXPORT_TO_ANNOTATION):
-        await require_members(api, to.split(","))
+    if clusters := _named(wanted):
+        await require_members(api, clusters)
     for _ in range(TRIES):
         made = await _written(api, served, service, wanted, dry_run=dry_run)
         if made is not None:
@@ -122,6 +122,12 @@ async def export(
         f"the ServiceExport {service} is made and deleted by somebody else all the time",
         f"{kubectl(api)} -n {service.namespace} get serviceexport {service.name} -o yaml --show-managed-fields",
     )
+
+
+def _named(wanted: Mapping[str, str | None]) -> list[str]:
+    """The clusters that the options name."""
+    to = wanted.get(EXPORT_TO_ANNOTATION)
+    return [*(to.split(",") if to else ()), *service_traffic.named(wanted.get(TRAFFIC_ANNOTATION) or "")]
 
 
 async def _written(

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from mcnet.model.cluster import ClusterId
-from mcnet.model.service import EXPORT_TO_ANNOTATION, ExportedService
+from mcnet.model.service import ExportedService
 
 Audience = Collection[ClusterId] | None
 """The clusters that an export is for; None for all."""
@@ -29,13 +29,14 @@ def concerning(own: ExportedService, others: Iterable[ExportedService]) -> list[
     return [one for one in others if _meet(own.to, one.to)]
 
 
-def strangers(to: Audience, members: Collection[ClusterId]) -> str:
-    """Who of the named clusters is no member, as a sentence; "" if all are."""
-    unknown = sorted(set(to or ()) - set(members))
+def strangers(annotation: str, clusters: Iterable[ClusterId], members: Collection[ClusterId]) -> str:
+    """Who of the clusters that an annotation names is no member, as a sentence; "" if all are, or if no member is
+    known."""
+    unknown = sorted(set(clusters) - set(members)) if members else []
     if not unknown:
         return ""
     are = "is no member" if len(unknown) == 1 else "are no members"
-    return f"{EXPORT_TO_ANNOTATION} names {named(unknown)}, which {are} of the clusterset: {named(members)}"
+    return f"{annotation} names {named(unknown)}, which {are} of the clusterset: {named(members)}"
 
 
 def named(clusters: Iterable[str]) -> str:

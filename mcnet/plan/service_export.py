@@ -11,6 +11,8 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Address
 from mcnet.model.service import (
     EXPORT_MODE_ANNOTATION,
+    EXPORT_TO_ANNOTATION,
+    TRAFFIC_ANNOTATION,
     Condition,
     ExportedService,
     ExportMode,
@@ -24,7 +26,8 @@ from mcnet.model.service import (
     broker_slice_name,
     is_refused_namespace,
 )
-from mcnet.plan import service_audience, service_traffic
+from mcnet.plan import service_traffic
+from mcnet.plan.service_audience import strangers
 from mcnet.plan.service_weights import WEIGHTS_OF_HEADLESS
 
 REFUSED_TYPE: Final = "ExternalName"
@@ -84,8 +87,7 @@ def publish(
         traffic=export.traffic,
         to=None if export.to is None else tuple(sorted({*export.to, cluster})),
     )
-    known = {*members, cluster} if members else ()
-    wrong = ". ".join(filter(None, _faults(export, service, known)))
+    wrong = ". ".join(filter(None, _faults(export, service, members)))
     pods = tuple(_named(record, one) for one in _sorted(slices))
     crossing = _aggregated(record, service, slices) if record.mode is ExportMode.AGGREGATE else pods
     return Published(record, crossing, pods, fault=wrong)
@@ -96,8 +98,8 @@ def _faults(export: ServiceExport, service: Service, members: Collection[Cluster
     yield export.fault
     yield service_traffic.fault(export.traffic)
     yield from meaningless(service, export.mode, export.traffic)
-    if members:
-        yield service_audience.strangers(export.to, members)
+    yield strangers(EXPORT_TO_ANNOTATION, export.to or (), members)
+    yield strangers(TRAFFIC_ANNOTATION, service_traffic.named(export.traffic), members)
 
 
 def meaningless(service: Service, mode: ExportMode, traffic: str) -> Iterable[str]:

@@ -38,6 +38,11 @@ class Importer:
     lost: frozenset[ClusterId] = frozenset()
     """Clusters that no cable leads to any more."""
 
+    @property
+    def members(self) -> frozenset[ClusterId]:
+        """The clusterset's, its own one among them; none as long as they are not known."""
+        return frozenset({*self.prefixes, self.cluster}) if self.prefixes else frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:

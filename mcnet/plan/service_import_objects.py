@@ -15,6 +15,7 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Address
 from mcnet.model.service import (
     MCS_GROUP,
+    TRAFFIC_ANNOTATION,
     Condition,
     MergedService,
     Reason,
@@ -24,6 +25,7 @@ from mcnet.model.service import (
 )
 from mcnet.plan import service_traffic
 from mcnet.plan.mirror import Place, Verb, Write
+from mcnet.plan.service_audience import strangers
 from mcnet.plan.service_difference import (
     deletion,
     derived_writes,
@@ -72,7 +74,7 @@ def import_writes(
     if there is not None and not is_ours(there):
         why = f"there is a ServiceImport {merged.service} that is not mcnet's: the service is not imported"
         return _removal(None, derived, present.slices), [why]
-    traffic, problems = _traffic(there)
+    traffic, problems = _traffic(there, target.importer)
     made = imported(target.importer, merged, slices, traffic=traffic)
     problems += made.problems
     needs_derived = merged.type is ServiceType.CLUSTERSET_IP and bool(made.families)
@@ -106,14 +108,16 @@ def _removal(there: JsonObject | None, derived: JsonObject | None, slices: Itera
     return [deletion(Place.LOCAL, obj, GONE) for obj in (*slices, *ours) if not is_going(obj)]
 
 
-def _traffic(there: JsonObject | None) -> tuple[str, list[str]]:
+def _traffic(there: JsonObject | None, importer: Importer) -> tuple[str, list[str]]:
     """What the ServiceImport's own annotation says, and what is wrong with it."""
     try:
         traffic = import_codec.traffic(there) if there else ""
     except DecodeError as error:
         return "", [f"ServiceImport: {error}"]
-    fault = service_traffic.fault(traffic)
-    return ("", [fault]) if fault else (traffic, [])
+    if fault := service_traffic.fault(traffic):
+        return "", [fault]
+    unknown = strangers(TRAFFIC_ANNOTATION, service_traffic.named(traffic), importer.members)
+    return traffic, [unknown] if unknown else []
 
 
 def _owner(there: JsonObject, version: str) -> JsonObject:

@@ -46,6 +46,13 @@ def weights(traffic: str) -> dict[ClusterId, int]:
     return found if any(found.values()) else {}
 
 
+def named(traffic: str) -> tuple[ClusterId, ...]:
+    """The clusters that it names."""
+    if traffic.startswith(FAILOVER) and not fault(traffic):
+        return tuple(map(ClusterId, _order(traffic)))
+    return tuple(weights(traffic))
+
+
 def _is_weight(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= len(str(HEAVIEST)) and int(text) <= HEAVIEST
 

@@ -133,7 +133,7 @@ def _published(seen: Seen, importer: Importer, problems: list[str]) -> Published
     slices = _decoded(
         lambda obj: slice_codec.decode(obj, pod_names=headless), seen.source_slices, "EndpointSlice", problems
     )
-    return publish(importer.cluster, export, service, slices, members=importer.prefixes)
+    return publish(importer.cluster, export, service, slices, members=importer.members)
 
 
 def _with_own(published: Published, others: Iterable[ExportedService]) -> MergedService | None:

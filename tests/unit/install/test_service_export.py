@@ -87,17 +87,19 @@ async def test_whom_it_is_for(server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "said", "hint"),
+    ("traffic", "to", "said", "hint"),
     [
-        ("east,weest", "'weest' is no member of the clusterset of context fake", "do you mean west?"),
-        ("xyz", "'xyz' is no member", "its members are east, north, west"),
+        ("", "east,weest", "'weest' is no member of the clusterset of context fake", "do you mean west?"),
+        ("", "xyz", "'xyz' is no member", "its members are east, north, west"),
+        ("weights=weest:80,east:20", "", "'weest' is no member", "do you mean west?"),
+        ("failover=east,xyz", "", "'xyz' is no member", "its members are east, north, west"),
     ],
 )
 async def test_clusters_that_are_no_members_are_told_with_the_known_ones(
-    server: FakeServer, to: str, said: str, hint: str
+    server: FakeServer, traffic: str, to: str, said: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        await export(server.api(), WEB, annotations("", "", to))
+        await export(server.api(), WEB, annotations("", traffic, to))
     assert said in caught.value.message
     assert hint in caught.value.hint
     assert writes(server) == []

@@ -3,10 +3,11 @@
 from hypothesis import given
 
 from mcnet.model.cluster import ClusterId
-from mcnet.model.service import ExportedService
+from mcnet.model.service import EXPORT_TO_ANNOTATION, ExportedService
 from mcnet.plan.service_audience import concerning, is_for, named, strangers
 from tests.fakes.services import EAST, NORTH, WEST, exported, exporters
 
+TO = EXPORT_TO_ANNOTATION
 ALL = (EAST, NORTH, WEST)
 
 
@@ -33,12 +34,13 @@ def test_what_concerns_is_what_some_cluster_sees_beside_it(records: list[Exporte
 
 
 def test_strangers_are_told_beside_the_members() -> None:
-    assert strangers(None, ALL) == ""
-    assert strangers((EAST, WEST), ALL) == ""
-    assert strangers((EAST, ClusterId("wets")), ALL) == (
+    assert strangers(TO, (), ALL) == ""
+    assert strangers(TO, (EAST, WEST), ALL) == ""
+    assert strangers(TO, (EAST, ClusterId("wets")), ALL) == (
         "mcnet.dev/export-to names wets, which is no member of the clusterset: east, north, west"
     )
-    assert "names a, b, which are no members" in strangers((ClusterId("b"), ClusterId("a")), ALL)
+    assert strangers(TO, (EAST, ClusterId("wets")), ()) == ""
+    assert "names a, b, which are no members" in strangers(TO, (ClusterId("b"), ClusterId("a")), ALL)
 
 
 def test_many_are_counted() -> None:

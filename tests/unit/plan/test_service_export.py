@@ -115,6 +115,12 @@ def test_for_whom_a_record_is(text: str, to: tuple[str, ...]) -> None:
     assert record.to == to
 
 
+@pytest.mark.parametrize("traffic", ["failover=west,wets", "weights=west:1,wets:1"])
+def test_traffic_to_who_is_no_member_is_told(traffic: str) -> None:
+    made = publish(EAST, annotated(traffic=traffic), SERVICE, (PODS,), members=(EAST, WEST))
+    assert made.fault == "mcnet.dev/traffic names wets, which is no member of the clusterset: east, west"
+
+
 def test_an_export_that_names_nobody_is_for_all() -> None:
     record = published().record
     assert record is not None
@@ -126,10 +132,14 @@ def test_an_export_that_names_nobody_is_for_all() -> None:
     [
         ("west", (EAST, WEST), ""),
         ("west,wets", (), ""),
-        ("west,wets", (WEST,), "mcnet.dev/export-to names wets, which is no member of the clusterset: east, west"),
-        ("west,WEST", (WEST,), "mcnet.dev/export-to names 'WEST', which can be no cluster"),
-        ("", (WEST,), "mcnet.dev/export-to names '', which can be no cluster"),
-        ("x" * 300, (WEST,), f"mcnet.dev/export-to names '{'x' * 79}…', which can be no cluster"),
+        (
+            "west,wets",
+            (EAST, WEST),
+            "mcnet.dev/export-to names wets, which is no member of the clusterset: east, west",
+        ),
+        ("west,WEST", (EAST, WEST), "mcnet.dev/export-to names 'WEST', which can be no cluster"),
+        ("", (EAST, WEST), "mcnet.dev/export-to names '', which can be no cluster"),
+        ("x" * 300, (EAST, WEST), f"mcnet.dev/export-to names '{'x' * 79}…', which can be no cluster"),
     ],
 )
 def test_names_that_mean_nobody_are_told(text: str, members: tuple[str, ...], said: str) -> None:

@@ -36,6 +36,12 @@ def test_slices_without_an_export_are_not_imported() -> None:
     assert addresses(made) == {"10.1.0.1"}
 
 
+def test_who_is_a_member() -> None:
+    assert importer().members == {EAST, WEST, NORTH}
+    assert replace(importer(), prefixes={EAST: ()}).members == {EAST, WEST}
+    assert replace(importer(), prefixes={}).members == frozenset(), "not known yet"
+
+
 BELIEVABLE = [
     ("10.1.0.1", True),
     ("10.2.0.1", False),

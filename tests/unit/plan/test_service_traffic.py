@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcnet.plan.service_traffic import chosen, fault, weights
+from mcnet.plan.service_traffic import chosen, fault, named, weights
 from tests.fakes.services import EAST, NORTH, WEST
 
 ALL = (EAST, NORTH, WEST)
@@ -62,6 +62,12 @@ def test_what_is_not(traffic: str) -> None:
     assert "mcnet.dev/traffic" in fault(traffic)
     assert len(fault(traffic)) < 300
     assert weights(traffic) == {}
+
+
+def test_the_clusters_that_are_named() -> None:
+    assert named("failover=west, east") == (WEST, EAST)
+    assert named("weights=west:80,east:0") == (WEST, EAST)
+    assert named("failover=") == named("weights=x") == named("prefer-local") == named("") == ()
 
 
 def test_weights() -> None:

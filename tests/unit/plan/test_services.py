@@ -288,6 +288,29 @@ def test_a_lost_cluster_goes_and_comes_back() -> None:
     assert world.addresses() == {"10.1.0.1", "10.1.0.2"}
 
 
+@pytest.mark.parametrize(
+    ("traffic", "used", "said"),
+    [
+        ("remote-only", {"10.1.0.1", "10.1.0.2"}, ""),
+        ("failover=wets,west", {"10.2.0.1", "10.2.0.2"}, "names wets, which is no member"),
+        ("weights=west:1,wets:1", {"10.2.0.1", "10.2.0.2"}, "names wets, which is no member"),
+        ("weights=west", {"10.1.0.1", "10.1.0.2", "10.2.0.1", "10.2.0.2"}, "says 'weights=west', which is none of"),
+    ],
+)
+def test_the_annotation_of_an_import_holds_for_its_cluster(traffic: str, used: set[str], said: str) -> None:
+    world = exporting()
+    world.put(Place.BROKER, record_object(exported(EAST, 5)))
+    world.put(Place.BROKER, slice_object(EAST, sliced(EAST, 1, 2)))
+    world.settle()
+    made = world.find("ServiceImport")
+    assert made
+    made["metadata"].setdefault("annotations", {})["mcnet.dev/traffic"] = traffic
+    world.settle()
+    assert world.addresses() == used
+    problems = world.plan().problems
+    assert [said in one for one in problems] == ([True] if said else [])
+
+
 def only_for(*clusters: ClusterId, **more: Any) -> JsonObject:
     return record_object(exported(EAST, to=(EAST, *clusters), **more))
 
