@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mcnet.cli.join import _work
+from mcnet.cli.terminal import Steps
 from mcnet.install import cluster_dns as install
 from mcnet.install import join, join_plan
 from mcnet.install.apply import Applied, Outcome, changed
@@ -211,6 +213,25 @@ async def test_a_dry_run_says_what_becomes_of_the_clusters_dns(bare: Api, west: 
     found, (alone,) = await would(west, request_)
     assert here not in found
     assert alone.place == "ConfigMap kube-system/coredns"
+
+
+async def test_the_command_shows_the_daemon_and_what_is_left_alone(
+    bare: Api, west: Api, request_: JoinRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await bare.apply(config_map(COREDNS, {COREFILE: corefiles.KUBEADM}))
+    for image, there in ((OLD, True), (NEW, False)):
+        await bare.apply(coredns(image))
+        await _work(request_, Steps(), render=True, dry_run=False)
+        assert ("name: mcnet-dns" in capsys.readouterr().out) is there
+        await _work(request_, Steps(), render=False, dry_run=True)
+        told = capsys.readouterr().out
+        assert ("created   Deployment mcnet-dns" in told) is there
+        assert "changed   ConfigMap kube-system/coredns: data.Corefile" in told
+    await bare.apply(config_map(COREDNS, {COREFILE: "odd"}))
+    await _work(request_, Steps(), render=False, dry_run=True)
+    told = "".join(capsys.readouterr())
+    assert "ConfigMap kube-system/coredns is left alone" in told
+    assert "multicluster clusterset.local" in told
 
 
 async def test_the_daemon_goes_when_coredns_can_do_without(
