@@ -44,12 +44,12 @@ async def age_coredns(made: Clusterset, cluster: str) -> None:
 async def resolves(made: Clusterset, sources: set[str], places: tuple[str, ...] = CLUSTERS) -> bool:
     """Whether in each cluster web has addresses, behind them ready endpoints of exactly these clusters."""
     for cluster in places:
-        if not await addresses(made, made.pod(f"{cluster}-n1"), WEB) or await serving_clusters(made, cluster) != sources:
+        if not await addresses(made, made.pod(f"{cluster}-n1"), WEB) or await serving(made, cluster) != sources:
             return False
     return True
 
 
-async def serving_clusters(made: Clusterset, cluster: str, name: str = "web", namespace: str = "default") -> set[str]:
+async def serving(made: Clusterset, cluster: str, name: str = "web", namespace: str = "default") -> set[str]:
     """The clusters whose endpoints a cluster has for a service."""
     async with await made.api(cluster) as api:
         slices = await api.list(ENDPOINT_SLICE, namespace, labels=f"multicluster.kubernetes.io/service-name={name}")
@@ -125,7 +125,7 @@ async def no_headless(made: Clusterset, cluster: str) -> None:
 
 
 async def nobody(made: Clusterset) -> bool:
-    return not any([await serving_clusters(made, cluster) for cluster in CLUSTERS])
+    return not any([await serving(made, cluster) for cluster in CLUSTERS])
 
 
 async def kill_discovery(made: Clusterset, *clusters: str) -> None:
@@ -144,7 +144,7 @@ async def _renew_discovery(made: Clusterset, cluster: str) -> None:
 
 
 async def uses(made: Clusterset, cluster: str, sources: set[str]) -> bool:
-    return await serving_clusters(made, cluster) == sources
+    return await serving(made, cluster) == sources
 
 
 async def set_ready(made: Clusterset, cluster: str, ready: bool) -> None:
