@@ -40,6 +40,12 @@ class Outcome:
     again: bool = False
     refused: Mapping[Place, str] = field(default_factory=dict)
 
+    def __or__(self, other: "Outcome") -> "Outcome":
+        """Of the writes of both."""
+        return Outcome(
+            self.changed or other.changed, self.again or other.again, {**self.refused, **other.refused}
+        )  # fmt: skip
+
 
 class ServiceWriter:
     """One for all services."""

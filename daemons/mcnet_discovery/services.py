@@ -200,11 +200,12 @@ class Services:
             apis = {place: api for place, api in apis.items() if place not in refused}
             writes = [write for write in plan.writes if write.place in apis]
             urgent = most_urgent(writes) if self._queue.is_waited_for else writes
-            if step and not urgent and writes:
-                return Turn.FAILED if refused else Turn.LATER
-            outcome = await self._writer.perform(
-                urgent or writes, apis, partial(self._holds, order), now=setting.now
-            )  # fmt: skip
+            if step and not urgent and writes and not refused:
+                return Turn.LATER
+            perform = partial(self._writer.perform, apis=apis, may_write=partial(self._holds, order), now=setting.now)
+            outcome = await perform(urgent or writes)
+            if 0 < len(urgent) < len(writes) and (outcome.again or not outcome.changed):
+                outcome |= await perform([write for write in writes if write not in urgent])
             refused |= outcome.refused
             self._note(service, plan.problems, refused)
             if outcome.again or not outcome.changed:

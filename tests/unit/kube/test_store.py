@@ -12,7 +12,7 @@ from mcnet.kube.kinds import CONFIG_MAP
 from mcnet.kube.store import Store
 from mcnet.kube.transport import Request
 from mcnet.model.errors import ApiError, ForbiddenError, UnreachableError
-from tests.fakes.api import FakeServer
+from tests.fakes.api import FakeServer, Key
 from tests.fakes.eventually import eventually
 
 
@@ -264,7 +264,9 @@ async def test_what_a_write_has_answered_is_told_once() -> None:
         await eventually(lambda: names(store) == ["a", "b"])
         store.saw(json.loads(json.dumps(server.all(CONFIG_MAP)[0])))
         assert moves == [(None, "1"), (None, "2")]
-        server.remove(CONFIG_MAP, "a", "n")
+        gone = server.objects.pop(Key(CONFIG_MAP, "n", "a"))
+        server.version += 1
+        server._tell("DELETED", Key(CONFIG_MAP, "n", "a"), gone)  # with the version that it had
         await eventually(lambda: names(store) == ["b"])
 
 

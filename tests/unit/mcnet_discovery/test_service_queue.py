@@ -85,7 +85,7 @@ async def test_what_can_wait_comes_sooner_when_it_is_asked_for_and_never_later()
     queue.add(B)
     queue.add(A)
     queue.add(A, later=True)
-    queue.add(C, later=True)
+    queue.add(C)
     assert len(queue) == 3
     assert [await queue.get() for _ in range(3)] == [B, A, C]
 

@@ -20,6 +20,7 @@ from mcnet.kube.kinds import (
 from mcnet.kube.transport import Request
 from mcnet.model.errors import ApiError, ConflictError, ForbiddenError, McnetError, NotFoundError, UnreachableError
 from mcnet.model.service import derived_name
+from mcnet_discovery.service_queue import ServiceQueue
 from tests.fakes.api import FakeServer
 from tests.fakes.discovery import Scene, quickly
 from tests.fakes.eventually import eventually
@@ -323,6 +324,28 @@ async def test_where_others_wait_each_tells_of_itself_last(scene: Scene, monkeyp
     imported = max(number for number, one in enumerate(here) if one.attempt.startswith("create ServiceImport"))
     told = min(number for number, one in enumerate(here) if one.path.endswith("/status"))
     assert imported < told
+
+
+async def test_what_the_broker_refuses_stops_nothing_else_where_others_wait_either(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ServiceQueue, "is_waited_for", property(lambda queue: True))
+    refusal = scene.broker.fail(
+        lambda request: request.method == "POST" and "mcnet-broker" in request.path and "west." in request.attempt,
+        ForbiddenError("no quota", status=403),
+        times=10**6,
+    )
+
+    def told() -> bool:
+        (export,) = scene.local.all(SERVICE_EXPORT)
+        return any(one["reason"] == "Failed" for one in (export.get("status") or {}).get("conditions", ()))
+
+    async with scene.daemon():
+        await eventually(told)
+        everything = {"10.1.0.1", "10.2.0.1", "10.2.0.2"}
+        await eventually(lambda: addresses(scene.local, "mcnet-") == everything)
+        refusal.times = 0
+        await eventually(lambda: converged(scene))
 
 
 async def test_its_own_writes_make_nobody_look_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
