@@ -188,12 +188,9 @@ async def _change(made: Servers, number: int, count: int, *, remote: bool = Fals
     has it."""
     east, west = made.clusterset.east, made.clusterset.west
     name, last = f"s{number * 7 % count}", 2 + next(_FRESH) % 250
-    (there,) = await west.slices(NAME, name)
-    metadata = there["metadata"]
-    watching = west.api.watch(
-        ENDPOINT_SLICE, NAME, fields=f"metadata.name={metadata['name']}",
-        resource_version=metadata["resourceVersion"],
-    )  # fmt: skip
+    labels = f"{SERVICE_NAME_LABEL}={name}"
+    _, version = await west.api.list_at(ENDPOINT_SLICE, NAME, labels=labels)
+    watching = west.api.watch(ENDPOINT_SLICE, NAME, labels=labels, resource_version=version)
 
     async def arrived() -> float:
         async for _, obj in watching:
@@ -201,9 +198,7 @@ async def _change(made: Servers, number: int, count: int, *, remote: bool = Fals
                 break
         return time.monotonic()
 
-    slices = await made.clusterset.broker.list(
-        ENDPOINT_SLICE, made.clusterset.broker_namespace, labels=f"{SERVICE_NAME_LABEL}={name}"
-    )
+    slices = await made.clusterset.broker.list(ENDPOINT_SLICE, made.clusterset.broker_namespace, labels=labels)
     arriving = asyncio.create_task(arrived())
     await asyncio.sleep(0.05)  # the watch has begun
     begun = time.monotonic()
