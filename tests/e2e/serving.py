@@ -1,5 +1,6 @@
 """Services on three clusters, for the end-to-end tests: who serves web where, and the faults they are tried with."""
 
+from functools import partial
 from typing import Any
 
 from mcnet.kube.kinds import DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE, SERVICE_EXPORT, Kind
@@ -132,9 +133,12 @@ async def kill_discovery(made: Clusterset, *clusters: str) -> None:
     """All its replicas in these clusters, in the middle of what they do. New pods take their place, which no back-off
     of earlier tests holds up."""
     for cluster in clusters:
-        killed = await made.node(f"{cluster}/n1", "pkill", "-KILL", "-f", "python3 -m mcnet_discovery")
-        assert killed.status == 0, "discovery ran"
+        await eventually(partial(_kill, made, f"{cluster}/n1"), 60, "discovery runs, to be killed")
         await _renew_discovery(made, cluster)
+
+
+async def _kill(made: Clusterset, node: str) -> bool:
+    return (await made.node(node, "pkill", "-KILL", "-f", "python3 -m mcnet_discovery")).status == 0
 
 
 async def _renew_discovery(made: Clusterset, cluster: str) -> None:
