@@ -11,7 +11,7 @@ import yaml
 
 from mcnet.install.until import until
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CRD, NAMESPACE, Kind
+from mcnet.kube.kinds import CRD, NAMESPACE, SERVICE_IMPORT, Kind
 from mcnet.model.errors import ApiError
 from tests.apiserver.server import ApiServer
 
@@ -40,6 +40,12 @@ async def install_crds(api: Api) -> None:
         crd = await api.apply(yaml.safe_load(path.read_text()))
         await api.wait_for(CRD, crd["metadata"]["name"], None, established, 20)
         await until(lambda crd=crd: _is_served(api, crd["spec"]), timeout=20)
+
+
+async def know_imports(api: Api) -> None:
+    """The server has the kinds of the MCS API afterwards, though a test before has taken them away."""
+    if await api.find(CRD, f"{SERVICE_IMPORT.plural}.{SERVICE_IMPORT.group}") is None:
+        await install_crds(api)
 
 
 async def _is_served(api: Api, spec: dict[str, Any]) -> bool:

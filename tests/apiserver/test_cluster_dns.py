@@ -23,8 +23,8 @@ from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.plan import coredns_custom, corefile
 from mcnet.plan.cluster_dns import COREDNS, COREFILE, CUSTOM, KUBE_DNS, ConfigMap, LeftAlone
 from mcnet.render.values import DnsValues
+from tests.apiserver.conftest import know_imports
 from tests.apiserver.controllers import finalize_namespaces
-from tests.apiserver.test_dns import crd, know_imports
 from tests.apiserver.test_join import info, joined, request_, west
 from tests.fakes import corefiles
 
@@ -160,14 +160,17 @@ async def test_what_is_not_understood_is_told(api: Api) -> None:
 
 
 async def test_without_imports_no_daemon_is_asked_for(bare: Api) -> None:
-    name = crd("v1alpha1")["metadata"]["name"]
+    name = f"{kinds.SERVICE_IMPORT.plural}.{kinds.SERVICE_IMPORT.group}"
     await bare.apply(coredns(OLD))
     await know_imports(bare)
     assert await install.daemon(bare) == DnsValues()
     await bare.delete(kinds.CRD, name)
-    await bare.wait_for(kinds.CRD, name, None, lambda obj: obj is None, 20)
-    assert not await install.has_imports(bare)
-    assert await install.daemon(bare) is None
+    try:
+        await bare.wait_for(kinds.CRD, name, None, lambda obj: obj is None, 20)
+        assert not await install.has_imports(bare)
+        assert await install.daemon(bare) is None
+    finally:
+        await know_imports(bare)
 
 
 async def test_join_connects_the_clusters_dns(bare: Api, west: Api, request_: JoinRequest) -> None:

@@ -14,13 +14,12 @@ import pytest
 from mcnet.dns.sockets import LOOPBACK
 from mcnet.kube.api import Api
 from mcnet.kube.connect import with_token
-from mcnet.kube.kinds import CRD, ENDPOINT_SLICE, NAMESPACE, SECRET, SERVICE_IMPORT
+from mcnet.kube.kinds import ENDPOINT_SLICE, NAMESPACE, SECRET, SERVICE_IMPORT
 from mcnet.loop.run import Stop
 from mcnet.render.engine import render
 from mcnet.render.values import DnsValues, MemberValues
 from mcnet_dns.main import Dns
 from mcnet_dns.settings import Settings
-from tests.apiserver.conftest import established
 from tests.apiserver.server import ApiServer
 from tests.fakes.eventually import eventually
 from tests.fakes.imports import endpoint, headless_object, import_object, slice_object
@@ -29,36 +28,6 @@ from tests.fakes.ports import free_port
 CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 PATIENCE = 10.0
 """Seconds; clients of the tests wait as long as this for one answer."""
-
-
-def crd(*versions: str) -> dict[str, Any]:
-    """The API's CRD, as far as the DNS daemon needs it."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": f"{SERVICE_IMPORT.plural}.{SERVICE_IMPORT.group}",
-            "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes/enhancements/pull/1646"},
-        },
-        "spec": {
-            "group": SERVICE_IMPORT.group,
-            "scope": "Namespaced",
-            "names": {"plural": "serviceimports", "singular": "serviceimport", "kind": "ServiceImport"},
-            "versions": [
-                {"name": name, "served": True, "storage": name == versions[-1], "schema": {"openAPIV3Schema": schema}}
-                for name in versions
-            ],
-        },
-    }
-
-
-async def know_imports(api: Api) -> None:
-    """The server has the kind ServiceImport afterwards."""
-    name = crd("v1alpha1")["metadata"]["name"]
-    if await api.find(CRD, name) is None:
-        await api.create(CRD, crd("v1alpha1", "v1beta1"))
-    await api.wait_for(CRD, name, None, established, PATIENCE)
 
 
 @pytest.fixture
