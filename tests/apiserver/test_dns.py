@@ -20,6 +20,7 @@ from mcnet.render.engine import render
 from mcnet.render.values import DnsValues, MemberValues
 from mcnet_dns.main import Dns
 from mcnet_dns.settings import Settings
+from tests.apiserver.conftest import know_imports
 from tests.apiserver.server import ApiServer
 from tests.fakes.eventually import eventually
 from tests.fakes.imports import endpoint, headless_object, import_object, slice_object
