@@ -2,10 +2,12 @@
 
 The layers, each importing only those below it (import-linter keeps this):
 
-    mcnet.cli, mcnet_gateway, mcnet_route_agent, mcnet_discovery, mcnet_cable  entry points: read settings, wire, run
+    mcnet.cli, mcnet_gateway, mcnet_route_agent, mcnet_discovery,
+    mcnet_dns, mcnet_cable                                          entry points: read settings, wire, run
     mcnet.lab                                                       real clusters on one machine
     mcnet.install, mcnet.show                                       operations of several steps
-    mcnet.kube, mcnet.kernel, mcnet.probe, mcnet.render, mcnet.loop adapters: the only I/O
+    mcnet.kube, mcnet.kernel, mcnet.dns, mcnet.probe,
+    mcnet.render, mcnet.loop                                        adapters: the only I/O
     mcnet.plan                                                      pure: decide
     mcnet.codec                                                     pure: translate
     mcnet.model                                                     values

@@ -1,7 +1,9 @@
-"""The discovery daemon's wiring: observe, mcnet.plan.mirror, write; leadership, session and renewal beside it."""
+"""The discovery daemon's wiring: observe, mcnet.plan.mirror, write; leadership, session, services and renewal beside
+it."""
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
@@ -14,13 +16,16 @@ from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.run import Stop, supervise
 from mcnet.loop.serve import HealthServer
 from mcnet.model.errors import ConflictError, McnetError
+from mcnet.model.member import Member
 from mcnet.plan import mirror
 from mcnet.plan.mirror import Place
 from mcnet_discovery import renewal
+from mcnet_discovery.health import Health
 from mcnet_discovery.metrics import DiscoveryMetrics
-from mcnet_discovery.observe import Local, newer, world
+from mcnet_discovery.observe import Local, importer, newer, world
 from mcnet_discovery.report import Reporter
-from mcnet_discovery.session import Connect, Link, Target, by_token
+from mcnet_discovery.services import Order, Services
+from mcnet_discovery.session import Connect, Link, OfServices, Session, Target, by_token
 from mcnet_discovery.settings import Settings
 from mcnet_discovery.write import Writer
 
@@ -45,10 +50,18 @@ class Discovery:
         self._metrics = DiscoveryMetrics(self._registry)
         self._loop = Reconciler(self._round, name="discovery", metrics=self._metrics.loop)
         self._local = Local(api, settings.namespace, self._loop.trigger)
+        self._health = Health(api, settings.namespace, on_change=lambda: self._loop.trigger("health"))
         self._leadership = Leadership(
             api, name=LEASE, namespace=settings.namespace, identity=settings.pod, on_change=self._led
         )
-        self._link = Link(on_change=lambda: self._loop.trigger("broker"), metrics=self._metrics, open_api=open_broker)
+        self._services = Services(
+            api, metrics=self._metrics, may_write=lambda: self._leadership.held,
+            on_problems=lambda: self._loop.trigger("services"),
+        )  # fmt: skip
+        self._link = Link(
+            on_change=lambda: self._loop.trigger("broker"), metrics=self._metrics, open_api=open_broker,
+            of_services=OfServices(self._services.told, self._services.changed),
+        )  # fmt: skip
         self._writer = Writer(metrics=self._metrics, retry_in=self._retry_in)
         self._reporter = Reporter(api, metrics=self._metrics, instance=settings.pod)
         self.server = HealthServer(
@@ -63,6 +76,8 @@ class Discovery:
             self._loop.run(),
             self._leadership.run(),
             self._link.run(),
+            self._services.run(),
+            self._health.store.run(),
             self._renew(),
             *(store.run() for store in self._local.stores),
         )
@@ -85,6 +100,7 @@ class Discovery:
     async def _round(self, reason: str) -> bool:
         if not self._leadership.held:
             self._link.want(None)
+            self._services.order(None)
             return False
         if self._local.waiting:
             return False
@@ -93,6 +109,7 @@ class Discovery:
         self._link.want(Target(credential, member.cluster) if member and credential else None)
         session = self._link.current
         fault = no_member or no_credential or self._link.fault
+        self._services.order(self._order(session, member))
         if member is None or session is None:
             if fault:
                 await self._reporter.broker(member_object, fault)
@@ -110,8 +127,22 @@ class Discovery:
         left_out = {f"{one.name} ({one.place.value})": one.why for one in plan.problems}
         self._metrics.show_refused(plan.refused)
         await self._reporter.problems(member_object, left_out | self._writer.refusals)
+        await self._reporter.services(member_object, self._services.problems)
         await self._reporter.newer(member_object, newer(session))
         return changed
+
+    def _order(self, session: Session | None, member: Member | None) -> Order | None:
+        """What the services' controllers may do: nothing before the broker is known to be one."""
+        if (
+            session is None
+            or member is None
+            or not session.known
+            or not mirror.is_broker(session.clustersets.objects)
+        ):
+            return None
+        made = importer(self._local, member)
+        lost = self._health.lost(made.prefixes, self._retry_in)
+        return None if lost is None else Order(session, replace(made, lost=lost))
 
     async def _renew(self) -> None:
         """Renew the credential when it is due, for ever."""

@@ -18,6 +18,10 @@ NAMES = (
     "mcnet_mirror_writes_total",
     "mcnet_mirror_problems",
     "mcnet_trust_refused",
+    "mcnet_services",
+    "mcnet_services_waiting",
+    "mcnet_service_writes_total",
+    "mcnet_service_problems",
 )
 
 
@@ -46,6 +50,18 @@ class DiscoveryMetrics:
         self.problems = Gauge("mcnet_mirror_problems", "Objects that are left alone or refused", registry=registry)
         self.refused = Gauge(
             "mcnet_trust_refused", "Objects of the broker that are not believed now", ["reason"], registry=registry
+        )
+
+        self.services = Gauge("mcnet_services", "Services that are exported or imported", registry=registry)
+        self.services_waiting = Gauge(
+            "mcnet_services_waiting", "Services that wait to be looked at, or are being written", registry=registry
+        )
+        self.service_writes = Counter(
+            "mcnet_service_writes", "Writes of objects of services", ["place", "kind", "verb", "result"],
+            registry=registry,
+        )  # fmt: skip
+        self.service_problems = Gauge(
+            "mcnet_service_problems", "Services of which something is left out or refused", registry=registry
         )
 
     def show_refused(self, refused: Iterable[Refused]) -> None:

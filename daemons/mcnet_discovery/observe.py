@@ -10,6 +10,7 @@ from mcnet.codec import clusterset as clusterset_codec
 from mcnet.codec import endpoint as endpoint_codec
 from mcnet.codec import member as member_codec
 from mcnet.codec import pins as pins_codec
+from mcnet.codec.batch import decode_all
 from mcnet.codec.broker import BrokerCredential
 from mcnet.codec.errors import DecodeError
 from mcnet.kube.api import Api
@@ -20,6 +21,7 @@ from mcnet.model.member import BROKER_SECRET, MEMBER_NAME, Member
 from mcnet.model.trust import PINS_NAME
 from mcnet.plan import trust
 from mcnet.plan.mirror import Faults, Objects, Place, World, remote_clusters
+from mcnet.plan.service_import import Importer
 from mcnet_discovery.session import Session
 
 
@@ -109,6 +111,16 @@ async def world(local: Local, session: Session, member: Member) -> World:
     )
     others = trust.changed(remote_clusters(found), pins_codec.decode(found.pins))
     return replace(found, farewells={cluster: await session.farewells(cluster) for cluster in others})
+
+
+def importer(local: Local, member: Member) -> Importer:
+    """The own cluster as one that services are imported into, and that reaches all others."""
+    clusters = decode_all(cluster_codec.decode, local.objects().clusters, [])  # faults are the mirror's to tell
+    return Importer(
+        cluster=member.cluster,
+        families=tuple(dict.fromkeys(f"IPv{prefix.version}" for prefix in member.service_prefixes)),
+        prefixes={cluster.id: cluster.prefixes for cluster in clusters},
+    )
 
 
 def newer(session: Session) -> dict[str, str]:

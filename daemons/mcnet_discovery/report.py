@@ -1,5 +1,7 @@
 """Says what has changed: one log line and one event for each new problem and for each one that is over."""
 
+from typing import NamedTuple
+
 from mcnet.kube.api import Api
 from mcnet.kube.events import emit
 from mcnet.kube.kinds import JsonObject
@@ -12,6 +14,14 @@ SAID = 10
 log = Log("discovery")
 
 
+class _Words(NamedTuple):
+    """How problems of one sort are told: an event's reason, what the objects are not, and what they are."""
+
+    reason: str
+    said: str
+    things: str
+
+
 class Reporter:
     """Remembers what has been said, nothing else."""
 
@@ -20,6 +30,7 @@ class Reporter:
         self._metrics = metrics
         self._instance = instance
         self._problems: dict[str, str] = {}
+        self._services: dict[str, str] = {}
         self._newer: dict[str, str] = {}
         self._broker: str | None = None
 
@@ -27,13 +38,23 @@ class Reporter:
         """`problems`: by object, why it is left alone or refused."""
         self._metrics.problems.set(len(problems))
         before, self._problems = self._problems, problems
+        await self._told(member, before, problems, _Words("NotMirrored", "not mirrored", "objects"))
+
+    async def services(self, member: JsonObject, problems: dict[str, str]) -> None:
+        """`problems`: by service, what of it is left out or refused."""
+        before, self._services = self._services, problems
+        await self._told(member, before, problems, _Words("ServiceNotWhole", "not whole", "services"))
+
+    async def _told(
+        self, member: JsonObject, before: dict[str, str], problems: dict[str, str], words: "_Words"
+    ) -> None:
         news = [(name, why) for name, why in problems.items() if before.get(name) != why]
         for name, why in news[:SAID]:
-            log.warning("not mirrored", object=name, reason=why)
-            await self.event(member, "NotMirrored", f"{name}: {why}", warning=True)
+            log.warning(words.said, object=name, reason=why)
+            await self.event(member, words.reason, f"{name}: {why}", warning=True)
         if len(news) > SAID:
-            log.warning("more objects are not mirrored", count=len(news) - SAID)
-            await self.event(member, "NotMirrored", f"and {len(news) - SAID} objects more", warning=True)
+            log.warning(f"more {words.things} are {words.said}", count=len(news) - SAID)
+            await self.event(member, words.reason, f"and {len(news) - SAID} {words.things} more", warning=True)
         gone = sorted(before.keys() - problems.keys())
         for name in gone[:SAID]:
             log.info("no longer a problem", object=name)

@@ -1,4 +1,4 @@
-"""A session with the broker: one credential, three watched kinds, and the Lease that says this member is alive.
+"""A session with the broker: one credential, the watched kinds, and the Lease that says this member is alive.
 
 The credential comes and changes at any time; a session never outlives the one it was made with. What is done
 with the objects belongs to `main`.
@@ -21,8 +21,10 @@ from mcnet.loop.log import Log
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError, UnreachableError
 from mcnet.model.member import CLUSTER_LABEL
+from mcnet.model.service import ServiceName
 from mcnet.model.trust import Farewell
 from mcnet_discovery.metrics import DiscoveryMetrics
+from mcnet_discovery.service_view import BrokerServices
 
 HEARTBEAT = 20.0
 """Seconds between two renewals of the Lease at the broker."""
@@ -49,10 +51,26 @@ async def by_token(credential: BrokerCredential) -> Api:
     return await connect.with_token(server=credential.server, ca=credential.ca, token=credential.token)
 
 
+@dataclass(frozen=True, slots=True)
+class OfServices:
+    """Who is told of what changes in services at the broker (mcnet_discovery.services)."""
+
+    told: Callable[[ServiceName], None] = lambda service: None
+    changed: Callable[[], None] = lambda: None
+
+
 class Session:
     """The broker as one Target reaches it."""
 
-    def __init__(self, api: Api, target: Target, *, on_change: Callable[[], None], metrics: DiscoveryMetrics) -> None:
+    def __init__(
+        self,
+        api: Api,
+        target: Target,
+        *,
+        on_change: Callable[[], None],
+        metrics: DiscoveryMetrics,
+        of_services: OfServices = OfServices(),
+    ) -> None:
         self.api = api
         self.target = target
         self._metrics = metrics
@@ -62,6 +80,9 @@ class Session:
             Store(api, kind, namespace=self.namespace, on_change=on_change)
             for kind in (CLUSTERSET, CLUSTER, ENDPOINT)
         )
+        self.services = BrokerServices(
+            api, self.namespace, told=of_services.told, changed=of_services.changed
+        )  # fmt: skip
 
     @property
     def namespace(self) -> str:
@@ -114,7 +135,8 @@ class Session:
 
     def coroutines(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run for the session to live."""
-        return [*(store.run() for store in self.stores), self._heartbeat()]
+        stores = (*self.stores, *self.services.stores)
+        return [*(store.run() for store in stores), self._heartbeat()]
 
     async def _heartbeat(self) -> None:
         """Renew the Lease named by the own ID for ever; a failure is logged once."""
@@ -142,12 +164,18 @@ class Link:
     """Keeps one session for the wanted target, none without one."""
 
     def __init__(
-        self, *, on_change: Callable[[], None], metrics: DiscoveryMetrics, open_api: Connect = by_token
+        self,
+        *,
+        on_change: Callable[[], None],
+        metrics: DiscoveryMetrics,
+        open_api: Connect = by_token,
+        of_services: OfServices = OfServices(),
     ) -> None:
         self.session: Session | None = None
         self.fault = ""
         """Why there is no session although one is wanted."""
         self._open_api = open_api
+        self._of_services = of_services
         self._on_change = on_change
         self._metrics = metrics
         self._wanted: Target | None = None
@@ -183,7 +211,9 @@ class Link:
             return
         self.fault = ""
         async with api:
-            session = Session(api, target, on_change=self._on_change, metrics=self._metrics)
+            session = Session(
+                api, target, on_change=self._on_change, metrics=self._metrics, of_services=self._of_services
+            )
             tasks = [asyncio.create_task(coroutine) for coroutine in session.coroutines()]
             self.session = session
             self._metrics.reconnects.inc()

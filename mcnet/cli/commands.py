@@ -15,6 +15,7 @@ class Command:
 
 
 SETUP = "Set up"
+SERVICES = "Services across clusters"
 LOOK = "Look"
 LAB = "Try and test"
 
@@ -27,6 +28,8 @@ COMMANDS: Final = (
     Command("gateway", "mcnet.cli.gateway", "Change what holds for one gateway only: addresses and ports.", SETUP),
     Command("rotate", "mcnet.cli.rotate", "Give gateways new keys, without losing a packet.", SETUP),
     Command("leave", "mcnet.cli.leave", "Take a cluster out of the clusterset, without a trace.", SETUP),
+    Command("export", "mcnet.cli.export", "Make a service usable from the other clusters.", SERVICES),
+    Command("unexport", "mcnet.cli.unexport", "Take an exported service back.", SERVICES),
     Command("show", "mcnet.cli.show", "Show the state of the clusterset, and what is wrong with it.", LOOK),
     Command("diagnose", "mcnet.cli.diagnose", "Find out what is wrong, and the command that mends it.", LOOK),
     Command("benchmark", "mcnet.cli.benchmark", "Measure what the way through mcnet costs.", LOOK),

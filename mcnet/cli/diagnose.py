@@ -1,13 +1,15 @@
 """`mcnet diagnose`: options and the screen; what is checked, and how, is mcnet.diagnose's."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from mcnet.cli.findings import finding_row, mark, print_finding, print_text
 from mcnet.cli.main import application
 from mcnet.cli.options import Context, Kubeconfig, Output, OutputForm, run
-from mcnet.cli.terminal import DIM, GREEN, RED, YELLOW, Steps, paint
+from mcnet.cli.terminal import DIM, Steps, paint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,17 +17,34 @@ if TYPE_CHECKING:
 
     from mcnet.diagnose.check import AnyCheck
     from mcnet.diagnose.open import Absent
-    from mcnet.model.diagnosis import Diagnosis, Finding
+    from mcnet.model.diagnosis import Diagnosis
     from mcnet.show.gather import Unread
-
-app = application()
 
 MOST_FINDINGS = 10
 """Of one check in one cluster on the screen; -o wide shows all."""
-MARKS = {"fine": ("✓", GREEN), "unknown": ("?", YELLOW), "warning": ("!", YELLOW), "wrong": ("✗", RED)}
+
+SERVICE = "service"
+app = application()
 
 
-@app.command()
+class Checks(TyperCommand):
+    """`mcnet diagnose CHECK…`. Its first word `service` is a command of its own: no check has that name."""
+
+    @property
+    def commands(self) -> dict[str, Any]:
+        """As of a group: for help, completion and the reference."""
+        from mcnet.cli.diagnose_service import app as of_service
+
+        return {SERVICE: typer.main.get_command(of_service)}
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Of the command that is meant."""
+        if args[:1] == [SERVICE]:
+            return self.commands[SERVICE].make_context(f"{info_name} {SERVICE}", args[1:], parent=parent, **extra)
+        return super().make_context(info_name, args, parent=parent, **extra)
+
+
+@app.command(cls=Checks)
 def diagnose(
     checks: Annotated[
         list[str] | None, typer.Argument(metavar="CHECK…", help="Only these; all of them if none is named.")
@@ -39,7 +58,7 @@ def diagnose(
     """Find out what is wrong, why it matters, and the command that mends it. All contexts, unless one is named.
 
     Runs a throw-away pod on every node for the checks that need one, and changes nothing. The exit status is 1 if
-    something is wrong, 0 if there are warnings at most.
+    something is wrong, 0 if there are warnings at most. One service across clusters: mcnet diagnose service NAME.
 
     Example: mcnet diagnose
     """
@@ -54,9 +73,9 @@ def diagnose(
         diagnoses, unread, absent = run(_work(context, kubeconfig, chosen, steps))
     finally:
         steps.clear()
-    _refuse(context, unread, absent, anything=bool(diagnoses))
+    refuse(context, unread, absent, anything=bool(diagnoses))
     _print(diagnoses, output)
-    _others(unread, absent)
+    print_others(unread, absent)
     if any(diagnosis.verdict == "wrong" for diagnosis in diagnoses):
         raise typer.Exit(1)
 
@@ -102,13 +121,15 @@ def _chosen(names: "Sequence[str]", checks: "Sequence[AnyCheck]") -> "tuple[AnyC
     known = [check.name for check in checks]
     for name in names:
         if name not in known:
+            if name == SERVICE:
+                raise UsageError(f"{SERVICE!r} is no check", "it comes first: mcnet diagnose service NAME [OPTIONS]")
             near = get_close_matches(name, known, 1)
             hint = f"do you mean {near[0]}? " if near else ""
             raise UsageError(f"there is no check {name!r}", f"{hint}mcnet diagnose --list shows all of them")
     return tuple(check for check in checks if not names or check.name in names)
 
 
-def _refuse(context: str | None, unread: "Sequence[Unread]", absent: "Sequence[Absent]", *, anything: bool) -> None:
+def refuse(context: str | None, unread: "Sequence[Unread]", absent: "Sequence[Absent]", *, anything: bool) -> None:
     """Raises where there is nothing to diagnose."""
     from mcnet.model.errors import UsageError
 
@@ -122,7 +143,7 @@ def _refuse(context: str | None, unread: "Sequence[Unread]", absent: "Sequence[A
             f"join it: mcnet join broker-info.mcnet --context {absent[0].context}",
         )
     if unread:
-        _others(unread, absent)
+        print_others(unread, absent)
         raise typer.Exit(3)
     raise UsageError("no context leads to a member", "make one: mcnet deploy-broker, then mcnet join")
 
@@ -147,16 +168,7 @@ def _row(diagnosis: "Diagnosis") -> dict[str, object]:
         "verdict": str(diagnosis.verdict),
         "looked": diagnosis.looked,
         "matters": diagnosis.matters,
-        "findings": [
-            {
-                "verdict": str(finding.verdict),
-                "about": finding.about,
-                "said": finding.said,
-                "remedy": finding.remedy,
-                "place": finding.place,
-            }
-            for finding in diagnosis.findings
-        ],
+        "findings": [finding_row(finding) for finding in diagnosis.findings],
     }
 
 
@@ -169,40 +181,17 @@ def _print_cluster(cluster: str, diagnoses: "Sequence[Diagnosis]", *, wide: bool
     width = max(len(diagnosis.title) for diagnosis in diagnoses)
     told: set[tuple[str, str]] = set()
     for diagnosis in diagnoses:
-        mark, color = MARKS[diagnosis.verdict]
         name = "" if diagnosis.verdict == "fine" else paint(f"  [{diagnosis.check}]", DIM, sys.stdout)
-        print(f"{paint(mark, color, sys.stdout)} {diagnosis.title:<{width}}  {diagnosis.looked}{name}")
+        print(f"{mark(diagnosis.verdict)} {diagnosis.title:<{width}}  {diagnosis.looked}{name}")
         if diagnosis.findings or wide:
-            _print_text("  ", f"why it matters: {diagnosis.matters}", DIM)
+            print_text("  ", f"why it matters: {diagnosis.matters}", DIM)
         shown = diagnosis.findings if wide else diagnosis.findings[:MOST_FINDINGS]
         for finding in shown:
-            _print_finding(finding, again=(finding.about, finding.said) in told)
+            print_finding(finding, again=(finding.about, finding.said) in told)
             told.add((finding.about, finding.said))
         if more := len(diagnosis.findings) - len(shown):
             print(f"  … and {more} more: mcnet diagnose {diagnosis.check} -o wide")
     print()
-
-
-def _print_finding(finding: "Finding", *, again: bool) -> None:
-    """`again`: the same stands above, as with a node that no check could look at."""
-    mark, color = MARKS[finding.verdict]
-    said = "as above" if again and finding.verdict == "unknown" else finding.said
-    _print_text("    ", f"{finding.about}: {said}", "", first=f"  {paint(mark, color, sys.stdout)} ")
-    if finding.remedy:
-        # Never wrapped: it is to be copied.
-        place = f"on {finding.place}: " if finding.place else ""
-        print(f"    {paint('next:', DIM, sys.stdout)} {place}{finding.remedy}")
-
-
-def _print_text(indent: str, text: str, color: str, *, first: str = "") -> None:
-    """Print a sentence, on a terminal wrapped at its width."""
-    from shutil import get_terminal_size
-    from textwrap import wrap
-
-    width = get_terminal_size().columns if sys.stdout.isatty() else 0
-    lines = wrap(text, max(40, width - len(indent)), break_on_hyphens=False) if width else [text]
-    for number, line in enumerate(lines):
-        print((first or indent if number == 0 else indent) + (paint(line, color, sys.stdout) if color else line))
 
 
 def _print_checks(checks: "Sequence[AnyCheck]") -> None:
@@ -211,7 +200,7 @@ def _print_checks(checks: "Sequence[AnyCheck]") -> None:
         print(f"{check.name:<{width}}  {check.title}: {check.matters}")
 
 
-def _others(unread: "Sequence[Unread]", absent: "Sequence[Absent]") -> None:
+def print_others(unread: "Sequence[Unread]", absent: "Sequence[Absent]") -> None:
     """One line about contexts without mcnet, one for each that could not be read."""
     for one in unread:
         print(f"{one.context}: could not be read: {one.error.message}", file=sys.stderr)

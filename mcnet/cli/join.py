@@ -12,11 +12,14 @@ from mcnet.cli.options import Context, Kubeconfig, run
 from mcnet.cli.terminal import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mcnet.install.join import Joined
     from mcnet.install.join_plan import JoinRequest
     from mcnet.kube.api import Api
     from mcnet.model.broker import BrokerInfo, JoinToken
     from mcnet.model.public_address import Source
+    from mcnet.plan.cluster_dns import LeftAlone
 
 app = application()
 
@@ -157,8 +160,8 @@ def join(
 
 
 async def _work(request: "JoinRequest", steps: Steps, *, render: bool, dry_run: bool) -> "Joined | None":
+    from mcnet.install import cluster_dns, join_plan
     from mcnet.install import join as work
-    from mcnet.install import join_plan
     from mcnet.kube.connect import from_kubeconfig
 
     async with await from_kubeconfig(context=request.context, kubeconfig=request.kubeconfig) as api:
@@ -167,10 +170,12 @@ async def _work(request: "JoinRequest", steps: Steps, *, render: bool, dry_run: 
         try:
             plan = await join_plan.prepare(api, access, await _with_cables(api, request), steps)
             if render:
-                _print_manifests(plan.manifests())
+                _print_manifests(plan.manifests(await cluster_dns.daemon(api, imports=True)))
                 return None
             if dry_run:
-                _print_changes(await work.dry_run(api, access, plan))
+                would = await work.dry_run(api, access, plan)
+                _print_changes(would.applied)
+                _tell_left(would.left, steps)
                 return None
             await join_plan.try_out(api, plan, steps)
             return await work.carry_out(api, access, plan, steps)
@@ -197,6 +202,7 @@ def _close(joined: "Joined", steps: Steps) -> None:
 
     if not changed(joined.changes):
         steps.done("Nothing had to be changed")
+    _tell_left(joined.dns, steps)
     cluster = joined.plan.cluster
     if not joined.plan.others:
         steps.done(f"{cluster} is the first member of the clusterset; join another one to connect it")
@@ -206,6 +212,14 @@ def _close(joined: "Joined", steps: Steps) -> None:
         steps.done(f"{cluster} ({gateway.node}) is connected to {cable.cluster} ({cable.gateway}{trip})")
     for sentence in joined.reach.missing:
         steps.warn(f"{cluster}: {sentence}; mcnet show connections tells more")
+
+
+def _tell_left(places: "Iterable[LeftAlone]", steps: Steps) -> None:
+    """What of the cluster's DNS its owner has to change."""
+    for left in places:
+        steps.warn(f"{left.place} is left alone: {left.why}; for clusterset.local its owner has to add:")
+        for line in left.lines.splitlines():
+            steps.warn(f"    {line}")
 
 
 def _sources(text: str) -> "tuple[Source, ...]":

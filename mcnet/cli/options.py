@@ -28,6 +28,7 @@ Context = Annotated[
     str | None,
     typer.Option("--context", metavar="CONTEXT", help="The kubeconfig's context to act on; else the current one."),
 ]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Its namespace.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask on a terminal.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change and do nothing.")]
 OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.", show_default=True)]

@@ -78,7 +78,7 @@ def _section(path: str, command: Any) -> str:
     arguments = [param for param in command.params if _is_argument(param)]
     options = [param for param in command.params if not _is_argument(param) and not param.hidden]
     usage = " ".join(["mcnet", path, *(_name(one) for one in arguments), *(["[OPTIONS]"] if options else [])])
-    if getattr(command, "commands", {}):
+    if getattr(command, "commands", {}) and not arguments:
         usage = f"mcnet {path} COMMAND"
     lines = [f"### mcnet {path}\n", f"```\n{usage}\n```\n", _prose(command.help or ""), ""]
     rows = [f"| `{_name(one)}` | {_cell(one.help)} |" for one in arguments]

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +44,8 @@ class Look:
     kubeconfig: Path | None
     every: float | None
     timeout: float
+    services: bool = False
+    """Whether services are looked at too, of which there may be thousands."""
 
 
 class Drawing(StrEnum):
@@ -141,6 +143,18 @@ def members(
 
 
 @app.command()
+def services(
+    context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
+    watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE,
+) -> None:  # fmt: skip
+    """Show what each cluster exports and imports: clusterset IPs, ports, endpoints by cluster, conflicts.
+
+    Example: mcnet show services -o wide
+    """
+    _views(["services"], output, Look(context, kubeconfig, interval if watch else None, timeout))
+
+
+@app.command()
 def ports(
     context: Context = None, kubeconfig: Kubeconfig = None, output: OutputForm = Output.TABLE,
     watch: Watch = False, interval: Interval = SECONDS, *, timeout: Timeout = DEADLINE, port_base: PortBase = None,
@@ -202,7 +216,7 @@ def _views(names: Sequence[str], output: Output, look: Look) -> None:
         named = look.context is not None
         return draw_views(views, readings, output.value, color=has_color(sys.stdout), named=named)
 
-    _present(draw, output.value, look)
+    _present(draw, output.value, replace(look, services=any(view.services for view in views)))
 
 
 def _present(draw: "Callable[[Sequence[Reading]], Screen]", form: str, look: Look) -> None:
@@ -211,7 +225,7 @@ def _present(draw: "Callable[[Sequence[Reading]], Screen]", form: str, look: Loo
     from mcnet.show.watch import watch
 
     async def work() -> "Screen":
-        async with Contexts(look.context, look.kubeconfig, timeout=look.timeout) as contexts:
+        async with Contexts(look.context, look.kubeconfig, timeout=look.timeout, services=look.services) as contexts:
             if look.every is not None:
                 await watch(contexts.read, draw, interval=look.every, form=form, stream=sys.stdout)
             return draw(await contexts.read())

@@ -103,7 +103,7 @@ async def _read(site: Site) -> Broker:
         unreached = error.message
     known = [*site.brokers, *(BrokerContext(one.context, one.api.server, one.api.ca) for one in (site, *site.others))]
     context = next((one.context for one in known if one.leads_to(credential.server, credential.ca)), "")
-    if held is None and (api_here := _same_server(site, credential)):
+    if held is None and (api_here := same_server(site, credential)):
         held = await _holding(api_here, credential.namespace)
     return Broker(credential, "", refused, unreached, held, context)
 
@@ -118,7 +118,8 @@ async def _credential(site: Site) -> tuple[BrokerCredential | None, str]:
         return None, f"the Secret {BROKER_SECRET} is damaged: {error}"
 
 
-def _same_server(site: Site, credential: BrokerCredential) -> Api | None:
+def same_server(site: Site, credential: BrokerCredential) -> Api | None:
+    """The Api of a member under diagnosis that is the broker's too, if there is one."""
     for one in (site, *site.others):
         if BrokerContext(one.context, one.api.server, one.api.ca).leads_to(credential.server, credential.ca):
             return one.api

@@ -1,1 +1,3 @@
-"""Operations of several steps on clusters: deploy-broker, token, join, leave. They call adapters and the plan."""
+"""Operations of several steps on clusters: deploy-broker, token, join, leave, exports. They call adapters and the
+plan.
+"""

@@ -1,4 +1,5 @@
-"""Makes a cluster the broker of a clusterset: namespace, kinds, roles, admission policy, ClusterSet.
+"""Makes a cluster the broker of a clusterset: namespace, kinds, roles, admission policy, ClusterSet. The kinds of the
+Multi-Cluster Services API too, unless they are there: whoever makes a ServiceExport there before it joins is heard.
 
 Nothing of ours runs there afterwards. Letting clusters in is `tokens`.
 """
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mcnet import __version__
-from mcnet.install import rights
+from mcnet.install import mcs_kinds, rights
 from mcnet.install.apply import Applied, apply_all, changed, summary
 from mcnet.install.progress import Progress
 from mcnet.install.until import until
@@ -56,7 +57,7 @@ async def deploy_broker(api: Api, *, default_driver: str = "", server: str = "",
 
     default_driver = default_driver or await _driver(api)
     values = BrokerValues(default_driver=default_driver, protocol_version=PROTOCOL_VERSION, version=__version__)
-    objects = sort_objects(render("crds") + render("broker", values))
+    objects = sort_objects((*render("crds"), *await mcs_kinds.to_apply(api), *render("broker", values)))
     applied = await apply_all(api, objects, told=lambda name: progress.doing(f"Applying {name}"))
     progress.done(f"Namespace, kinds, roles and admission policy: {summary(applied)}")
     progress.doing("Waiting until the admission policy is in force")

@@ -15,11 +15,12 @@ from mcnet.codec.errors import DecodeError
 from mcnet.codec.identity import PrivateIdentity
 from mcnet.install import accounts
 from mcnet.install.broker_access import stored_credential
+from mcnet.install.member_records import remove_member_records
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.kube.connect import with_token
 from mcnet.model.cluster import ClusterId
-from mcnet.model.errors import ForbiddenError, McnetError, NotFoundError
+from mcnet.model.errors import ForbiddenError, McnetError
 from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTER_LABEL, IDENTITY_SECRET, SYSTEM_NAMESPACE
 from mcnet.model.trust import FAREWELL_ANNOTATION
 
@@ -59,7 +60,7 @@ async def _try(api: Api, cluster: ClusterId, admin: Api | None) -> tuple[str, bo
 
 
 async def _as_admin(api: Api, admin: Api, cluster: ClusterId) -> None:
-    await _remove_records(admin, cluster, BROKER_NAMESPACE)
+    await remove_member_records(admin, cluster, BROKER_NAMESPACE)
     await _say_farewell(api, admin, cluster, BROKER_NAMESPACE)
     await admin.delete(kinds.CLUSTER, cluster, BROKER_NAMESPACE)
     await accounts.delete_join_account(admin, cluster, BROKER_NAMESPACE)
@@ -76,7 +77,7 @@ async def _as_member(api: Api, cluster: ClusterId) -> str:
         try:
             if await _is_anothers(api, broker, cluster, credential.namespace):
                 return ""
-            await _remove_records(broker, cluster, credential.namespace)
+            await remove_member_records(broker, cluster, credential.namespace)
             await _say_farewell(api, broker, cluster, credential.namespace)
             for name in (join_account(cluster), member_account(cluster)):
                 await broker.delete(kinds.SERVICE_ACCOUNT, name, credential.namespace)
@@ -96,15 +97,6 @@ async def _is_anothers(api: Api, broker: Api, cluster: ClusterId, namespace: str
     except DecodeError:
         return False
     return bool(own and theirs and own.public != theirs)
-
-
-async def _remove_records(broker: Api, cluster: ClusterId, namespace: str) -> None:
-    try:
-        endpoints = await broker.list(kinds.ENDPOINT, namespace, labels=f"{CLUSTER_LABEL}={cluster}")
-    except NotFoundError:
-        return  # the kind is gone: so are all records
-    for endpoint in endpoints:
-        await broker.delete(kinds.ENDPOINT, endpoint["metadata"]["name"], namespace)
 
 
 async def _say_farewell(api: Api, broker: Api, cluster: ClusterId, namespace: str) -> None:

@@ -10,6 +10,7 @@ from mcnet.codec import cluster as cluster_codec
 from mcnet.codec import clusterset as clusterset_codec
 from mcnet.codec import member as member_codec
 from mcnet.codec.batch import decode_all
+from mcnet.install import dns_daemon
 from mcnet.install.apply import Applied, Outcome, apply_all, changed
 from mcnet.install.discover import discover
 from mcnet.install.image import default_image
@@ -154,7 +155,9 @@ async def _labels(api: Api, after: Member, nodes: list[JsonObject]) -> tuple[tup
 
 async def change(api: Api, wanted: Change, *, dry_run: bool = False) -> list[Applied]:
     """Applies it; what changed."""
-    objects = [obj for obj in manifests(wanted.after) if _concerned(obj, wanted.setting)]
+    objects = [
+        obj for obj in manifests(wanted.after, await dns_daemon.values(api)) if _concerned(obj, wanted.setting)
+    ]
     secrets = await copies(api, wanted.after.pull_secrets) if wanted.setting.key == "pull-secrets" else []
     applied = changed(await apply_all(api, [*secrets, *objects], dry_run=dry_run))
     for nodes, value in ((wanted.label, "true"), (wanted.unlabel, None)):

@@ -5,12 +5,14 @@
 3. at the broker: the Cluster; in the cluster: gateway labels and daemons
 """
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 from mcnet.codec import identity as identity_codec
-from mcnet.install import broker_access, identity
+from mcnet.install import broker_access, cluster_dns, dns_daemon, identity, mcs_kinds
 from mcnet.install.apply import SYSTEM_LABELS, Applied, Outcome, apply_all, summary
 from mcnet.install.broker_access import Access
+from mcnet.install.cluster_dns import Connected, Preview
 from mcnet.install.join_plan import JoinPlan, public_identity
 from mcnet.install.leave import remove_objects
 from mcnet.install.manifests import first_and_rest
@@ -22,9 +24,11 @@ from mcnet.install.removal import remove, utc_now
 from mcnet.install.rollout import await_connections, await_rollout
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
+from mcnet.model.errors import McnetError
 from mcnet.model.member import BROKER_SECRET, IDENTITY_SECRET, SYSTEM_NAMESPACE
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.plan import gateway_choice
+from mcnet.plan.cluster_dns import LeftAlone
 from mcnet.plan.member_view import described
 from mcnet.plan.reach import Reach
 
@@ -36,6 +40,8 @@ class Joined:
     plan: JoinPlan
     changes: tuple[Applied, ...]
     reach: Reach = field(default_factory=Reach)
+    dns: tuple[LeftAlone, ...] = ()
+    """What of the cluster's DNS its owner has to change."""
 
 
 async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Joined:
@@ -43,7 +49,8 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
 
     Raises TakenError if another cluster was faster to take the ID; then nothing of this join is left.
     """
-    first, rest = first_and_rest(plan.manifests())
+    first, _ = first_and_rest(plan.manifests())
+    first += await mcs_kinds.to_apply(api)
     changes = await apply_all(api, first, told=lambda name: progress.doing(f"Applying {name}"))
     changes += await apply_all(api, await copies(api, plan.member.pull_secrets))
     private = await _keep_identity(api, changes)
@@ -56,14 +63,17 @@ async def carry_out(api: Api, access: Access, plan: JoinPlan, progress: Progress
             raise await _undone(api, account, plan, error) from error
         changes += await _label_gateways(api, plan)
         progress.done(f"Gateways: {', '.join(plan.gateways)}")
+        rest = first_and_rest(plan.manifests(await cluster_dns.daemon(api)))[1]
         changes += await apply_all(api, rest, told=lambda name: progress.doing(f"Applying {name}"))
         progress.done(f"Objects: {summary(changes)}")
         await await_rollout(api, gateways=len(plan.gateways), timeout=plan.request.timeout, progress=progress)
+        dns = await _connect_dns(api, progress)
         reached = await _connect(api, account, plan, progress)
+        await _retire_daemon(api, dns, progress)
     finally:
         if account is not access:
             await account.reader.close()
-    return Joined(plan, tuple(changes), reached)
+    return Joined(plan, tuple(changes), reached, dns.left)
 
 
 async def _make_room(access: Access, plan: JoinPlan, progress: Progress) -> Access:
@@ -91,9 +101,12 @@ async def _undone(api: Api, access: Access, plan: JoinPlan, error: TakenError) -
     return TakenError(error.message + by, f"take this cluster out first: mcnet leave --force --context {api.context}")
 
 
-async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
+async def dry_run(api: Api, access: Access, plan: JoinPlan) -> Preview:
     """What `carry_out` would change; asks the servers, changes nothing."""
-    applied = await apply_all(api, plan.manifests(), dry_run=True)
+    manifests = plan.manifests(await cluster_dns.daemon(api, imports=True))
+    applied = await apply_all(api, (*manifests, *await mcs_kinds.to_apply(api)), dry_run=True)
+    dns = await cluster_dns.preview(api)
+    applied += dns.applied
     for secret, there in ((IDENTITY_SECRET, await public_identity(api)), (BROKER_SECRET, not access.fresh)):
         applied.append(Applied("Secret", secret, Outcome.UNCHANGED if there else Outcome.CREATED))
     missing = set(plan.gateways) - set(gateway_choice.labelled_gateways(plan.facts.nodes))
@@ -101,9 +114,9 @@ async def dry_run(api: Api, access: Access, plan: JoinPlan) -> list[Applied]:
     applied += [Applied("Node", node, Outcome.CHANGED, (field,)) for node in sorted(missing)]
     if plan.replaced and plan.replaced.identity:
         applied.append(Applied("Cluster", f"{plan.cluster} (at the broker)", Outcome.CHANGED, ("replaced",)))
-        return applied
+        return Preview(tuple(applied), dns.left)
     here = Outcome.UNCHANGED if plan.registered else Outcome.CREATED
-    return [*applied, Applied("Cluster", f"{plan.cluster} (at the broker)", here)]
+    return Preview((*applied, Applied("Cluster", f"{plan.cluster} (at the broker)", here)), dns.left)
 
 
 async def _keep_identity(api: Api, changes: list[Applied]) -> identity_codec.PrivateIdentity:
@@ -136,6 +149,33 @@ async def _label_gateways(api: Api, plan: JoinPlan) -> list[Applied]:
             await api.merge_patch(kinds.NODE, node, {"metadata": {"labels": {GATEWAY_LABEL: "true"}}})
             applied.append(Applied("Node", node, Outcome.CHANGED))
     return applied
+
+
+async def _connect_dns(api: Api, progress: Progress) -> Connected:
+    """A join does not fail for names: addresses work without."""
+    if not await cluster_dns.has_imports(api):
+        return Connected()
+    progress.doing("Connecting the cluster's DNS")
+    try:
+        connected = await cluster_dns.connect(api, progress.doing)
+    except McnetError as error:
+        progress.warn(f"the cluster's DNS does not know clusterset.local: {error.message}; {error.hint}")
+        return Connected()
+    if not connected.left:
+        soon = ", as soon as it has read its new configuration (two minutes at most)" if connected.changed else ""
+        progress.done(f"The cluster's DNS answers clusterset.local{soon}")
+    return connected
+
+
+async def _retire_daemon(api: Api, dns: Connected, progress: Progress) -> None:
+    """The DNS daemon goes where the cluster's DNS no longer asks it: after an upgrade of CoreDNS."""
+    if dns.left or not dns.itself or not await dns_daemon.is_there(api):
+        return
+    if dns.changed:
+        progress.doing("Waiting until the cluster's DNS has read its new configuration: then mcnet-dns goes")
+        await asyncio.sleep(cluster_dns.READ_WITHIN)
+    await dns_daemon.remove(api)
+    progress.done("mcnet-dns is removed: the cluster's DNS answers clusterset.local by itself")
 
 
 async def _connect(api: Api, access: Access, plan: JoinPlan, progress: Progress) -> Reach:

@@ -35,6 +35,7 @@ from mcnet.plan.discovered import ClusterFacts
 from mcnet.plan.member_view import MemberRecord, described, lines
 from mcnet.plan.member_view import facts as facts_of
 from mcnet.plan.networks import is_foreign_family
+from mcnet.render.values import DnsValues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +125,9 @@ class JoinPlan:
         """Whether discovery reaches the broker from the nodes only, not from pods."""
         return self.member.discovery_on_nodes > 0
 
-    def manifests(self) -> tuple[JsonObject, ...]:
-        """What is applied to the cluster, secrets excepted."""
-        return manifests(self.member)
+    def manifests(self, dns: DnsValues | None = None) -> tuple[JsonObject, ...]:
+        """What is applied to the cluster, secrets excepted; with `dns`, mcnet's own DNS too."""
+        return manifests(self.member, dns)
 
 
 async def prepare(api: Api, access: Access, request: JoinRequest, progress: Progress) -> JoinPlan:

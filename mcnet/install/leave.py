@@ -11,13 +11,14 @@ from typing import Final
 
 from mcnet.codec import node_state as node_state_codec
 from mcnet.codec.batch import decode_all
-from mcnet.install import broker_leave
+from mcnet.install import broker_leave, cluster_dns, mcs_kinds
 from mcnet.install.apply import SYSTEM_LABELS
 from mcnet.install.image import default_image
 from mcnet.install.join_plan import current_member
+from mcnet.install.leave_services import remove_services
 from mcnet.install.once import run_once
 from mcnet.install.progress import Progress, Silent
-from mcnet.install.rollout import WORKLOADS
+from mcnet.install.rollout import DNS, WORKLOADS
 from mcnet.install.until import until
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
@@ -72,6 +73,7 @@ async def leave(
     run = _Leaving(api, progress, force)
     member = await current_member(api)
     cluster = str(member.cluster) if member else await broker_leave.credential_owner(api)
+    await _disconnect_dns(run)
     await _stop_daemons(run)
     if cluster:
         await _deregister(run, cluster, broker)
@@ -94,7 +96,7 @@ async def _without_namespace(api: Api, progress: Progress) -> list[Leftover] | N
     roles = (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
     left = [obj for kind in roles for obj in await api.list(kind, labels=LABELS)]
     nodes = labelled_gateways(await api.list(kinds.NODE))
-    own = [] if await _is_broker(api) else await _own_kinds(api)
+    own = [] if await _is_broker(api) else await _own_kinds(api) + await mcs_kinds.to_remove(api)
     if not (left or nodes or own):
         return None
     await _unlabel(run)
@@ -102,10 +104,19 @@ async def _without_namespace(api: Api, progress: Progress) -> list[Leftover] | N
     return run.leftovers
 
 
+async def _disconnect_dns(run: _Leaving) -> None:
+    """First of all: afterwards the cluster's DNS would forward to nobody."""
+    try:
+        await cluster_dns.disconnect(run.api, run.progress.doing)
+    except McnetError as error:
+        again = error.hint or f"mcnet leave --context {run.api.context}"
+        run.leftovers.append(Leftover("clusterset.local in the cluster's DNS", error.message, again))
+
+
 async def _stop_daemons(run: _Leaving) -> None:
     """Deletes the workloads and waits until none of their pods runs, except on nodes that don't answer."""
     run.progress.doing("Stopping the daemons")
-    for workload in WORKLOADS:
+    for workload in (*WORKLOADS, DNS):
         await run.api.delete(workload.kind, workload.name, SYSTEM_NAMESPACE)
     try:
         await until(lambda: _stopped(run), timeout=GONE_TIMEOUT, interval=0.3)
@@ -209,23 +220,32 @@ async def _unlabel(run: _Leaving) -> None:
 
 
 async def _remove_objects(run: _Leaving) -> None:
-    """Cluster-wide roles, the namespace, the kinds; returns when they are gone."""
+    """Imported services, cluster-wide roles, the namespace, the kinds; returns when they are gone."""
     api, progress = run.api, run.progress
+    progress.doing("Removing imported services")
+    if count := await remove_services(api):
+        progress.done(f"{count} objects of imported services are removed")
     progress.doing("Removing objects")
+    is_broker = await _is_broker(api)
+    if not is_broker:
+        await _remove_kinds(run, await mcs_kinds.to_remove(api))
     for kind in (kinds.CLUSTER_ROLE_BINDING, kinds.CLUSTER_ROLE):
         for obj in await api.list(kind, labels=LABELS):
             await api.delete(kind, obj["metadata"]["name"])
     await api.delete(kinds.NAMESPACE, SYSTEM_NAMESPACE)
     progress.doing(f"Removing the namespace {SYSTEM_NAMESPACE}")
     await _gone(run, kinds.NAMESPACE, SYSTEM_NAMESPACE)
-    if await _is_broker(api):
+    if is_broker:
         progress.done(f"All objects are removed; {BROKER_NAMESPACE} stays, since this cluster is the broker")
         return
     progress.doing("Removing our kinds")
-    names = await _own_kinds(api)
-    await asyncio.gather(*(api.delete(kinds.CRD, name) for name in names))
-    await asyncio.gather(*(_gone(run, kinds.CRD, name) for name in names))
+    await _remove_kinds(run, await _own_kinds(api))
     progress.done("All objects are removed")
+
+
+async def _remove_kinds(run: _Leaving, names: list[str]) -> None:
+    await asyncio.gather(*(run.api.delete(kinds.CRD, name) for name in names))
+    await asyncio.gather(*(_gone(run, kinds.CRD, name) for name in names))
 
 
 async def _gone(run: _Leaving, kind: Kind, name: str) -> None:

@@ -10,11 +10,11 @@ from mcnet.kube import kinds
 from mcnet.kube.kinds import JsonObject
 from mcnet.model.member import Member
 from mcnet.render.engine import render, sort_objects
-from mcnet.render.values import MemberValues
+from mcnet.render.values import DnsValues, MemberValues
 
 
-def manifests(member: Member) -> tuple[JsonObject, ...]:
-    """What is applied, secrets excepted."""
+def manifests(member: Member, dns: DnsValues | None = None) -> tuple[JsonObject, ...]:
+    """What is applied, secrets excepted; with `dns`, mcnet's own DNS too."""
     obj = member_codec.encode(member)
     obj["metadata"]["labels"] = dict(SYSTEM_LABELS)
     values = MemberValues(
@@ -28,6 +28,7 @@ def manifests(member: Member) -> tuple[JsonObject, ...]:
         version=__version__,
         discovery_on_host=member.discovery_on_nodes > 0,
         discovery_replicas=member.discovery_on_nodes or 2,
+        dns=dns,
     )
     return sort_objects(render("crds") + render("member", values))
 

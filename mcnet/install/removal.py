@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from mcnet.install import accounts
+from mcnet.install.member_records import remove_member_records
 from mcnet.install.members import read_member_or_none
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.errors import ConflictError, McnetError, NotFoundError
-from mcnet.model.member import BROKER_NAMESPACE, CLUSTER_LABEL
+from mcnet.model.member import BROKER_NAMESPACE
 from mcnet.plan.member_view import MemberRecord, signs_of_life
 
 CACHED: Final = 12.0
@@ -71,9 +72,8 @@ async def _forgotten() -> None:
 
 
 async def _remove_records(admin: Api, record: MemberRecord, namespace: str) -> None:
-    """Endpoints, the sign of life, and a Cluster that the living member restored: never one with other keys."""
-    for endpoint in await admin.list(kinds.ENDPOINT, namespace, labels=f"{CLUSTER_LABEL}={record.id}"):
-        await admin.delete(kinds.ENDPOINT, endpoint["metadata"]["name"], namespace)
+    """Endpoints, exports, sign of life, and a Cluster that the living member restored: never one with other keys."""
+    await remove_member_records(admin, record.id, namespace)
     await admin.delete(kinds.LEASE, record.id, namespace)
     there = await read_member_or_none(admin, record.id, namespace)
     if there and there.uid and there.identity == record.identity:

@@ -49,7 +49,7 @@ def token_rights(namespace: str) -> tuple[Right, ...]:
 
 def members_rights(namespace: str) -> tuple[Right, ...]:
     """What approving, renewing and removing members needs at the broker."""
-    mirrored = (kinds.CLUSTER, kinds.ENDPOINT, kinds.LEASE)
+    mirrored = (kinds.CLUSTER, kinds.ENDPOINT, kinds.LEASE, kinds.EXPORTED_SERVICE, kinds.ENDPOINT_SLICE)
     return (
         *token_rights(namespace),
         *(Right(verb, kind, namespace) for kind in mirrored for verb in ("list", "delete")),

@@ -37,20 +37,29 @@ WORKLOADS: Final = (
     Workload(kinds.DAEMON_SET, "mcnet-gateway"),
     Workload(kinds.DAEMON_SET, "mcnet-cable"),
 )
+DNS: Final = Workload(kinds.DEPLOYMENT, "mcnet-dns")
+"""There only where the cluster's own DNS can't answer clusterset.local."""
 REPORTS: Final = {"gateway": kinds.GATEWAY, "route-agent": kinds.NODE_STATE}
 """Kind of the object, named by the node, in which a daemon reports; by the pods' component label."""
 
 
+async def workloads(api: Api) -> tuple[Workload, ...]:
+    """Ours in this cluster."""
+    there = await api.find(DNS.kind, DNS.name, SYSTEM_NAMESPACE)
+    return (*WORKLOADS, DNS) if there else WORKLOADS
+
+
 async def await_rollout(api: Api, *, gateways: int, timeout: float, progress: Progress) -> None:
     """Returns once every daemon runs in the wanted version. Raises McnetError naming the pod that doesn't."""
-    states = {workload.name: "…" for workload in WORKLOADS}
+    ours = await workloads(api)
+    states = {workload.name: "…" for workload in ours}
 
     def tell(name: str, text: str) -> None:
         states[name] = text
         progress.doing("Daemons: " + ", ".join(f"{one.removeprefix('mcnet-')} {at}" for one, at in states.items()))
 
     of_gateways = ("mcnet-gateway", "mcnet-cable")
-    wanted = [Workload(one.kind, one.name, gateways) if one.name in of_gateways else one for one in WORKLOADS]
+    wanted = [Workload(one.kind, one.name, gateways) if one.name in of_gateways else one for one in ours]
     try:
         async with asyncio.TaskGroup() as group:
             for workload in wanted:

@@ -244,6 +244,14 @@ class Api:
         answer = await self._json(Request("GET", "/version", "ask for the version"))
         return str(answer.get("gitVersion", ""))
 
+    async def served_versions(self, group: str) -> tuple[str, ...]:
+        """The versions of an API group that the server has, () if it has none."""
+        try:
+            answer = await self._json(Request("GET", f"/apis/{group}", f"ask for the versions of {group}"))
+        except NotFoundError:
+            return ()
+        return tuple(str(one.get("version", "")) for one in answer.get("versions") or ())
+
     async def date(self) -> datetime | None:
         """The server's clock, to the second; None if its answer bears no usable Date header."""
         text = await self._transport.date(Request("GET", "/version", "ask for the time"))

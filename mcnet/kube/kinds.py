@@ -3,7 +3,7 @@
 Importing this costs nothing: the command line builds its help from modules that do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
@@ -49,6 +49,13 @@ ENDPOINT: Final = _own("endpoints", "Endpoint")
 GATEWAY: Final = _own("gateways", "Gateway")
 NODE_STATE: Final = _own("nodestates", "NodeState")
 MEMBER: Final = _own("members", "Member")
+EXPORTED_SERVICE: Final = _own("exportedservices", "ExportedService")
+
+SERVICE_EXPORT: Final = Kind("multicluster.x-k8s.io", "v1beta1", "serviceexports", "ServiceExport", namespaced=True)
+SERVICE_IMPORT: Final = Kind("multicluster.x-k8s.io", "v1beta1", "serviceimports", "ServiceImport", namespaced=True)
+SERVICE_EXPORT_ALPHA: Final = replace(SERVICE_EXPORT, version="v1alpha1")
+"""Where the CRD is older; v1alpha1 and v1beta1 have one schema."""
+SERVICE_IMPORT_ALPHA: Final = replace(SERVICE_IMPORT, version="v1alpha1")
 
 NODE: Final = Kind("", "v1", "nodes", "Node", namespaced=False)
 NAMESPACE: Final = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -94,6 +101,7 @@ NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "Netw
 CILIUM_POLICY: Final = Kind("cilium.io", "v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy", namespaced=True)
 CALICO_POLICY: Final = Kind("crd.projectcalico.org", "v1", "networkpolicies", "NetworkPolicy", namespaced=True)
 IP_POOL: Final = Kind("crd.projectcalico.org", "v1", "ippools", "IPPool", namespaced=False)
+OPENSHIFT_DNS: Final = Kind("operator.openshift.io", "v1", "dnses", "DNS", namespaced=False)
 
 KINDS: Final = tuple(value for value in globals().copy().values() if isinstance(value, Kind))
 _BY_NAME: Final = {(kind.api_version, kind.kind): kind for kind in KINDS}

@@ -18,6 +18,11 @@ from mcnet.lab.workload import Seen, WebPod, Workload, in_version, url_of
 from mcnet.model.errors import McnetError
 from mcnet.model.ownership import OVERLAY_RANGE4, OVERLAY_RANGE6
 
+NAME = "http://web.default.svc.clusterset.local/"
+DNS_WITHIN = 180.0
+"""Seconds: the kubelet brings CoreDNS its new configuration within a minute or so, and CoreDNS looks for it twice a
+minute."""
+
 Say = Callable[[str], None]
 Progress = Callable[[str], None]
 
@@ -68,6 +73,9 @@ async def tell(spec: LabSpec, image: str, say: Say) -> None:
     await story.mcnet("show", "connections")
     say(f"\n4. Web servers on every node; a pod in {second} asks those of {first}, and the other way round")
     await show_traffic(lab, (first, second), image, say)
+    say(f"\n5. {first} exports its Service web; a pod in {second} asks for it by name")
+    await story.mcnet("export", "service", "web", "--context", first)
+    await show_name(lab, first, second, image, say)
     say(_closing(lab, first, second))
 
 
@@ -88,6 +96,20 @@ async def show_traffic(lab: Lab, clusters: tuple[str, str], image: str, say: Say
         )
     say(f"\n{len(trips)} of {len(trips)} requests answered. By pod IP the server sees the pod's own address,")
     say("by ClusterIP the overlay address of the gateway that serves it.")
+
+
+async def show_name(lab: Lab, first: str, second: str, image: str, say: Say) -> None:
+    """Fetch the exported Service web of `first` by its name from a pod of `second`, and show who answered."""
+    load = await Workload.deploy(lab, second, image)
+    try:
+        client = load.pods[0]
+        await load.reach(client, NAME, DNS_WITHIN)
+        seen = await load.fetch(client, NAME)
+    finally:
+        await load.close()
+    if not seen.server.startswith(f"web-{first}-"):
+        raise McnetError(f"{NAME} was answered by {seen.server}", f"mcnet diagnose service web --context {second}")
+    say(f"{client.name}: {NAME} was answered by {seen.server}, which saw {seen.client}")
 
 
 async def _both_ways(one: Workload, other: Workload) -> list[Trip]:

@@ -35,7 +35,7 @@ BUILD = (
     "--quiet",
 )
 """How buildah builds: the same contents give the same layers, whenever and wherever."""
-DAEMONS = ("mcnet_gateway", "mcnet_route_agent", "mcnet_discovery", "mcnet_cable")
+DAEMONS = ("mcnet_gateway", "mcnet_route_agent", "mcnet_discovery", "mcnet_dns", "mcnet_cable")
 ARCHIVES_KEPT = 4
 """Older image archives are removed; the newest few serve checkouts that are switched between."""
 PYTHON = "3.11"

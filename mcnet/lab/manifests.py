@@ -4,9 +4,11 @@ from typing import Any
 
 from mcnet.lab.configs import CLUSTER_DOMAIN
 from mcnet.lab.topology import Cluster, Machine
+from mcnet.lab.versions import coredns_version
 from mcnet.model.node import NAT_MARK
 
-COREDNS_IMAGE = "localhost/mcnet-lab-coredns:1"
+COREDNS_IMAGE = f"localhost/mcnet-lab-coredns:{coredns_version()}"
+"""Tagged as CoreDNS's own images are: by it `join` sees what this CoreDNS can."""
 _LABELS = {"k8s-app": "kube-dns"}
 _META = {"name": "coredns", "namespace": "kube-system", "labels": _LABELS}
 _RBAC = "rbac.authorization.k8s.io"

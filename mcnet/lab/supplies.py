@@ -32,7 +32,7 @@ async def gather(progress: Callable[[str], None], images: tuple[Path, ...] = ())
 def _own_images(coredns: Path) -> tuple[Path, ...]:
     """The images of CoreDNS and of the pause container, named by what they are made of."""
     status = coredns.stat()
-    dns = f"{coredns}:{status.st_size}:{status.st_mtime_ns}"
+    dns = f"{COREDNS_IMAGE}:{coredns}:{status.st_size}:{status.st_mtime_ns}"
     pause = pause_program()
     return (
         _image("pause", pause, PAUSE_IMAGE, {"/pause": pause}),

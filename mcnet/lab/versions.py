@@ -80,6 +80,11 @@ def _component(name: str) -> Component:
     )
 
 
+def coredns_version() -> str:
+    """As in "1.15.0"."""
+    return _component("coredns").version.removeprefix("v")
+
+
 def kubernetes_version() -> str:
     """The Kubernetes release of every lab, such as `v1.37.2`."""
     return str(_pins()["kubernetes"]["version"])

@@ -153,6 +153,12 @@ class Workload:
         said: list[Mapping[str, str]] = [json.loads(line) for line in done.output.splitlines()]
         return [Seen(one["server"], one["client"]) for one in said]
 
+    async def reach(self, pod: WebPod, url: str, within: float) -> None:
+        """Waits until `url` answers from inside of `pod`; raises McnetError after `within` seconds."""
+        done = await self.run(pod, "python3", "-c", AWAIT, str(within), url)
+        if done.status != 0:
+            raise McnetError(f"{pod.name} in {pod.cluster}: {_first_line(done.errors)}", "mcnet show services")
+
     async def _served(self, pod: WebPod) -> None:
         """Waits until the Service answers on the pod's node: its kube-proxy may hear of a pod later than we do."""
         urls = [url_of(address, 80) for address in self.services if pod.address_in(ip_address(address).version)]

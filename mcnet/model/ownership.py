@@ -53,6 +53,7 @@ PORT_BASES: Final = range(1024, 65501)
 GATEWAY_METRICS_PORT: Final = 4581
 ROUTE_AGENT_METRICS_PORT: Final = 4582
 DISCOVERY_METRICS_PORT: Final = 4583
+DNS_METRICS_PORT: Final = 4584
 SERVER_NAME: Final = "mcnet"
 """What the daemons' HTTP answers name as their server: so `mcnet diagnose` knows whose a port is."""
 

@@ -12,10 +12,25 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.gateway import Gateway
 from mcnet.model.member import SYSTEM_NAMESPACE, Member
 from mcnet.model.node import Node, NodeState
+from mcnet.model.service_state import ExportState, ImportedEndpoints, ImportState
 from mcnet.model.trust import Pin
 
 Row = dict[str, Any]
 JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicesView:
+    """What a member's API server has of services across clusters, in all namespaces. `installed`: whether it has the
+    kinds of the MCS API; `unread` is why nothing is known, `late` whether they only took too long."""
+
+    exports: tuple[ExportState, ...] = ()
+    imports: tuple[ImportState, ...] = ()
+    endpoints: tuple[ImportedEndpoints, ...] = ()
+    namespaces: frozenset[str] = frozenset()
+    installed: bool = True
+    unread: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +62,8 @@ class ClusterView:
     """By which keys it knows the other members."""
     broker_server: str = ""
     """URL of its broker, "" if this user may not know."""
+    services: ServicesView | None = None
+    """None if nobody has asked: there may be thousands."""
     unreadable: tuple[str, ...] = ()
     """Sentences about objects that could not be read."""
 

@@ -117,7 +117,7 @@ def plan(world: World) -> Plan:
     A broker without ClusterSet is not one (any more): it was emptied or is another API server at its address;
     taking its emptiness for "all members have left" would cut every cable.
     """
-    if not any(_name(obj) == CLUSTERSET_NAME for obj in world.broker.clustersets):
+    if not is_broker(world.broker.clustersets):
         why = "the broker holds none: nothing is copied from or to it"
         return Plan(problems=(Problem(Place.BROKER, f"ClusterSet {CLUSTERSET_NAME}", why),))
     verdict = judge(
@@ -144,6 +144,11 @@ def plan(world: World) -> Plan:
     )
     # Pins before all else: what is copied is what they let through.
     return Plan((*_pins(world, verdict), *ordered), problems, verdict.refused)
+
+
+def is_broker(clustersets: Iterable[JsonObject]) -> bool:
+    """Whether an API server with these ClusterSets is a broker."""
+    return any(_name(obj) == CLUSTERSET_NAME for obj in clustersets)
 
 
 def remote_clusters(world: World) -> tuple[Cluster, ...]:

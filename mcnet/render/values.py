@@ -4,6 +4,7 @@ depend on a cluster."""
 from dataclasses import dataclass, field
 from typing import Any
 
+from mcnet.model.dns import HOSTS
 from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE
 
 
@@ -32,6 +33,17 @@ class AccountValues:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DnsValues:
+    """The DNS daemon of a member; what is left out is as its own settings say (daemons/mcnet_dns)."""
+
+    replicas: int = 2
+    hosts: int = HOSTS
+    """Endpoints of a headless service in its answers; 0 for all."""
+    cluster_names: bool = False
+    """Lighthouse's CLUSTER.SVC.NS.svc.clusterset.local too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemberValues:
     """`templates/member`: what `join` applies to the joining cluster."""
 
@@ -49,8 +61,19 @@ class MemberValues:
     discovery_on_host: bool = False
     """Discovery in the nodes' network: where pods have no address of the family of the broker's."""
     discovery_replicas: int = 2
+    dns: DnsValues | None = None
+    """None where the cluster's own DNS answers clusterset.local."""
     namespace: str = SYSTEM_NAMESPACE
     version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorednsValues:
+    """`templates/coredns`: what the cluster's own CoreDNS may read in addition, where it answers clusterset.local."""
+
+    account: str
+    """Its ServiceAccount."""
+    namespace: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

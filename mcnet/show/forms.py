@@ -1,6 +1,6 @@
 """Texts of single values in the tables of `mcnet show`: units, ages, counts. What a row says is the views'."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,10 +61,7 @@ def age(row: Mapping[str, Any], key: str) -> str:
 
 def few(row: Mapping[str, Any], key: str) -> str:
     """The first of a list, and how many more there are."""
-    values = [str(value) for value in row.get(key) or ()]
-    if len(values) <= FEW:
-        return ", ".join(values)
-    return f"{', '.join(values[: FEW - 1])} and {len(values) - FEW + 1} more"
+    return _few([str(value) for value in row.get(key) or ()])
 
 
 def versions(row: Mapping[str, Any], key: str) -> str:
@@ -95,3 +92,23 @@ def side(row: Mapping[str, Any], key: str) -> str:
 
 def need(row: Mapping[str, Any], key: str) -> str:
     return "required" if row[key] else "optional"
+
+
+def service_ports(row: Mapping[str, Any], key: str) -> str:
+    """ "80, 53/UDP"."""
+    return _few([f"{one['port']}" + _protocol(one["protocol"]) for one in row.get(key) or ()])
+
+
+def endpoints(row: Mapping[str, Any], key: str) -> str:
+    """Of each cluster the endpoints that are ready, of how many: "east 2/2, west 0/1"."""
+    return _few([f"{one['cluster']} {one['ready']}/{one['total']}" for one in row.get(key) or ()])
+
+
+def _few(values: Sequence[str]) -> str:
+    if len(values) <= FEW:
+        return ", ".join(values)
+    return f"{', '.join(values[: FEW - 1])} and {len(values) - FEW + 1} more"
+
+
+def _protocol(protocol: str) -> str:
+    return "" if protocol == "TCP" else f"/{protocol}"

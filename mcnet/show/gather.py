@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,10 +28,11 @@ from mcnet.model.cluster import ClusterId, ClusterSet, Requested
 from mcnet.model.errors import ForbiddenError, McnetError, NotFoundError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTERSET_NAME, MEMBER_NAME, SYSTEM_NAMESPACE
 from mcnet.model.trust import PINS_NAME, Pin
-from mcnet.plan.cluster_view import BrokerView, ClusterView
+from mcnet.plan.cluster_view import BrokerView, ClusterView, ServicesView
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.pods import is_running, pod_problem
 from mcnet.plan.problems import bounded
+from mcnet.show.services import read_services
 
 POLICY: Final = "mcnet-broker-ownership"
 OURS: Final = "app.kubernetes.io/name=mcnet"
@@ -64,13 +65,16 @@ Reading = Seen | Unread
 
 class Contexts:
     """The connections to the one context, or else to every context of the kubeconfig; those of the same API server
-    are read once. `timeout` is in seconds, for one context. What could not be opened is tried again by the next
-    `read`."""
+    are read once. `timeout` is in seconds, for one context, and once more for its services if they are wanted. What
+    could not be opened is tried again by the next `read`."""
 
-    def __init__(self, context: str | None, kubeconfig: Path | None, *, timeout: float) -> None:
+    def __init__(
+        self, context: str | None, kubeconfig: Path | None, *, timeout: float, services: bool = False
+    ) -> None:
         self._names = [context] if context else all_contexts(kubeconfig)
         self._kubeconfig = kubeconfig
         self._timeout = timeout
+        self._services = services
         self._opened: dict[str, Api] = {}
         self._doubles: set[str] = set()
 
@@ -107,13 +111,25 @@ class Contexts:
         try:
             async with asyncio.timeout(self._timeout):
                 member, broker = await _together(read_member(api), read_broker(api))
-                return Seen(name, member, broker)
+            if member and self._services:
+                member = await self._with_services(api, member)
+            return Seen(name, member, broker)
         except TimeoutError:
             return Unread(name, UnreachableError(f"{api.server} did not answer within {self._timeout:g} s"))
         except DecodeError as error:
             return Unread(name, McnetError(f"its Member object is damaged: {error}", "mcnet join again"))
         except McnetError as error:
             return Unread(name, error)
+
+    async def _with_services(self, api: Api, member: ClusterView) -> ClusterView:
+        """In a time of its own, since there may be thousands: what else there is to say does not wait for them."""
+        problems: list[str] = []
+        try:
+            async with asyncio.timeout(self._timeout):
+                services = await read_services(api, problems)
+        except TimeoutError:
+            services = ServicesView(unread=f"{api.server} did not list them within {self._timeout:g} s", late=True)
+        return replace(member, services=services, unreadable=(*member.unreadable, *bounded(problems)))
 
 
 async def open_context(name: str, kubeconfig: Path | None, timeout: float) -> Api | McnetError:
@@ -128,7 +144,7 @@ async def open_context(name: str, kubeconfig: Path | None, timeout: float) -> Ap
 
 
 async def read_member(api: Api) -> ClusterView | None:
-    """The member behind `api`, if there is one."""
+    """The member behind `api`, if there is one; without its services."""
     obj = await api.find(kinds.MEMBER, MEMBER_NAME, SYSTEM_NAMESPACE)
     if obj is None:
         return None

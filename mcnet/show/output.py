@@ -29,11 +29,14 @@ COLORS: Final = {
     "mixed": YELLOW,
     "other version": YELLOW,
     "elsewhere": YELLOW,
+    "pending": YELLOW,
+    "conflict": YELLOW,
     "error": RED,
     "not ready": RED,
     "missing": RED,
     "refused": RED,
     "stale": RED,
+    "no endpoints": RED,
 }
 """Of states, whichever view they are in."""
 

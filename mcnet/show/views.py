@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from mcnet.plan.cluster_view import Picture, Row
-from mcnet.plan.views import brokers, connections, endpoints, gateways, members, networks, ports, versions
+from mcnet.plan.views import brokers, connections, endpoints, gateways, members, networks, ports, services, versions
 from mcnet.show import forms
 from mcnet.show.output import Column
 
@@ -33,6 +33,8 @@ class View:
     empty: str
     joint: str = " "
     needs: Needs = Needs.MEMBER
+    services: bool = False
+    """Whether it needs services across clusters to be read, of which there may be thousands."""
 
 
 CONNECTIONS: Final = View(
@@ -180,6 +182,29 @@ MEMBERS: Final = View(
     empty="No members yet: mcnet join",
     needs=Needs.BROKER,
 )
+SERVICES: Final = View(
+    name="services",
+    title="Services",
+    rows=services.rows,
+    columns=(
+        Column("CLUSTER", "cluster"),
+        Column("SERVICE", "service"),
+        Column("TYPE", "type"),
+        Column("STATE", "state", colored=True),
+        Column("EXPORTED", "exported", form=forms.yes),
+        Column("CLUSTERSET IP", "ips"),
+        Column("PORTS", "ports", form=forms.service_ports),
+        Column("ENDPOINTS", "clusters", form=forms.endpoints),
+        Column("CONFLICTS", "conflicts"),
+        Column("TO", "to", wide=True),
+        Column("MODE", "mode", wide=True),
+        Column("TRAFFIC", "traffic", wide=True),
+        Column("DERIVED SERVICE", "derived", wide=True),
+    ),
+    about=("cluster", "service"),
+    empty="No services: mcnet export service NAME -n NAMESPACE",
+    services=True,
+)
 PORTS: Final = View(
     name="ports",
     title="Ports to open",
@@ -197,6 +222,6 @@ PORTS: Final = View(
     needs=Needs.NOTHING,
 )
 
-VIEWS: Final = (CONNECTIONS, ENDPOINTS, GATEWAYS, NETWORKS, VERSIONS, BROKERS, MEMBERS, PORTS)
+VIEWS: Final = (CONNECTIONS, ENDPOINTS, GATEWAYS, NETWORKS, VERSIONS, BROKERS, MEMBERS, SERVICES, PORTS)
 """In the order of `show all`."""
 BY_NAME: Final = {view.name: view for view in VIEWS}

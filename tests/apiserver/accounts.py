@@ -24,7 +24,7 @@ async def broker_account(admin: Api, cluster: ClusterId, namespace: str) -> tupl
 async def discovery_account(admin: Api, server: ApiServer, namespace: str) -> Api:
     """The own API server as discovery's ServiceAccount; to be closed by the caller."""
     for obj in render("member", MemberValues(cluster="west", image="none", namespace=namespace)):
-        if obj["kind"] in {"ServiceAccount", "Role", "RoleBinding"}:
+        if obj["kind"] in {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}:
             await admin.apply(obj)
     token, _ = await admin.create_token("mcnet-discovery", namespace, seconds=3600)
     return await connect.with_token(server=server.url, ca=server.ca, token=token)

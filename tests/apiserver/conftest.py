@@ -3,19 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import yaml
 
+from mcnet.install.until import until
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CRD, NAMESPACE
+from mcnet.kube.kinds import CRD, NAMESPACE, SERVICE_IMPORT, Kind
+from mcnet.model.errors import ApiError
 from tests.apiserver.server import ApiServer
 
-CRDS = sorted((Path(__file__).parents[2] / "templates" / "crds").glob("*.yaml"))
+TEMPLATES = Path(__file__).parents[2] / "templates"
+CRDS = sorted([*(TEMPLATES / "crds").glob("*.yaml"), *(TEMPLATES / "mcs").glob("*.yaml")])
 
 
-def _server(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+def start_server(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     server = ApiServer(name, tmp_path_factory.mktemp(name))
     try:
         asyncio.run(_prepare(server))
@@ -34,10 +38,28 @@ async def install_crds(api: Api) -> None:
     """Apply our CRDs and wait until the server serves them."""
     for path in CRDS:
         crd = await api.apply(yaml.safe_load(path.read_text()))
-        await api.wait_for(CRD, crd["metadata"]["name"], None, _established, 20)
+        await api.wait_for(CRD, crd["metadata"]["name"], None, established, 20)
+        await until(lambda crd=crd: _is_served(api, crd["spec"]), timeout=20)
 
 
-def _established(crd: dict[str, object] | None) -> bool:
+async def know_imports(api: Api) -> None:
+    """The server has the kinds of the MCS API afterwards, though a test before has taken them away."""
+    if await api.find(CRD, f"{SERVICE_IMPORT.plural}.{SERVICE_IMPORT.group}") is None:
+        await install_crds(api)
+
+
+async def _is_served(api: Api, spec: dict[str, Any]) -> bool:
+    """Whether its objects can be listed: a kind that was there before is not at once, though it is established."""
+    version, names = spec["versions"][0]["name"], spec["names"]
+    try:
+        await api.list(Kind(spec["group"], version, names["plural"], names["kind"], namespaced=True))
+    except ApiError:
+        return False
+    return True
+
+
+def established(crd: dict[str, object] | None) -> bool:
+    """Whether the server serves the kind."""
     status = (crd or {}).get("status")
     conditions = (status.get("conditions") if isinstance(status, dict) else None) or []  # null at first
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
@@ -46,13 +68,13 @@ def _established(crd: dict[str, object] | None) -> bool:
 @pytest.fixture(scope="session")
 def broker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The API server that plays the broker, with our CRDs; a test that stops it must start it again."""
-    yield from _server("broker", tmp_path_factory)
+    yield from start_server("broker", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def member_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The API server of a member cluster, with our CRDs; a test that stops it must start it again."""
-    yield from _server("west", tmp_path_factory)
+    yield from start_server("west", tmp_path_factory)
 
 
 @pytest.fixture

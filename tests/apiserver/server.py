@@ -48,6 +48,11 @@ class ApiServer:
     def ca(self) -> bytes:
         return self._authority.certificate.read_bytes()
 
+    @property
+    def processes(self) -> list[int]:
+        """Those that run now."""
+        return [process.pid for process in self._processes.values()]
+
     def issue(self, user: str, *, organization: str = "") -> Path:
         """A kubeconfig for another user, by client certificate."""
         path = self._directory / f"{user}.kubeconfig"

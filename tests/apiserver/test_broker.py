@@ -3,7 +3,7 @@
 Who may do what: see templates/broker. The garbage collector is not there; nothing here depends on it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from mcnet.codec import cluster as cluster_codec
 from mcnet.codec import clusterset as clusterset_codec
 from mcnet.codec import endpoint as endpoint_codec
+from mcnet.codec import endpoint_slice, exported_service
 from mcnet.install.accounts import admin_credential
 from mcnet.install.apply import Outcome, changed
 from mcnet.install.broker import POLICY_PROBE, broker_info, deploy_broker
@@ -25,7 +26,10 @@ from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.errors import ForbiddenError, NotFoundError, UnreachableError, UsageError
 from mcnet.model.member import BROKER_NAMESPACE
+from mcnet.model.service import SOURCE_CLUSTER_LABEL
+from tests.apiserver.conftest import install_crds
 from tests.apiserver.server import ApiServer
+from tests.fakes.services import WEB, exported, sliced
 
 WEST = ClusterId("west")
 EAST = ClusterId("east")
@@ -78,6 +82,20 @@ def lease_object(name: str, owner: str) -> dict[str, Any]:
     }
 
 
+def record_object(cluster: ClusterId, *, owner: str = "") -> dict[str, Any]:
+    obj = exported_service.encode(replace(exported(EAST), cluster=cluster), namespace=BROKER_NAMESPACE)
+    obj["metadata"]["labels"] = {"mcnet.dev/cluster": owner or cluster}
+    return obj
+
+
+def slice_object(cluster: ClusterId, *, source: str = "") -> dict[str, Any]:
+    obj = endpoint_slice.encode_broker(
+        replace(sliced(EAST, 1), name=f"{cluster}.1"), cluster=cluster, service=WEB, namespace=BROKER_NAMESPACE
+    )
+    obj["metadata"]["labels"][SOURCE_CLUSTER_LABEL] = source or cluster
+    return obj
+
+
 async def test_deploys_and_a_second_run_changes_nothing(broker_api: Api, info: BrokerInfo) -> None:
     clusterset = clusterset_codec.decode(await broker_api.get(kinds.CLUSTERSET, "mcnet", BROKER_NAMESPACE))
     assert clusterset.default_driver == "wireguard"
@@ -86,6 +104,65 @@ async def test_deploys_and_a_second_run_changes_nothing(broker_api: Api, info: B
     assert changed(again.applied) == []
     assert {applied.outcome for applied in again.applied} == {Outcome.UNCHANGED}
     assert again.info == info
+
+
+MCS = ("serviceexports.multicluster.x-k8s.io", "serviceimports.multicluster.x-k8s.io")
+
+
+@pytest.fixture
+async def mcs_restored(broker_api: Api) -> AsyncIterator[None]:
+    """The kinds of the MCS API as they were, whatever a test has made of them."""
+    yield
+    for name in MCS:
+        if await broker_api.find(kinds.CRD, name) is not None:
+            await removed(broker_api, name)
+    await install_crds(broker_api)
+
+
+async def removed(api: Api, name: str) -> None:
+    await api.delete(kinds.CRD, name)
+    await api.wait_for(kinds.CRD, name, None, lambda obj: obj is None, 20)
+
+
+@pytest.mark.usefixtures("info", "mcs_restored")
+async def test_the_kinds_of_the_mcs_api_are_brought_where_they_are_missing(broker_api: Api) -> None:
+    for name in MCS:
+        await removed(broker_api, name)
+    again = await deploy_broker(broker_api, progress=Silent())
+    assert {(one.name, one.outcome) for one in changed(again.applied)} == {(name, Outcome.CREATED) for name in MCS}
+    assert set(await broker_api.served_versions("multicluster.x-k8s.io")) == {"v1beta1", "v1alpha1"}
+
+
+async def as_somebody_elses(api: Api, name: str) -> None:
+    labels = {"app.kubernetes.io/name": "other", "app.kubernetes.io/managed-by": "other"}
+    await api.merge_patch(kinds.CRD, name, {"metadata": {"labels": labels}})
+
+
+async def as_a_newer_mcnets(api: Api, name: str) -> None:
+    versions = (await api.get(kinds.CRD, name))["spec"]["versions"]
+    newer = versions[0] | {"name": "v1", "storage": False}
+    await api.merge_patch(kinds.CRD, name, {"spec": {"versions": [newer, *versions]}})
+
+
+@pytest.mark.usefixtures("info", "mcs_restored")
+@pytest.mark.parametrize("changing", [as_somebody_elses, as_a_newer_mcnets])
+async def test_kinds_of_others_and_newer_ones_are_left_as_they_are(
+    broker_api: Api, changing: Callable[[Api, str], Awaitable[None]]
+) -> None:
+    for name in MCS:
+        await changing(broker_api, name)
+        await broker_api.merge_patch(kinds.CRD, name, {"spec": {"names": {"categories": ["theirs"]}}})
+    before = [(await broker_api.get(kinds.CRD, name))["spec"] for name in MCS]
+    again = await deploy_broker(broker_api, progress=Silent())
+    assert changed(again.applied) == []
+    assert [(await broker_api.get(kinds.CRD, name))["spec"] for name in MCS] == before
+
+
+@pytest.mark.usefixtures("info", "mcs_restored")
+async def test_own_ones_that_were_changed_are_restored(broker_api: Api) -> None:
+    await broker_api.merge_patch(kinds.CRD, MCS[0], {"spec": {"names": {"categories": ["theirs"]}}})
+    again = await deploy_broker(broker_api, progress=Silent())
+    assert [one.name for one in changed(again.applied)] == [MCS[0]]
 
 
 async def test_a_damaged_role_is_restored(broker_api: Api, info: BrokerInfo) -> None:
@@ -133,6 +210,10 @@ async def test_a_member_reads_everything_of_the_clusterset(west: Api) -> None:
 async def test_a_member_writes_its_own(west: Api) -> None:
     await west.apply(endpoint_object(WEST, "n2"))
     await west.delete(kinds.ENDPOINT, "west.n2", BROKER_NAMESPACE)
+    for obj in (record_object(WEST), slice_object(WEST)):
+        made = await west.create(kinds.kind_of(obj), obj, BROKER_NAMESPACE)
+        await west.replace(kinds.kind_of(obj), made)
+        await west.delete(kinds.kind_of(obj), obj["metadata"]["name"], BROKER_NAMESPACE)
     await west.apply(lease_object("west", "west"))
     await west.merge_patch(kinds.LEASE, "west", {"spec": {"holderIdentity": "again"}}, BROKER_NAMESPACE)
     own = {"status": {"version": "0.1.0"}}
@@ -150,6 +231,10 @@ FOREIGN = {
         "metadata": {"name": "west.n9", "namespace": BROKER_NAMESPACE},
     },
     "an Endpoint of a cluster whose name begins with its own": endpoint_object(ClusterId("west-2")),
+    "another member's export": record_object(EAST),
+    "an export with its own name and a foreign label": record_object(WEST, owner="east"),
+    "another member's slice": slice_object(EAST),
+    "a slice that says it is another member's": slice_object(WEST, source="east"),
     "another member's Lease": lease_object("east", "east"),
     "a Lease of another name": lease_object("west-2", "west"),
 }

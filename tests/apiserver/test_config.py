@@ -42,6 +42,18 @@ async def set_(api: Api, key: str, *values: str, dry_run: bool = False) -> list[
     return await config.change(api, change, dry_run=dry_run)
 
 
+async def test_the_dns_daemon_follows_where_it_is_there(member: Api) -> None:
+    async def image() -> str:
+        found = await member.get(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE)
+        return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    await set_(member, "image", "registry.example/mcnet:3")
+    assert await image() == "registry.example/mcnet:3"
+    await member.delete(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE)
+    await set_(member, "image", "registry.example/mcnet:4")
+    assert await member.find(kinds.DEPLOYMENT, "mcnet-dns", SYSTEM_NAMESPACE) is None
+
+
 CASES = [
     ("image", "registry.example/mcnet:2", "image"),
     ("image-pull-policy", "Always", "pull_policy"),

@@ -1,21 +1,36 @@
 """The CRDs refuse what they should, and keep every field that the codecs write."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 import pytest
 
-from mcnet.codec import cluster, clusterset, endpoint, gateway, member, node_state
+from mcnet.codec import cluster, clusterset, endpoint, exported_service, gateway, member, node_state
 from mcnet.codec.identity import PrivateIdentity, sign
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, GATEWAY, MEMBER, NODE_STATE, kind_of
+from mcnet.kube.kinds import (
+    CLUSTER,
+    CLUSTERSET,
+    ENDPOINT,
+    EXPORTED_SERVICE,
+    GATEWAY,
+    MEMBER,
+    NODE_STATE,
+    SERVICE_EXPORT,
+    SERVICE_EXPORT_ALPHA,
+    SERVICE_IMPORT,
+    SERVICE_IMPORT_ALPHA,
+    kind_of,
+)
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.errors import ApiError
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import Member
 from mcnet.model.node import NodeState
+from mcnet.model.service import ExportedService, ExportMode, Port, ServiceName, ServiceType
 
 WEST, EAST = ClusterId("west"), ClusterId("east")
 KEYS = PrivateIdentity(bytes(range(32)), bytes(range(32, 64)))
@@ -30,6 +45,12 @@ ENDPOINT_VALUE = sign(
         IPv4Address("245.0.0.1"), IPv6Address("fd6d:636e:6574:2::1"), 1400, PREFIXES, 2**40,
     ),
     KEYS,
+)  # fmt: skip
+RECORD_VALUE = ExportedService(
+    WEST, ServiceName("shop", "web"), datetime(2026, 1, 31, 12, tzinfo=UTC), ServiceType.CLUSTERSET_IP,
+    (Port("http", "TCP", 80, "http"), Port("", "UDP", 53)), "ClientIP", 60, "Local", "PreferClose",
+    ("IPv4", "IPv6"), (("a.example/b", "c"),), (("d", "e"),), True, ExportMode.AGGREGATE, "prefer-local",
+    (EAST, WEST),
 )  # fmt: skip
 MEMBER_VALUE = Member(WEST, PREFIXES, PREFIXES, 4600, "cni", "calico", "nftables", "kubeadm")
 GATEWAY_VALUE = Gateway(
@@ -53,6 +74,7 @@ NODE_VALUE = NodeState(
 async def test_specs_come_back_as_they_were(member_api: Api, member_namespace: str) -> None:
     for codec, value in (
         (clusterset, CLUSTERSET_VALUE), (cluster, CLUSTER_VALUE), (endpoint, ENDPOINT_VALUE), (member, MEMBER_VALUE),
+        (exported_service, RECORD_VALUE),
     ):  # fmt: skip
         encoded = codec.encode(value, namespace=member_namespace)  # type: ignore[attr-defined]
         await member_api.apply(encoded)
@@ -124,6 +146,12 @@ BAD = [
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.mtu", 100, "mtu"),
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.prefixes", ["10.0.0.0/33"], "cidr"),
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.drivers", [{"keyEpoch": 1}], "name: Required"),
+    (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.type", "Other", "Unsupported value"),
+    (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.name", "Web", "spec.name"),
+    (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.exportedAt", "yesterday", "exportedAt"),
+    (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.ports", [{"port": 0}], "port"),
+    (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.to", [], "at least 1 item"),
+    (EXPORTED_SERVICE, exported_service, RECORD_VALUE, "spec.to", ["West"], "spec.to"),
     (MEMBER, member, MEMBER_VALUE, "metadata.name", "other", "named mcnet"),
     (MEMBER, member, MEMBER_VALUE, "spec.delivery", "pigeon", "Unsupported value"),
     (MEMBER, member, MEMBER_VALUE, "spec.portBase", 0, "portBase"),
@@ -158,5 +186,23 @@ async def test_a_bad_state_of_a_cable_is_refused(member_api: Api, member_namespa
 
 async def test_what_is_listed_is_readable(member_api: Api, member_namespace: str) -> None:
     """`kubectl get` shows columns: the server makes the table of every kind."""
-    for kind in (CLUSTERSET, CLUSTER, ENDPOINT, GATEWAY, NODE_STATE, MEMBER):
+    for kind in (
+        CLUSTERSET, CLUSTER, ENDPOINT, GATEWAY, NODE_STATE, MEMBER, EXPORTED_SERVICE, SERVICE_EXPORT, SERVICE_IMPORT,
+    ):  # fmt: skip
         assert await member_api.list(kind, member_namespace) == []
+
+
+async def test_the_kinds_of_the_mcs_api_have_one_schema_in_both_versions(
+    member_api: Api, member_namespace: str
+) -> None:
+    assert set(await member_api.served_versions("multicluster.x-k8s.io")) == {"v1beta1", "v1alpha1"}
+    assert await member_api.served_versions("nobody.example") == ()
+    spec = {"type": "ClusterSetIP", "ports": [{"port": 80, "name": "http"}], "ips": ["10.96.0.9", "fd00::9"]}
+    await member_api.create(SERVICE_IMPORT_ALPHA, {"metadata": {"name": "web"}, "spec": spec}, member_namespace)
+    kept = await member_api.get(SERVICE_IMPORT, "web", member_namespace)
+    assert kept["spec"]["ports"] == [{"port": 80, "name": "http", "protocol": "TCP"}]
+    labels = {"exportedLabels": {"a": "b"}}
+    await member_api.create(SERVICE_EXPORT, {"metadata": {"name": "web"}, "spec": labels}, member_namespace)
+    assert (await member_api.get(SERVICE_EXPORT_ALPHA, "web", member_namespace))["spec"] == labels
+    with pytest.raises(ApiError, match="Unsupported value"):
+        await member_api.merge_patch(SERVICE_IMPORT, "web", {"spec": {"type": "Other"}}, member_namespace)

@@ -202,7 +202,7 @@ async def test_a_dry_run_changes_nothing_and_says_all(broker_api: Api, west: Api
     access = await join_plan.open_access(west, request_)
     try:
         plan = await join_plan.prepare(west, access, request_, Silent())
-        applied = await join.dry_run(west, access, plan)
+        applied = (await join.dry_run(west, access, plan)).applied
     finally:
         await access.close()
     would = {(one.kind, one.name): one.outcome for one in changed(applied)}

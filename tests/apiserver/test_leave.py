@@ -26,10 +26,12 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ForbiddenError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE
 from mcnet.model.node import NodeState
+from mcnet.plan.corefile import with_zone
 from mcnet.render.values import NodePodValues
 from tests.apiserver.controllers import controllers
 from tests.apiserver.test_join import info, joined, request_, west
 from tests.apiserver.test_token import CACHED
+from tests.fakes.corefiles import KUBEADM
 
 __all__ = ["info", "request_", "west"]
 
@@ -113,6 +115,81 @@ async def test_nothing_stays(broker_api: Api, member: Api, cleaned: dict[str, An
     # The Cluster goes with the account that owns it, by the garbage collector.
     (owner,) = (await broker_api.get(kinds.CLUSTER, "west", BROKER_NAMESPACE))["metadata"]["ownerReferences"]
     assert owner["name"] == "member-west"
+
+
+MCS = ("serviceexports.multicluster.x-k8s.io", "serviceimports.multicluster.x-k8s.io")
+
+
+@pytest.fixture
+async def no_services(member_api: Api) -> None:
+    """Takes away what other tests have left of exports and imports."""
+    for kind in (kinds.SERVICE_EXPORT, kinds.SERVICE_IMPORT):
+        for obj in await member_api.list(kind):
+            await member_api.delete(kind, obj["metadata"]["name"], obj["metadata"]["namespace"])
+
+
+@pytest.mark.usefixtures("no_services")
+async def test_imported_services_go_and_exports_stay(broker_api: Api, member: Api, cleaned: dict[str, Any]) -> None:
+    ours = {"app.kubernetes.io/managed-by": "mcnet"}
+    named = {"multicluster.kubernetes.io/service-name": "web"}
+    sliced = {"endpointslice.kubernetes.io/managed-by": "discovery.mcnet.dev"}
+    spec = {"type": "ClusterSetIP", "ports": []}
+    condition = {
+        "type": "Ready", "status": "True", "reason": "Exported", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+
+    def at(name: str, labels: dict[str, str]) -> dict[str, Any]:
+        return {"metadata": {"name": name, "namespace": "default", "labels": labels}}
+
+    await member.create(kinds.SERVICE_IMPORT, at("web", ours) | {"spec": spec})
+    await member.create(kinds.SERVICE_IMPORT, at("foreign", {}) | {"spec": spec})
+    await member.create(kinds.SERVICE, at("mcnet-1", ours | named) | {"spec": {"ports": [{"port": 80}]}})
+    await member.create(kinds.SERVICE, at("web", named) | {"spec": {"ports": [{"port": 80}]}})
+    slices = {"addressType": "IPv4", "endpoints": []}
+    await member.create(kinds.ENDPOINT_SLICE, at("mcnet-1-2", sliced | named) | slices)
+    await member.create(
+        kinds.ENDPOINT_SLICE, at("brokers", sliced | named | {"mcnet.dev/service-namespace": "x"}) | slices
+    )
+    export = await member.create(kinds.SERVICE_EXPORT, at("web", {}))
+    await member.replace(kinds.SERVICE_EXPORT, export | {"status": {"conditions": [condition]}}, subresource="status")
+    await broker_api.create(
+        kinds.ENDPOINT_SLICE,
+        {"metadata": {"name": "west.1", "namespace": BROKER_NAMESPACE, "labels": {"mcnet.dev/cluster": "west"}}}
+        | slices,
+    )
+    assert await left(member) == []
+    assert [obj["metadata"]["name"] for obj in await member.list(kinds.SERVICE_IMPORT)] == ["foreign"]
+    assert await member.find(kinds.SERVICE, "mcnet-1", "default") is None
+    assert await member.find(kinds.SERVICE, "web", "default")
+    assert await member.find(kinds.ENDPOINT_SLICE, "mcnet-1-2", "default") is None
+    assert await member.find(kinds.ENDPOINT_SLICE, "brokers", "default")
+    kept = await member.get(kinds.SERVICE_EXPORT, "web", "default")
+    assert kept["status"].get("conditions", []) == []
+    assert await broker_api.find(kinds.ENDPOINT_SLICE, "west.1", BROKER_NAMESPACE) is None
+    # Their kinds were there before and are the users'; those that mcnet brought go once they are empty.
+    assert [name for name in MCS if await member.find(kinds.CRD, name)] == list(MCS)
+    for kind, name in ((kinds.SERVICE_EXPORT, "web"), (kinds.SERVICE_IMPORT, "foreign")):
+        await member.delete(kind, name, "default")
+    for kind, name in ((kinds.SERVICE, "web"), (kinds.ENDPOINT_SLICE, "brokers")):
+        await member.delete(kind, name, "default")
+
+
+@pytest.mark.usefixtures("no_services")
+async def test_the_kinds_of_services_go_if_they_are_ours(member: Api, cleaned: dict[str, Any]) -> None:
+    await member.merge_patch(kinds.CRD, MCS[0], {"metadata": {"labels": {"app.kubernetes.io/managed-by": "helm"}}})
+    assert await left(member) == []
+    assert [name for name in MCS if await member.find(kinds.CRD, name)] == [MCS[0]]
+
+
+async def test_the_clusters_dns_is_put_back(member: Api, cleaned: dict[str, Any]) -> None:
+    metadata = {"name": "coredns", "namespace": "kube-system"}
+    await member.create(kinds.CONFIG_MAP, {"metadata": metadata, "data": {"Corefile": with_zone(KUBEADM, None).text}})
+    try:
+        assert await left(member) == []
+        assert (await member.get(kinds.CONFIG_MAP, "coredns", "kube-system"))["data"] == {"Corefile": KUBEADM}
+    finally:
+        await member.delete(kinds.CONFIG_MAP, "coredns", "kube-system")
 
 
 async def test_a_second_run_finds_nothing(member: Api, cleaned: dict[str, Any]) -> None:
@@ -206,11 +283,13 @@ async def test_an_interrupted_join_is_undone(
     assert await broker_api.find(kinds.SERVICE_ACCOUNT, "member-west", BROKER_NAMESPACE) is None
 
 
+@pytest.mark.usefixtures("no_services")
 async def test_a_broker_keeps_its_kinds(member: Api, cleaned: dict[str, Any]) -> None:
     await member.create(kinds.NAMESPACE, {"metadata": {"name": BROKER_NAMESPACE}})
     try:
         assert await left(member) == []
-        assert len(await traces(member)) == 6
+        assert len(await traces(member)) == 7
+        assert all([await member.find(kinds.CRD, name) for name in MCS])
     finally:
         await member.delete(kinds.NAMESPACE, BROKER_NAMESPACE)
         async with controllers(member):

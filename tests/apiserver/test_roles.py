@@ -100,5 +100,19 @@ async def test_nobody_acts_in_other_namespaces(accounts: dict[str, tuple[Api, st
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
+async def test_discovery_alone_writes_services_of_all_namespaces(
+    accounts: dict[str, tuple[Api, str]], name: str
+) -> None:
+    api, _ = accounts[name]
+    may = ALL if name == "mcnet-discovery" else set()
+    for kind in (kinds.SERVICE, kinds.ENDPOINT_SLICE, kinds.SERVICE_IMPORT):
+        assert {verb for verb in WRITE if await api.can_i(verb, kind, "default")} == may, kind.kind
+    for kind in (kinds.SERVICE_EXPORT, kinds.NAMESPACE):
+        assert {verb for verb in WRITE if await api.can_i(verb, kind, "default")} == set(), kind.kind
+    assert await api.can_i("update", kinds.SERVICE_EXPORT, "default", subresource="status") == bool(may)
+    assert not await api.can_i("create", kinds.ENDPOINT, "default")
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
 async def test_everybody_writes_events(accounts: dict[str, tuple[Api, str]], name: str) -> None:
     assert await allowed(accounts[name], kinds.EVENT, ("create", "patch")) == {"create", "patch"}

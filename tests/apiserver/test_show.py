@@ -21,6 +21,7 @@ from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE, Member
 from tests.apiserver.controllers import finalize_namespaces, report_cable
 from tests.apiserver.server import ApiServer
 from tests.apiserver.test_broker import cluster_object
+from tests.fakes import service_objects
 
 
 @pytest.fixture
@@ -215,6 +216,56 @@ async def test_everything_in_one_document(
     assert err == ""
 
 
+async def test_services_of_a_real_api_server(
+    member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await member.create(kinds.NAMESPACE, service_objects.namespace("shop"))
+    made, exported = service_objects.service_import("east", "west"), service_objects.export()
+    conflict = service_objects.condition("Conflict", True, "PortConflict", "The ports differ")
+    made["metadata"]["namespace"] = exported["metadata"]["namespace"] = "shop"
+    for obj, status in (
+        (made, made["status"]),
+        (exported, {"conditions": [*service_objects.EXPORTED[:2], conflict]}),
+    ):
+        kind = kinds.kind_of(obj)
+        del obj["metadata"]["uid"]
+        await member.create(kind, obj)
+        await member.merge_patch(kind, "web", {"status": status}, "shop", subresource="status")
+    slices = [service_objects.imported_slice(one, "10.1.0.1", ready=one == "east") for one in ("east", "west")]
+    for obj in slices:
+        await member.create(kinds.ENDPOINT_SLICE, obj)
+    try:
+        status, out, _ = await shown(capsys, "services", "--kubeconfig", kubeconfig)
+        heading, row, *below = out.splitlines()
+        assert heading.split()[:5] == ["CLUSTER", "SERVICE", "TYPE", "STATE", "EXPORTED"]
+        assert row.split() == [
+            "west", "shop/web", "ClusterSetIP", "conflict", "yes", "10.102.0.77", "80", "east", "1/1,", "west", "0/1",
+            "PortConflict",
+        ]  # fmt: skip
+        assert "west shop/web: The ports differ" in below
+        assert status == 1
+        _, out, _ = await shown(capsys, "all", "--kubeconfig", kubeconfig, "-o", "json")
+        assert "shop/web" in {one["service"] for one in json.loads(out)["services"]}
+    finally:
+        for obj in (exported, made, *slices):
+            await member.delete(kinds.kind_of(obj), obj["metadata"]["name"], "shop")
+
+
+async def test_services_that_a_user_may_not_read_are_noted(
+    member: Api, member_server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = [
+        {"apiGroups": ["mcnet.dev", "apps"], "resources": ["*"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["nodes", "pods", "namespaces"], "verbs": ["get", "list"]},
+    ]
+    await bind(member, "service-viewer", rules)
+    try:
+        status, out, _ = await shown(capsys, "services", "--kubeconfig", member_server.issue("service-viewer"))
+        assert (status, "note: west: its services can't be read: " in out) == (0, True), out
+    finally:
+        await unbind(member, "service-viewer")
+
+
 async def test_the_topology(member: Api, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = await shown(capsys, "topology", "--kubeconfig", kubeconfig)
     assert (status, out.splitlines()[0]) == (0, "clusterset: 2 clusters, 1 of 1 cable up")
@@ -237,23 +288,27 @@ async def test_a_user_who_may_not_read_secrets_sees_all_but_where_the_broker_is(
         {"apiGroups": ["mcnet.dev", "apps"], "resources": ["*"], "verbs": ["get", "list"]},
         {"apiGroups": [""], "resources": ["nodes", "pods", "namespaces"], "verbs": ["get", "list"]},
     ]
-    role, binding = (
-        {"metadata": {"name": "show-viewer"}, "rules": rules},
-        {
-            "metadata": {"name": "show-viewer"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "show-viewer"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "viewer"}],
-        },
-    )
-    await member.create(kinds.CLUSTER_ROLE, role)
-    await member.create(kinds.CLUSTER_ROLE_BINDING, binding)
+    await bind(member, "viewer", rules)
     try:
         viewer = member_server.issue("viewer")
         status, out, _ = await shown(capsys, "connections", "--kubeconfig", viewer)
         assert (status, out.splitlines()[1].split()[4]) == (0, "connected")
     finally:
-        await member.delete(kinds.CLUSTER_ROLE_BINDING, "show-viewer")
-        await member.delete(kinds.CLUSTER_ROLE, "show-viewer")
+        await unbind(member, "viewer")
+
+
+async def bind(api: Api, user: str, rules: list[dict[str, Any]]) -> None:
+    """Gives a user these rights, everywhere."""
+    await api.create(kinds.CLUSTER_ROLE, {"metadata": {"name": f"show-{user}"}, "rules": rules})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"show-{user}"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+    binding = {"metadata": {"name": f"show-{user}"}, "roleRef": role, "subjects": [subject]}
+    await api.create(kinds.CLUSTER_ROLE_BINDING, binding)
+
+
+async def unbind(api: Api, user: str) -> None:
+    await api.delete(kinds.CLUSTER_ROLE_BINDING, f"show-{user}")
+    await api.delete(kinds.CLUSTER_ROLE, f"show-{user}")
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ async def test_a_store_follows(member_api: Api, member_namespace: str) -> None:
         await eventually(lambda: names(store) == ["one"])
         await put(member_api, member_namespace, "two")
         await eventually(lambda: names(store) == ["one", "two"])
+        assert {name for _, name in store.by_key} - {"kube-root-ca.crt"} == {"one", "two"}
         await member_api.delete(CONFIG_MAP, "one", member_namespace)
         await eventually(lambda: names(store) == ["two"])
     assert len(changes) >= 3

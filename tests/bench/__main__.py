@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.bench import daemons, joining, startup, throughput
+from tests.bench import daemons, dns, joining, services, startup, throughput
 from tests.bench.document import write
 from tests.bench.machine import machine
 
@@ -15,6 +15,8 @@ BENCHMARKS = {
     "daemons": daemons.run,
     "throughput": throughput.run_vxlan,
     "throughput_wireguard": throughput.run_wireguard,
+    "dns": dns.run,
+    "services": services.run,
 }
 
 

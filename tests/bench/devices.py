@@ -6,6 +6,7 @@ Each is given by its outer addresses and the key of either side, has the name DE
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -76,6 +77,7 @@ class WireguardDevices:
         async with asyncio.timeout(10):
             while (await lab.exec(node, "test", "-S", SOCKET)).status:  # noqa: ASYNC110  (there is no event)
                 await asyncio.sleep(0.05)
+        await _beside(lab, node, self.like)
         settings = wireguard_settings(self._key(local), self._key(remote), remote)
         await checked(lab, node, "python3", "-c", TELL, SOCKET, settings)
 
@@ -84,6 +86,27 @@ class WireguardDevices:
         if process is not None:
             os.killpg(process.pid, signal.SIGTERM)
             await process.wait()
+
+
+async def _beside(lab: Lab, node: str, like: str) -> None:
+    """Puts the process into the control group of mcnet's own: both have the same share of the processors."""
+    network = (await checked(lab, node, "readlink", "/proc/self/ns/net")).strip()
+    ours, others = _processes(network, like), _processes(network, DEVICE)
+    group = Path(f"/proc/{ours[0]}/cgroup").read_text().rpartition(":")[2].strip()
+    for process in others:
+        Path(f"/sys/fs/cgroup{group}/cgroup.procs").write_text(str(process))
+
+
+def _processes(network: str, device: str) -> list[int]:
+    """The numbers, on this machine, of the processes of such devices in that network namespace."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            words = (folder / "cmdline").read_text().split("\0")
+            of = words[words.index("--foreground") + 1] if "--foreground" in words else ""
+            if of.startswith(device) and os.readlink(folder / "ns/net") == network:
+                found.append(int(folder.name))
+    return found
 
 
 def wireguard_settings(own: X25519PrivateKey, other: X25519PrivateKey, remote: str) -> str:

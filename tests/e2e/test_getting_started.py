@@ -18,8 +18,9 @@ from tests.e2e.walkthrough import Step, differs, rewritten, steps
 
 PAGE = Path(__file__).parents[2] / "docs" / "getting-started.md"
 COMMAND_TIMEOUT = 240.0
-REPORTS_SECONDS = 15.0
-"""Seconds until the other clusters' gateways have reported what `join` brought about."""
+PATIENCE = {"mcnet show ": 15.0, "mcnet diagnose service ": 150.0}
+"""Seconds until the other clusters' gateways have reported what `join` brought about, and until the clusters' DNS has
+read its new configuration."""
 
 
 @pytest.mark.timeout(900)
@@ -58,7 +59,8 @@ async def _environment(lab: Lab) -> dict[str, str]:
 async def _screen(step: Step, environment: dict[str, str], directory: Path) -> str:
     """What the command prints. One that only shows is run again, as a reader would, while reports are under way."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + (REPORTS_SECONDS if step.command.startswith("mcnet show ") else 0)
+    patience = next((seconds for begin, seconds in PATIENCE.items() if step.command.startswith(begin)), 0)
+    end = loop.time() + patience
     while True:
         printed = await _run(step.command, environment, directory)
         if not differs(step.screen, printed) or loop.time() >= end:

@@ -2,6 +2,7 @@
 in the clear. Then all encrypted: nothing goes in the clear, whatever happens.
 """
 
+import os
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,7 +29,7 @@ CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 8080), tim
 
 
 async def test_two_drivers_on_one_gateway_and_all_that_may_happen(tmp_path: Path) -> None:
-    spec = LabSpec(name="mixed", clusters=("east", "west", "north"), nodes=1, ip_family=IpFamily.DUAL)
+    spec = LabSpec(name=f"x{os.getpid()}", clusters=("east", "west", "north"), nodes=1, ip_family=IpFamily.DUAL)
     async with brought_up(spec, tmp_path) as made:
         await made.mcnet("deploy-broker", "--context", "east")
         for cluster in made.clusters:

@@ -1,6 +1,7 @@
 """A way between gateways that carries 1400 bytes and swallows what is larger: 8,000 bytes pass all the same."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,7 +51,7 @@ SWALLOWING = """table inet narrow {
 
 @pytest.mark.parametrize("driver", ["vxlan", "wireguard"])
 async def test_eight_thousand_bytes_pass_a_way_of_1400(tmp_path: Path, driver: str) -> None:
-    spec = LabSpec(name=f"m{driver[:2]}", nodes=2, ip_family=IpFamily.DUAL)
+    spec = LabSpec(name=f"{driver[0]}{os.getpid()}", nodes=2, ip_family=IpFamily.DUAL)
     async with brought_up(spec, tmp_path) as made:
         await made.mcnet("deploy-broker", "--context", "east", "--cable-driver", driver)
         for cluster in made.clusters:

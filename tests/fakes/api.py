@@ -7,9 +7,11 @@ know: schemas, admission, access rights, garbage collection.
 import asyncio
 import copy
 import json
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from mcnet.kube.api import APPLY_PATCH, Api
@@ -17,8 +19,12 @@ from mcnet.kube.errors import api_error
 from mcnet.kube.kinds import ACCESS_REVIEW, KINDS, SUBJECT_ACCESS_REVIEW, JsonObject, Kind
 from mcnet.kube.transport import Request
 from mcnet.model.errors import McnetError
+from mcnet.model.service import MCS_GROUP
 
-WITH_STATUS = {"Cluster", "Gateway", "NodeState", "Deployment", "DaemonSet", "CustomResourceDefinition"}
+WITH_STATUS = {
+    "Cluster", "Gateway", "NodeState", "Deployment", "DaemonSet", "CustomResourceDefinition", "ServiceExport",
+    "ServiceImport",
+}  # fmt: skip
 """Kinds whose status is a subresource."""
 
 
@@ -59,6 +65,8 @@ class FakeServer:
     """Cap on the life of tokens, 0 for none."""
     drop: Callable[[JsonObject], object] = lambda _: None
     """Takes away from an object what the schema does not know, before it is kept."""
+    mcs_versions: tuple[str, ...] = ("v1beta1", "v1alpha1")
+    """Of the Multi-Cluster Services API, as the server serves it."""
     version: int = 1
     _events: list[tuple[int, str, Key, JsonObject]] = field(default_factory=list)
     clock: str = ""
@@ -133,8 +141,8 @@ class FakeServer:
         query = dict(request.query or {})
         seen, epoch = int(query.get("resourceVersion", 0)), self._epoch
         while epoch == self._epoch:
-            for version, event, key, obj in list(self._events):
-                if version > seen and key.kind == kind and namespace in {"", key.namespace} and _selected(obj, query):
+            for version, event, key, obj in self._events[bisect_right(self._events, seen, key=itemgetter(0)) :]:
+                if key.kind == kind and namespace in {"", key.namespace} and _selected(obj, query):
                     yield json.dumps({"type": event, "object": obj}).encode()
                     seen = version
             news = self._news
@@ -155,8 +163,8 @@ class FakeServer:
         return None
 
     def _answer(self, request: Request) -> JsonObject:
-        if request.path in {"/version", "/readyz"}:
-            return {"gitVersion": "v1.37.2"}
+        if request.path in {"/version", "/readyz", f"/apis/{MCS_GROUP}"}:
+            return {"gitVersion": "v1.37.2", "versions": [{"version": one} for one in self.mcs_versions]}
         kind, namespace, name, subresource = _parse(request.path)
         key = Key(kind, namespace, name)
         body: Any = copy.deepcopy(request.body)

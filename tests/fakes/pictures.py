@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
+from mcnet.codec import service_state
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet, Requested
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import Member
 from mcnet.model.node import Node, NodeState
-from mcnet.plan.cluster_view import BrokerView, ClusterView, Picture
+from mcnet.plan.cluster_view import BrokerView, ClusterView, Picture, ServicesView
+from tests.fakes import service_objects
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 VERSION = "0.1.0"
@@ -44,6 +46,17 @@ def cable(remote: Endpoint, milliseconds: float, *, active: bool) -> Cable:
         remote_address=remote.private_addresses[0],
         round_trip=RoundTrip(trip, trip, trip, trip, 0.0),
         active=active,
+    )
+
+
+def services(exported_by: str, *, exporter: bool) -> ServicesView:
+    """A member's view of one service, which one cluster exports."""
+    objects = service_objects
+    return ServicesView(
+        exports=(service_state.decode_export(objects.export(*objects.EXPORTED)),) if exporter else (),
+        imports=(service_state.decode_import(objects.service_import(exported_by)),),
+        endpoints=(service_state.decode_endpoints(objects.imported_slice(exported_by, "10.0.0.1", "10.0.0.2")),),
+        namespaces=frozenset({objects.WEB.namespace}),
     )
 
 
@@ -93,6 +106,7 @@ def clusterset(sizes: Mapping[str, int]) -> Picture:
                 ),
                 gateway_nodes=tuple(one.gateway for one in ends[name]),
                 broker_server="https://broker.example.com:6443",
+                services=services(next(iter(sizes)), exporter=at == 0),
             )
         )
     broker = BrokerView(

@@ -87,3 +87,31 @@ def test_a_benchmarks_part_is_replaced_and_nothing_else() -> None:
     assert changed.replace(r"new \1", "old") == text
     with pytest.raises(LookupError):
         with_part(text, "z", "")
+
+
+def test_each_sentence_of_the_dns_specification_has_its_test() -> None:
+    tree = ast.parse((ROOT / "tests" / "unit" / "plan" / "test_dns_kep.py").read_text())
+    tests = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    assert set(re.findall(r"`(test_2_\w+)`", (ROOT / "docs" / "dns.md").read_text())) == tests
+
+
+CONFORMANCE = ROOT / "docs" / "conformance.md"
+TEST = re.compile(r"`((?:unit|apiserver|e2e)/[\w/]+\.py)::(test_\w+)`")
+
+
+def functions(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_each_sentence_of_the_mcs_api_has_its_test() -> None:
+    """Or it is said to be met otherwise or not at all. No test of the suite's cases is left without its sentence."""
+    lines = [line for line in CONFORMANCE.read_text().splitlines() if line.startswith("| ")]
+    rows = [line for line in lines if not line.endswith("| test |")]
+    assert len(rows) > 80
+    assert [row for row in rows if not TEST.search(row) and "*not met*" not in row] == []
+    named = {found for row in rows for found in TEST.findall(row)}
+    assert [one for one in sorted(named) if one[1] not in functions(ROOT / "tests" / one[0])] == []
+    for file in ("apiserver/test_conformance.py", "unit/plan/test_services_kep.py"):
+        tests = {name for name in functions(ROOT / "tests" / file) if name.startswith("test_")}
+        assert tests == {name for path, name in named if path == file}

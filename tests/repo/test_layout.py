@@ -12,6 +12,7 @@ WHOLE_PACKAGE = {
     "codec/test_hostile.py",
     "codec/test_roundtrip.py",
     "kube/test_fake.py",
+    "plan/test_dns_kep.py",
     "plan/test_node_convergence.py",
 }
 """Unit tests of what the modules of a package do alike or together."""

@@ -80,7 +80,14 @@ def test_the_installed_wheel_makes_its_own_image(installed: Path) -> None:
     code = "from mcnet.lab import image; print(image.containerfile()); print(*image.own_packages())"
     containerfile, packages = run(installed, "-c", code).splitlines()
     assert containerfile == str(installed / "mcnet" / "lab" / "Containerfile")
-    assert packages.split() == ["mcnet", "mcnet_gateway", "mcnet_route_agent", "mcnet_discovery", "mcnet_cable"]
+    assert packages.split() == [
+        "mcnet",
+        "mcnet_gateway",
+        "mcnet_route_agent",
+        "mcnet_discovery",
+        "mcnet_dns",
+        "mcnet_cable",
+    ]
 
 
 def test_the_installed_templates_are_there(installed: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from mcnet.diagnose.check import Check
 from mcnet.diagnose.site import Site
 from mcnet.install.leave import IMAGE_ANNOTATION
-from mcnet.install.rollout import WORKLOADS
+from mcnet.install.rollout import DNS, WORKLOADS
 from mcnet.kube import kinds
 from mcnet.kube.kinds import JsonObject
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
@@ -45,7 +45,7 @@ class _Running:
 
 
 async def gather(site: Site) -> Evidence:
-    names = {one.name for one in WORKLOADS}
+    names = {one.name for one in (*WORKLOADS, DNS)}
     found = [*await site.listed(kinds.DAEMON_SET), *await site.listed(kinds.DEPLOYMENT)]
     pods = [pod for pod in await site.listed(kinds.POD) if _labels(pod).get("app.kubernetes.io/name") == "mcnet"]
     annotations = (await site.namespace())["metadata"].get("annotations") or {}

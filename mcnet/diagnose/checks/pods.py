@@ -6,12 +6,15 @@ from typing import Final
 
 from mcnet.diagnose.check import Check
 from mcnet.diagnose.site import Site
-from mcnet.install.rollout import WORKLOADS
+from mcnet.install import cluster_dns
+from mcnet.install.rollout import DNS, WORKLOADS
 from mcnet.kube import kinds
 from mcnet.kube.kinds import JsonObject
 from mcnet.model.diagnosis import Finding, Judgement, Verdict
+from mcnet.model.errors import ApiError
 from mcnet.plan.pods import hopeless_reason, pod_problem, progress_of
 
+KINDS: Final = {one.name: one.kind.kind for one in (*WORKLOADS, DNS)}
 RESTARTS: Final = 3
 """Restarts of one container from which on it counts as restarting."""
 
@@ -33,7 +36,16 @@ async def gather(site: Site) -> Evidence:
     pods = await site.listed(kinds.POD)
     ours = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") == "mcnet"]
     join = f"mcnet join broker-info.mcnet{site.option}"
-    return Evidence(site.kubectl, join, {one.name: by_name.get(one.name) for one in WORKLOADS}, tuple(ours))
+    wanted = (*WORKLOADS, DNS) if DNS.name in by_name or await _asks_dns(site) else WORKLOADS
+    return Evidence(site.kubectl, join, {one.name: by_name.get(one.name) for one in wanted}, tuple(ours))
+
+
+async def _asks_dns(site: Site) -> bool:
+    """Whether the cluster's own DNS needs mcnet's; not where it may not be looked at."""
+    try:
+        return await cluster_dns.daemon(site.api) is not None
+    except ApiError:
+        return False
 
 
 def judge(evidence: Evidence) -> Judgement:
@@ -44,7 +56,7 @@ def judge(evidence: Evidence) -> Judgement:
 
 def _workloads(evidence: Evidence) -> Iterable[Finding]:
     for name, workload in evidence.workloads.items():
-        kind = "Deployment" if name == "mcnet-discovery" else "DaemonSet"
+        kind = KINDS[name]
         if workload is None:
             yield Finding(Verdict.WRONG, f"{kind} {name}", "it is not there", evidence.join)
             continue

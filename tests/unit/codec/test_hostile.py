@@ -20,6 +20,8 @@ from mcnet.codec import (
     cluster,
     clusterset,
     endpoint,
+    endpoint_slice,
+    exported_service,
     farewell,
     gateway,
     identity,
@@ -31,6 +33,10 @@ from mcnet.codec import (
     node,
     node_state,
     pins,
+    service,
+    service_export,
+    service_import,
+    service_state,
 )
 from mcnet.codec.broker import BrokerCredential
 from mcnet.codec.errors import LONGEST, DecodeError
@@ -54,7 +60,9 @@ from mcnet.model.latency import (
 from mcnet.model.look import Device, Drop, Missing, NodeLook, Seen, Translation, Tried, Tunnel
 from mcnet.model.member import Member
 from mcnet.model.node import NodeState
+from mcnet.model.service import ExportedService, Port, ServiceEndpoint, ServiceName, ServiceSlice, ServiceType
 from mcnet.model.trust import FAREWELL_ANNOTATION, Pin
+from tests.fakes import service_objects
 from tests.fakes.identities import identity_of, signed_object
 from tests.fakes.mutations import OBJECTS, VALUES, changed, changed_texts, damaged, mutations
 
@@ -118,12 +126,53 @@ REPORT = latency.encode(
     Report(time="t", version="v", duration=10, interval=0.01, results=(PathResult(PLACES, (MEASURE,)),))
 )
 
+WEB = ServiceName("shop", "web")
+RECORD = exported_service.encode(
+    ExportedService(
+        WEST, WEB, datetime(2026, 1, 31, 12, tzinfo=UTC), ServiceType.CLUSTERSET_IP,
+        (Port("http", "TCP", 80, "kubernetes.io/h2c"),), "ClientIP", 60, "Local", "PreferClose", ("IPv4", "IPv6"),
+        (("a.example/b", "c"),), (("d", "e"),), True, traffic="prefer-local", to=(EAST, WEST),
+    ),
+    namespace="n",
+)  # fmt: skip
+SLICE = endpoint_slice.encode_broker(
+    ServiceSlice(
+        "west.1", "IPv4", (Port("http", "TCP", 8080),), (ServiceEndpoint(ADDRESSES[:1], hostname="web-0"),)
+    ),
+    cluster=WEST, service=WEB, namespace="n",
+)  # fmt: skip
+POD_SLICE = SLICE | {
+    "endpoints": [{"addresses": ["192.0.2.1"], "targetRef": {"kind": "Pod", "name": "web-0"}}],
+}  # fmt: skip
+SERVICE = {
+    "metadata": {"name": "web", "namespace": "shop", "labels": {"a": "b"}},
+    "spec": {
+        "type": "ClusterIP", "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"], "ipFamilies": ["IPv4"],
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP", "appProtocol": "http", "targetPort": 8080}],
+        "sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10}},
+        "internalTrafficPolicy": "Cluster", "trafficDistribution": "PreferClose", "publishNotReadyAddresses": True,
+    },
+}  # fmt: skip
+EXPORT = {
+    "metadata": {
+        "name": "web", "namespace": "shop", "creationTimestamp": "2026-01-31T12:00:00Z",
+        "annotations": {
+            "mcnet.dev/export-mode": "aggregate", "mcnet.dev/traffic": "local-only", "mcnet.dev/export-to": "east,b",
+        },
+    },
+    "spec": {"exportedLabels": {"a": "b"}, "exportedAnnotations": {"c": "d"}},
+}  # fmt: skip
+
 DECODERS: dict[str, tuple[Callable[[JsonObject], object], JsonObject]] = {
     "broker-secret": (broker.decode_secret, SECRET),
     "cluster": (cluster.decode, CLUSTER),
     "cluster-requested": (cluster.decode_requested, CLUSTER),
     "clusterset": (clusterset.decode, CLUSTERSET),
     "endpoint": (endpoint.decode, ENDPOINT),
+    "endpoint-slice": (endpoint_slice.decode, SLICE),
+    "endpoint-slice-of-pods": (lambda obj: endpoint_slice.decode(obj, pod_names=True), POD_SLICE),
+    "endpoint-slice-owner": (endpoint_slice.decode_owner, SLICE),
+    "exported-service": (exported_service.decode, RECORD),
     "farewell": (farewell.decode, LEASE),
     "gateway": (gateway.decode, GATEWAY),
     "identity-secret": (identity.decode_secret, identity.encode_secret(KEYS)),
@@ -132,6 +181,15 @@ DECODERS: dict[str, tuple[Callable[[JsonObject], object], JsonObject]] = {
     "node": (node.decode, NODE),
     "node-state": (node_state.decode, NODE_STATE),
     "pins": (pins.decode, PINS),
+    "service": (service.decode, SERVICE),
+    "service-export": (service_export.decode, EXPORT),
+    "service-import-traffic": (service_import.traffic, EXPORT),
+    "reported-export": (service_state.decode_export, service_objects.export(*service_objects.EXPORTED)),
+    "reported-import": (service_state.decode_import, service_objects.service_import("east", "west")),
+    "reported-endpoints": (
+        service_state.decode_endpoints,
+        service_objects.imported_slice("east", "192.0.2.1"),
+    ),
 }
 """Of API objects, and of a report."""
 

@@ -7,7 +7,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcnet.codec import cluster, clusterset, endpoint, gateway, member, node_state
+from mcnet.codec import (
+    cluster,
+    clusterset,
+    endpoint,
+    endpoint_slice,
+    exported_service,
+    gateway,
+    member,
+    node_state,
+)
 from mcnet.codec.identity import PrivateIdentity, sign, verify
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet, Identity
 from mcnet.model.endpoint import DriverOffer, Endpoint
@@ -15,6 +24,8 @@ from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import Member
 from mcnet.model.node import NodeState
 from mcnet.model.public_address import Kind, Source
+from mcnet.model.service import ExportedService, Port, ServiceEndpoint, ServiceSlice
+from tests.fakes.services import EAST, WEB, exports
 
 ids = st.sampled_from(["west", "east", "a", "x-1"]).map(ClusterId)
 nodes = st.sampled_from(["node-1", "ip-10-0-0-1.ec2.internal"])
@@ -89,6 +100,24 @@ members = st.builds(
 )  # fmt: skip
 
 
+port = st.builds(
+    Port, st.sampled_from(["", "http", "a-1"]), st.sampled_from(["TCP", "UDP", "SCTP"]), st.integers(1, 65535),
+    st.sampled_from(["", "http", "kubernetes.io/h2c"]),
+)  # fmt: skip
+slices = st.builds(
+    ServiceSlice, st.just("east.1"), st.just("IPv4"),
+    st.lists(port, max_size=3, unique_by=lambda one: one.name).map(tuple),
+    st.lists(
+        st.builds(
+            ServiceEndpoint,
+            st.lists(st.sampled_from([IPv4Address("10.1.0.1"), IPv4Address("10.1.0.2")]), min_size=1).map(tuple),
+            st.booleans(), st.booleans(), st.booleans(), st.sampled_from(["", "web-0"]),
+        ),
+        max_size=3,
+    ).map(tuple),
+)  # fmt: skip
+
+
 def over_the_wire(obj: dict[str, Any]) -> dict[str, Any]:
     """As it comes back, with what newer versions may have added."""
     received: dict[str, Any] = json.loads(json.dumps(obj))
@@ -138,3 +167,12 @@ def test_a_signature_is_for_one_value_only(first: Endpoint, second: Endpoint, ke
     forged["spec"]["signature"] = signature
     assert verify(forged, identity.public) == (first == second)
     assert (endpoint.signed_form(first) == endpoint.signed_form(second)) == (first == second)
+
+
+@settings(max_examples=50)
+@given(exports(EAST), slices)
+def test_exports(record: ExportedService, made: ServiceSlice) -> None:
+    assert exported_service.decode(over_the_wire(exported_service.encode(record, namespace="n"))) == record
+    obj = over_the_wire(endpoint_slice.encode_broker(made, cluster=EAST, service=WEB, namespace="n"))
+    assert endpoint_slice.decode(obj) == made
+    assert endpoint_slice.decode_owner(obj) == (EAST, WEB)

@@ -7,7 +7,7 @@ import pytest
 from mcnet.codec import gateway as gateway_codec
 from mcnet.install import rollout
 from mcnet.install.progress import Silent
-from mcnet.install.rollout import WORKLOADS, await_connections, await_rollout
+from mcnet.install.rollout import DNS, WORKLOADS, await_connections, await_rollout
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError
 from mcnet.model.gateway import Cable, CableState, Gateway
@@ -50,6 +50,16 @@ async def test_ready_daemons() -> None:
     told = Told()
     await await_rollout(server(2).api(), gateways=2, timeout=5, progress=told)
     assert told.lasting == ["Daemons run: discovery 2/2, route-agent 2/2, gateway 2/2, cable 2/2"]
+
+
+async def test_the_dns_daemon_is_awaited_where_it_is_there() -> None:
+    made, told = server(2), Told()
+    made.add(workload(DNS.name, DNS.kind.kind, 2))
+    await await_rollout(made.api(), gateways=2, timeout=5, progress=told)
+    assert told.lasting == ["Daemons run: discovery 2/2, route-agent 2/2, gateway 2/2, cable 2/2, dns 2/2"]
+    made.add(workload(DNS.name, DNS.kind.kind, 1))
+    with pytest.raises(McnetError, match="the daemons don't all run"):
+        await await_rollout(made.api(), gateways=2, timeout=0.05, progress=told)
 
 
 async def test_the_number_of_gateways_counts() -> None:

@@ -72,7 +72,8 @@ async def test_nothing_secret_is_shown(account: Path) -> None:
 
 def test_a_daemon_loads_no_kubernetes_client_library() -> None:
     """A fifth of its memory (docs/benchmarks.md)."""
-    program = "import sys; import mcnet_gateway.main, mcnet_route_agent.main, mcnet_discovery.main, aiohttp\n"
+    program = "import sys; import mcnet_gateway.main, mcnet_route_agent.main, mcnet_discovery.main\n"
+    program += "import mcnet_dns.main, aiohttp\n"
     program += "from mcnet.kube.connect import in_cluster\n"
     program += "import asyncio\ntry: asyncio.run(in_cluster())\nexcept Exception: pass\n"
     program += "print(sorted(name for name in sys.modules if name in ('kubernetes', 'requests', 'oauthlib')))"

@@ -12,7 +12,7 @@ from mcnet.kube.kinds import CONFIG_MAP
 from mcnet.kube.store import Store
 from mcnet.kube.transport import Request
 from mcnet.model.errors import ApiError, ForbiddenError, UnreachableError
-from tests.fakes.api import FakeServer
+from tests.fakes.api import FakeServer, Key
 from tests.fakes.eventually import eventually
 
 
@@ -191,3 +191,93 @@ async def test_a_faulty_event_is_a_failure_of_the_server() -> None:
         await eventually(lambda: failure.hits == 1 and store.reachable)
     assert (True, False) in seen
     assert lists(server) == 2
+
+
+Moves = list[tuple[str | None, str | None]]
+
+
+def told(moves: Moves) -> Any:
+    """An `on_object` that keeps what the values of `k` were and are."""
+
+    def on_object(before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+        moves.append(tuple(obj["data"].get("k", "") if obj else None for obj in (before, after)))  # type: ignore[arg-type]
+
+    return on_object
+
+
+async def test_each_object_that_changes_is_told_with_what_it_was() -> None:
+    server = FakeServer()
+    server.add(config_map("a", k="1"))
+    moves: Moves = []
+    async with running(server, namespace="n", on_object=told(moves)):
+        await eventually(lambda: moves == [(None, "1")])
+        server.add(config_map("a", k="2"))
+        server.remove(CONFIG_MAP, "a", "n")
+        await eventually(lambda: moves[1:] == [("1", "2"), ("2", None)])
+
+
+async def test_a_new_list_tells_what_differs() -> None:
+    server = FakeServer()
+    server.add(config_map("a", k="1"), config_map("b", k="2"))
+    moves: Moves = []
+    async with running(server, namespace="n", on_object=told(moves)) as (store, _):
+        await eventually(lambda: len(moves) == 2)
+        server.go_down(UnreachableError("away"))
+        await eventually(lambda: not store.reachable)
+        server.remove(CONFIG_MAP, "a", "n")
+        server.add(config_map("c", k="3"))
+        server._events.clear()
+        server.come_up()
+        await eventually(lambda: sorted(moves[2:], key=str) == [("1", None), (None, "3")])
+
+
+async def test_what_a_write_has_answered_is_not_undone_by_an_older_event() -> None:
+    server = FakeServer()
+    server.add(config_map("a", k="1"))
+    moves: Moves = []
+    async with running(server, namespace="n", on_object=told(moves)) as (store, _):
+        await eventually(lambda: store.synced)
+        server.add(config_map("a", k="2"))
+        newest = json.loads(json.dumps(server.all(CONFIG_MAP)[0])) | {"data": {"k": "3"}}
+        newest["metadata"]["resourceVersion"] = str(server.version + 1)
+        store.saw(newest)
+        server.add(config_map("b"))
+        await eventually(lambda: names(store) == ["a", "b"])
+        assert moves[:2] == [(None, "1"), ("1", "3")]
+        assert (store.get("a") or {})["data"] == {"k": "3"}
+        older = json.loads(json.dumps(newest)) | {"data": {"k": "0"}}
+        older["metadata"]["resourceVersion"] = "1"
+        store.saw(older)
+        assert (store.get("a") or {})["data"] == {"k": "3"}
+        store.forget(newest)
+        assert names(store) == ["b"]
+
+
+async def test_what_a_write_has_answered_is_told_once() -> None:
+    server = FakeServer()
+    moves: Moves = []
+    async with running(server, namespace="n", on_object=told(moves)) as (store, _):
+        await eventually(lambda: store.synced)
+        server.add(config_map("a", k="1"))
+        store.saw(json.loads(json.dumps(server.all(CONFIG_MAP)[0])))
+        server.add(config_map("b", k="2"))
+        await eventually(lambda: names(store) == ["a", "b"])
+        store.saw(json.loads(json.dumps(server.all(CONFIG_MAP)[0])))
+        assert moves == [(None, "1"), (None, "2")]
+        gone = server.objects.pop(Key(CONFIG_MAP, "n", "a"))
+        server.version += 1
+        server._tell("DELETED", Key(CONFIG_MAP, "n", "a"), gone)  # with the version that it had
+        await eventually(lambda: names(store) == ["b"])
+
+
+async def test_what_objects_say_alike_is_in_memory_once() -> None:
+    server = FakeServer()
+    server.add(config_map("a", k="the same"))
+    async with running(server, namespace="n") as (store, _):
+        await eventually(lambda: store.synced)
+        server.add(config_map("b", k="the same"))
+        await eventually(lambda: names(store) == ["a", "b"])
+        one, other = ((store.get(name) or {})["data"] for name in ("a", "b"))
+        assert one == other == {"k": "the same"}
+        assert one is not other
+        assert one["k"] is other["k"]

@@ -9,7 +9,8 @@ from mcnet.kube.kinds import kind_of
 from mcnet.model.ownership import WIREGUARD_SOCKETS
 from mcnet.plan.withdrawn import RETIREMENT
 from mcnet.render.engine import render
-from mcnet.render.values import AccountValues, MemberValues, NodePodValues
+from mcnet.render.values import AccountValues, DnsValues, MemberValues, NodePodValues
+from mcnet_dns.settings import Settings as DnsSettings
 
 MEMBER = {
     "apiVersion": "mcnet.dev/v1alpha1",
@@ -25,6 +26,7 @@ VALUES = MemberValues(
     node_selector={"zone": "a"},
     tolerations=({"operator": "Exists"},),
     member=MEMBER,
+    dns=DnsValues(cluster_names=True),
 )
 OBJECTS = render("member", VALUES)
 DAEMONS = {
@@ -40,8 +42,10 @@ RIGHTS = {
     "mcnet-gateway": {"NET_ADMIN", "NET_RAW"},
     "mcnet-route-agent": {"NET_ADMIN", "NET_RAW"},
     "mcnet-discovery": set(),
+    "mcnet-dns": set(),
     "mcnet-cable": {"NET_ADMIN", "NET_BIND_SERVICE"},
 }
+PORTS = {"mcnet-gateway": 4581, "mcnet-route-agent": 4582, "mcnet-discovery": 4583, "mcnet-dns": 4584}
 SOCKETS, IPSEC = "/run/mcnet/wireguard", "/run/mcnet/ipsec"
 
 
@@ -65,8 +69,9 @@ def test_no_container_is_privileged(name: str) -> None:
     assert not pod.get("hostIPC")
 
 
-def test_discovery_is_not_root_and_not_on_the_host() -> None:
-    pod = DAEMONS["mcnet-discovery"]
+@pytest.mark.parametrize("name", ["mcnet-discovery", "mcnet-dns"])
+def test_what_needs_no_kernel_is_not_root_and_not_on_the_host(name: str) -> None:
+    pod = DAEMONS[name]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] == 65532
     assert "hostNetwork" not in pod
@@ -116,11 +121,11 @@ def test_gateway_and_cable_share_the_sockets_of_their_node_alone() -> None:
 @pytest.mark.parametrize("name", sorted(DAEMONS.keys() - {"mcnet-cable"}))
 def test_probes_ask_the_daemons_own_port(name: str) -> None:
     (container,) = DAEMONS[name]["containers"]
-    port = {"mcnet-gateway": 4581, "mcnet-route-agent": 4582, "mcnet-discovery": 4583}[name]
+    port = PORTS[name]
     for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz"), ("startupProbe", "/healthz")):
         asked = container[probe]["httpGet"]
         assert (asked["path"], asked["port"]) == (path, port)
-        assert asked.get("host") == (None if name == "mcnet-discovery" else "127.0.0.1")
+        assert asked.get("host") == (None if name in ("mcnet-discovery", "mcnet-dns") else "127.0.0.1")
 
 
 @pytest.mark.parametrize("name", sorted(DAEMONS))
@@ -199,10 +204,48 @@ def test_a_throw_away_pod_is_as_weak_as_the_daemons(host: bool) -> None:
 
 
 def test_discovery_goes_to_the_host_network_only_when_told_and_still_has_no_rights_there() -> None:
-    values = replace(VALUES, discovery_on_host=True, discovery_replicas=1)
+    values = replace(VALUES, discovery_on_host=True, discovery_replicas=1, dns=None)
     (deployment,) = (obj for obj in render("member", values) if obj["kind"] == "Deployment")
     pod = deployment["spec"]["template"]["spec"]
     assert (deployment["spec"]["replicas"], pod["hostNetwork"]) == (1, True)
     assert pod["dnsPolicy"] == "ClusterFirstWithHostNet"
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_dns_is_there_only_where_it_is_asked_for() -> None:
+    without = render("member", replace(VALUES, dns=None))
+    assert [obj for obj in OBJECTS if obj not in without] == [
+        obj for obj in OBJECTS if obj["metadata"]["name"] == "mcnet-dns"
+    ]
+    assert [obj["kind"] for obj in OBJECTS if obj["metadata"]["name"] == "mcnet-dns"] == [
+        "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Service", "Deployment", "PodDisruptionBudget",
+    ]  # fmt: skip
+
+
+def test_dns_is_told_its_settings_and_found_by_its_service() -> None:
+    (container,) = DAEMONS["mcnet-dns"]["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    found = DnsSettings.from_environment(environment)
+    assert (found.cluster_names, found.hosts) == (True, 100)
+    assert {(one["name"], one["containerPort"]) for one in container["ports"]} == {
+        ("dns", found.port), ("dns-tcp", found.port), ("metrics", found.metrics_port),
+    }  # fmt: skip
+    (service,) = (obj for obj in OBJECTS if obj["kind"] == "Service")
+    assert [(one["port"], one["targetPort"], one["protocol"]) for one in service["spec"]["ports"]] == [
+        (53, "dns", "UDP"), (53, "dns-tcp", "TCP"),
+    ]  # fmt: skip
+    (deployment,) = (obj for obj in OBJECTS if obj["metadata"]["name"] == "mcnet-dns" and obj["kind"] == "Deployment")
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    probes = {container[name]["httpGet"]["port"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert probes == {found.metrics_port}
+
+
+def test_dns_may_read_what_it_serves_and_write_nothing() -> None:
+    (rules,) = (
+        obj["rules"] for obj in OBJECTS if obj["kind"] == "ClusterRole" and obj["metadata"]["name"] == "mcnet-dns"
+    )
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
+    assert {resource for rule in rules for resource in rule["resources"]} == {
+        "serviceimports", "endpointslices", "namespaces",
+    }  # fmt: skip

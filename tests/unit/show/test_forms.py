@@ -32,6 +32,14 @@ from mcnet.show import forms
         (forms.side, {"x": "nodes", "xAddresses": ["192.0.2.1"]}, "192.0.2.1 (nodes)"),
         (forms.side, {"x": "nodes", "xAddresses": []}, "nodes"),
         (forms.need, {"x": True}, "required"),
+        (
+            forms.service_ports,
+            {"x": [{"protocol": "TCP", "port": 80}, {"protocol": "UDP", "port": 53}]},
+            "80, 53/UDP",
+        ),
+        (forms.service_ports, {"x": [{"protocol": "TCP", "port": at} for at in range(1, 9)]}, "1, 2, 3 and 5 more"),
+        (forms.endpoints, {"x": [{"cluster": "east", "ready": 1, "total": 2}]}, "east 1/2"),
+        (forms.endpoints, {}, ""),
     ],
 )
 def test_forms(form: Any, row: dict[str, Any], text: str) -> None:

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcnet.diagnose.checks import pods
 from mcnet.diagnose.checks.pods import Evidence
 from mcnet.model.diagnosis import Finding, Verdict
+from tests.fakes.api import FakeServer
+from tests.fakes.corefiles import KUBEADM
+from tests.unit.diagnose.world import site
 
 JOIN = "mcnet join broker-info.mcnet --context west"
 
@@ -53,6 +57,46 @@ def test_a_workload_that_is_gone_or_not_wanted() -> None:
         (Verdict.WRONG, "Deployment mcnet-discovery", "no pod is wanted: scaled to 0, or no node fits", JOIN),
         (Verdict.WRONG, "DaemonSet mcnet-gateway", "it is not there", JOIN),
     ]
+
+
+def test_the_dns_daemon_counts_where_it_is_wanted() -> None:
+    changed = workloads(mcnet_dns=None)
+    assert found(Evidence("kubectl", JOIN, changed, ())) == [
+        (Verdict.WRONG, "Deployment mcnet-dns", "it is not there", JOIN)
+    ]
+
+
+OLD, NEW = "registry.k8s.io/coredns/coredns:v1.11.3", "registry.k8s.io/coredns/coredns:v1.12.2"
+
+
+@pytest.mark.parametrize(
+    ("image", "there", "looked_at"),
+    [(OLD, False, True), (OLD, True, True), (NEW, False, False), (NEW, True, True), ("", False, False)],
+)
+async def test_when_the_dns_daemon_is_looked_at(image: str, there: bool, looked_at: bool) -> None:
+    """Where it runs, and where the cluster's CoreDNS, an old one, asks it. Without ServiceImports nobody does."""
+    server = FakeServer()
+    if image:
+        server.add(*cluster_dns(image))
+    if there:
+        metadata = {"name": "mcnet-dns", "namespace": "mcnet-system"}
+        server.add({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {}})
+    evidence = await pods.gather(site(server))
+    assert ("mcnet-dns" in evidence.workloads) is looked_at
+    assert (evidence.workloads.get("mcnet-dns") is not None) is there
+
+
+def cluster_dns(image: str) -> list[dict[str, Any]]:
+    """The cluster's CoreDNS, and the kind ServiceImport."""
+    here = {"name": "coredns", "namespace": "kube-system"}
+    pod_spec = {"containers": [{"name": "coredns", "image": image}]}
+    crd = {"name": "serviceimports.multicluster.x-k8s.io"}
+    return [
+        {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": crd},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": here, "data": {"Corefile": KUBEADM}},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": here | {"labels": {"k8s-app": "kube-dns"}},
+         "spec": {"template": {"spec": pod_spec}}},
+    ]  # fmt: skip
 
 
 def test_a_workload_that_is_not_complete() -> None:
