@@ -15,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from xml.etree import ElementTree
 
 HERE = Path(__file__).resolve().parent
@@ -31,6 +33,8 @@ SUMMARY = "MCNET_TESTS_SUMMARY"
 NEEDS_LAB = ("apiserver", "netns", "e2e")
 REAL = (*NEEDS_LAB, "vm")
 """Levels against real clusters and kernels."""
+PARTS = {"e2e": ("shared", "own")}
+"""Levels whose tests wait most of the time: parts (pytest's option --labs) that run at once."""
 MOST_AGAIN = 12
 """Tests of such a level that are run once more where they failed (a busy machine, what a test before them left): both
 outcomes are printed. More of them is no accident."""
@@ -258,9 +262,10 @@ def check(session: nox.Session, name: str) -> Result:
 def run_level(session: nox.Session, name: str) -> Result:
     """Runs one level to its end, whether or not it passes; what failed against clusters and kernels once more."""
     started = time.monotonic()
-    succeeded, report = run_pytest(session, name, name, [f"tests/{name}", *(VM if name == "vm" else ())])
-    collected, failed = counted(report)
-    first = failed_tests(report)
+    succeeded, reports = run_parts(session, name)
+    counts = [counted(report) for report in reports]
+    collected, failed = sum(found for found, _ in counts), sum(wrong for _, wrong in counts)
+    first = [test for report in reports for test in failed_tests(report)]
     if name in REAL and not succeeded and 0 < len(first) == failed <= MOST_AGAIN:
         succeeded, second = run_pytest(session, name, f"{name}-again", first)
         left = failed_tests(second) if counted(second)[0] == len(first) else first
@@ -268,22 +273,44 @@ def run_level(session: nox.Session, name: str) -> Result:
         for test in first:
             print(f"{name}: failed at first, {'again' if test in left else 'passed then'}: {test}", flush=True)
     passed = collected - failed
-    if not succeeded or not collected:
+    if not succeeded or not all(found for found, _ in counts):
         # pytest itself may fail where no single test did: nothing collected, a broken conftest.
         failed = max(failed, 1)
     print(f"{name}: {collected} collected", flush=True)
     return Result(name, collected, passed, failed, time.monotonic() - started)
 
 
-def run_pytest(session: nox.Session, level_name: str, report_name: str, what: list[str]) -> tuple[bool, Path]:
-    """Whether pytest was content with `what`, and its JUnit report."""
+def run_parts(session: nox.Session, name: str) -> tuple[bool, list[Path]]:
+    """Whether pytest was content with all parts of a level, and their JUnit reports. The first part is seen while it
+    runs, the others when all have ended."""
+    paths = [f"tests/{name}", *(VM if name == "vm" else ())]
+    first, *others = ("",) if session.posargs else PARTS.get(name, ("",))
+    with ExitStack() as files, ThreadPoolExecutor() as pool:
+        outputs = {part: files.enter_context(tempfile.TemporaryFile("w+")) for part in others}
+        running = [
+            pool.submit(run_pytest, session, name, f"{name}-{part}", [*paths, f"--labs={part}"], outputs[part])
+            for part in others
+        ]
+        label, option = (f"{name}-{first}", [f"--labs={first}"]) if first else (name, [])
+        done = [run_pytest(session, name, label, [*paths, *option]), *(one.result() for one in running)]
+        for part, output in outputs.items():
+            output.seek(0)
+            print(f"{name}, part {part}:\n{output.read()}", flush=True)
+    return all(fine for fine, _ in done), [report for _, report in done]
+
+
+def run_pytest(
+    session: nox.Session, level_name: str, report_name: str, what: list[str], output: IO[str] | None = None
+) -> tuple[bool, Path]:
+    """Whether pytest was content with `what`, and its JUnit report. `output` takes what it prints."""
     report = Path(session.create_tmp()) / f"{report_name}.xml"
     report.unlink(missing_ok=True)
     # tests.vm takes pytest's words, and runs it in its machine.
     runner = "tests.vm" if level_name == "vm" else "pytest"
     words = [*what, f"--junitxml={report}", "-p", "no:cacheprovider", "--durations=5"]
     try:
-        session.run("python", "-m", runner, *words, *(session.posargs if report_name == level_name else ()))
+        given = () if report_name.endswith("-again") else session.posargs
+        session.run("python", "-m", runner, *words, *given, stdout=output)
     except nox.command.CommandFailed:
         return False, report
     return True, report

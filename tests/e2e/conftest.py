@@ -15,6 +15,8 @@ from mcnet.lab.lab import Lab
 from mcnet.lab.spec import LabSpec
 from tests.e2e.clusterset import CLUSTERS, Clusterset
 
+SHARED = "bare"
+"""The fixture that all tests of the shared lab need."""
 FAILED = pytest.StashKey[bool]()
 """Whether the test itself failed."""
 
@@ -59,6 +61,22 @@ async def clusterset(joined: Clusterset, request: pytest.FixtureRequest) -> Asyn
         for known, by in (("west", "east"), ("east", "west")):  # no matter if there is nothing to trust
             await joined.run("member", "trust", known, "--context", by, "--yes")
         await joined.join()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--labs", choices=("shared", "own"),
+        help="only tests in the lab that they share, or only those with labs of their own: both may run at once",
+    )  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    labs = config.getoption("--labs")
+    wanted = [
+        one for one in items if labs in (None, "shared" if SHARED in getattr(one, "fixturenames", ()) else "own")
+    ]
+    config.hook.pytest_deselected(items=[one for one in items if one not in wanted])
+    items[:] = wanted
 
 
 @pytest.hookimpl(wrapper=True)
