@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import pytest
 from nox.command import CommandFailed
@@ -50,7 +51,7 @@ def test_without_a_report_nothing_was_collected(noxfile: ModuleType, tmp_path: P
 class Session:
     """Stands for nox's session: pytest ends with this status and this report."""
 
-    posargs = ()
+    posargs: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, attributes: str, *, fails: bool) -> None:
         self.folder = folder
@@ -60,7 +61,7 @@ class Session:
     def create_tmp(self) -> str:
         return str(self.folder)
 
-    def run(self, *command: str) -> None:
+    def run(self, *command: str, stdout: IO[str] | None = None) -> None:
         report = next(word for word in command if word.startswith("--junitxml=")).partition("=")[2]
         Path(report).write_text(f"<testsuites><testsuite {self.attributes}/></testsuites>")
         if self.fails:
@@ -105,7 +106,7 @@ class TwoRuns(Session):
         self.asked: list[list[str]] = []
         self.runners: list[str] = []
 
-    def run(self, *command: str) -> None:
+    def run(self, *command: str, stdout: IO[str] | None = None) -> None:
         words = [word for word in command if word.startswith("tests/")]
         self.asked.append(words)
         self.runners.append(command[2])
@@ -123,9 +124,9 @@ class TwoRuns(Session):
 @pytest.mark.parametrize(
     ("level", "first", "left", "expected"),
     [
-        pytest.param("e2e", [], [], (0, 1), id="nothing-failed"),
-        pytest.param("e2e", ["a name [of 1/2]"], [], (0, 2), id="passed-then"),
-        pytest.param("e2e", ["one", "two"], ["two"], (1, 2), id="failed-again"),
+        pytest.param("netns", [], [], (0, 1), id="nothing-failed"),
+        pytest.param("netns", ["a name [of 1/2]"], [], (0, 2), id="passed-then"),
+        pytest.param("netns", ["one", "two"], ["two"], (1, 2), id="failed-again"),
         pytest.param("unit", ["one"], [], (1, 1), id="what-needs-nothing-has-one-chance"),
     ],
 )
@@ -141,17 +142,71 @@ def test_what_failed_on_real_clusters_is_run_once_more(
 
 
 def test_both_outcomes_are_said(noxfile: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    noxfile.run_level(TwoRuns(tmp_path, ["one", "two"], ["two"]), "e2e")
+    noxfile.run_level(TwoRuns(tmp_path, ["one", "two"], ["two"]), "netns")
     said = capsys.readouterr().out
-    assert "e2e: failed at first, passed then: tests/e2e/test_x.py::one" in said
-    assert "e2e: failed at first, again: tests/e2e/test_x.py::two" in said
+    assert "netns: failed at first, passed then: tests/e2e/test_x.py::one" in said
+    assert "netns: failed at first, again: tests/e2e/test_x.py::two" in said
 
 
 def test_many_failures_are_no_accident(noxfile: ModuleType, tmp_path: Path) -> None:
     noxfile.MOST_AGAIN, most = 1, noxfile.MOST_AGAIN
     try:
         session = TwoRuns(tmp_path, ["one", "two"], [])
-        assert noxfile.run_level(session, "e2e").failed == 2
+        assert noxfile.run_level(session, "netns").failed == 2
         assert len(session.asked) == 1
     finally:
         noxfile.MOST_AGAIN = most
+
+
+class InParts(Session):
+    """Each part of the level collects and fails as it says."""
+
+    def __init__(self, folder: Path, **parts: tuple[int, int]) -> None:
+        super().__init__(folder, "", fails=False)
+        self.parts = parts
+        self.asked: set[str] = set()
+
+    def run(self, *command: str, stdout: IO[str] | None = None) -> None:
+        part = next((word.partition("=")[2] for word in command if word.startswith("--labs=")), "")
+        self.asked.add(part)
+        collected, failed = self.parts[part]
+        report = next(word for word in command if word.startswith("--junitxml=")).partition("=")[2]
+        suite = f'<testsuite tests="{collected}" failures="{failed}"/>'
+        Path(report).write_text(f"<testsuites>{suite}</testsuites>")
+        print(f"{part} ran", file=stdout)
+        if failed:
+            raise CommandFailed(None)
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "expected"),
+    [
+        pytest.param((3, 0), (2, 0), (5, 5, 0), id="passed"),
+        pytest.param((3, 1), (2, 1), (5, 3, 2), id="both-fail"),
+        pytest.param((3, 0), (0, 0), (3, 3, 1), id="an-empty-part-fails"),
+    ],
+)
+def test_parts_of_a_level_count_together(
+    noxfile: ModuleType,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    shared: tuple[int, int],
+    own: tuple[int, int],
+    expected: tuple[int, int, int],
+) -> None:
+    session = InParts(tmp_path, shared=shared, own=own)
+    result = noxfile.run_level(session, "e2e")
+    assert (result.collected, result.passed, result.failed) == expected
+    assert session.asked == {"shared", "own"}
+    said = capsys.readouterr().out
+    assert "shared ran" in said
+    assert "e2e, part own:\nown ran" in said
+
+
+def test_whoever_chooses_tests_has_them_in_one_part(noxfile: ModuleType, tmp_path: Path) -> None:
+    session = InParts(tmp_path)
+    session.parts = {"": (1, 0)}
+    session.posargs = ("-k", "nat")
+    assert noxfile.run_level(session, "e2e").failed == 0
+    assert session.asked == {""}
