@@ -132,15 +132,17 @@ class Discovery:
         return changed
 
     def _order(self, session: Session | None, member: Member | None) -> Order | None:
-        """What the services' controllers may do: nothing before the broker is known to be one. While it is away at
-        their start, what needs nothing of it, where this cluster has been a member before."""
-        if session is None or member is None:
+        """What the services' controllers may do: nothing before the broker is known to be one."""
+        if (
+            session is None
+            or member is None
+            or not session.known
+            or not mirror.is_broker(session.clustersets.objects)
+        ):
             return None
         made = importer(self._local, member)
-        if not (mirror.is_broker(session.clustersets.objects) if session.known else session.error and made.prefixes):
-            return None
         lost = self._health.lost(made.prefixes, self._retry_in)
-        return None if lost is None else Order(session, replace(made, lost=lost), known=session.known)
+        return None if lost is None else Order(session, replace(made, lost=lost))
 
     async def _renew(self) -> None:
         """Renew the credential when it is due, for ever."""

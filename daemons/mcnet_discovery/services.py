@@ -49,12 +49,10 @@ class Order:
 
     session: Session
     importer: Importer
-    known: bool = True
-    """Whether the broker has told what it holds since the session began; not, where it was away then."""
 
     def only_reach_differs(self, other: "Order") -> bool:
         """Whether all that differs is which clusters are lost."""
-        return replace(self, importer=replace(self.importer, lost=other.importer.lost)) == other
+        return self.session is other.session and replace(self.importer, lost=other.importer.lost) == other.importer
 
 
 class Turn(Enum):
@@ -242,16 +240,12 @@ class Services:
             broker_namespace=order.session.namespace,
             version=local.version,
             now=rfc3339(datetime.now(UTC)),
-            reachable=order.known and order.session.services.reachable,
-            known=order.known,
+            reachable=order.session.services.reachable,
         )
 
     def _ready(self) -> bool:
         """Whether all that a plan is made of has been listed."""
-        local, order = self._local, self._order
-        if local is None or order is None:
-            return False
-        return local.synced and (order.session.services.known or not order.known)
+        return bool(self._local and self._local.synced and self._order and self._order.session.services.known)
 
     def _is_exported_elsewhere(self, service: ServiceName) -> bool:
         return self._order is not None and self._order.session.services.has(service)

@@ -25,7 +25,6 @@ from mcnet.model.service import (
     is_refused_namespace,
 )
 from mcnet.plan.mirror import Place, Verb, Write
-from mcnet.plan.service_alone import own_writes
 from mcnet.plan.service_audience import concerning, is_for
 from mcnet.plan.service_difference import differs
 from mcnet.plan.service_export import Published, Refusal, conditions, publish
@@ -67,8 +66,6 @@ class Setting:
     """RFC 3339."""
     reachable: bool = True
     """Whether the broker can be written to now."""
-    known: bool = True
-    """Whether it has told what it holds, since discovery started; without that it is not reachable either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +83,12 @@ def plan(seen: Seen, setting: Setting, *, failed: str = "", stuck: bool = False)
     if is_refused_namespace(seen.service.namespace):
         return _refused(seen, setting)
     published = _published(seen, setting.importer, problems)
-    if not setting.known:
-        return ServicePlan(tuple(_alone(seen, setting, published)), tuple(problems))
-    at_broker = _own_objects(seen, setting, published)
+    own_writes = _own_objects(seen, setting, published)
     others = _others(seen, setting.importer, problems)
-    writes = list(at_broker)
-    waiting = bool(at_broker) and setting.reachable and not failed
+    writes = list(own_writes)
+    waiting = bool(own_writes) and setting.reachable and not failed
     if seen.export and published and not waiting:
-        unpublished = any(write.kind == "ExportedService" for write in at_broker)
+        unpublished = any(write.kind == "ExportedService" for write in own_writes)
         pending = "The broker can't be reached now" if unpublished else ""
         said = conditions(published, _with_own(published, others), pending=pending, failed=failed)
         writes += _export_status(seen.export, said, setting.now)
@@ -106,21 +101,6 @@ def plan(seen: Seen, setting: Setting, *, failed: str = "", stuck: bool = False)
         writes += made
         problems += left_out
     return ServicePlan(tuple(writes), tuple(problems))
-
-
-def _alone(seen: Seen, setting: Setting, published: Published | None) -> list[Write]:
-    """What is done without knowing what the broker holds. What a ServiceExport says already stays."""
-    own = merge(_own_record(published))
-    writes = []
-    if seen.export and published and not (seen.export.get("status") or {}).get("conditions"):
-        said = conditions(published, own, pending="The broker can't be reached now")
-        writes += _export_status(seen.export, said, setting.now)
-    if seen.namespace:
-        target = Target(setting.importer, setting.version, setting.now)
-        slices = {setting.importer.cluster: published.own if published else ()}
-        present = There(seen.service_import, seen.derived, seen.imported_slices)
-        writes += own_writes(target, own, slices, present)
-    return writes
 
 
 def _refused(seen: Seen, setting: Setting) -> ServicePlan:

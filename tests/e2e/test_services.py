@@ -200,7 +200,7 @@ async def test_the_broker_is_away_all_the_time(exported: Clusterset) -> None:
     before = await _ips(exported)
     await exported.lab.stop("east-cp", "kube-apiserver", kill=True)
     try:
-        await kill_discovery(exported, "west", "north")
+        await kill_discovery(exported, "west")  # which then leaves everything as it is
         await export(exported, "north")
         await eventually(lambda: uses(exported, "north", {"east", "north"}), 60, "north has its own new export")
         await set_ready(exported, "north", False)

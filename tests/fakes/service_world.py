@@ -23,7 +23,6 @@ class World:
         self.version = 0
         self.namespace = True
         self.reachable = True
-        self.known = True
         self.now = "2026-02-01T00:00:00Z"
         self.cluster = WEST
         self.lost: frozenset[ClusterId] = frozenset()
@@ -60,16 +59,15 @@ class World:
             export=self.find("ServiceExport"),
             source=self.find("Service"),
             source_slices=tuple(obj for obj in slices if not is_ours(obj)),
-            records=self.all(Place.BROKER, "ExportedService") if self.known else (),
-            broker_slices=self.all(Place.BROKER, "EndpointSlice") if self.known else (),
+            records=self.all(Place.BROKER, "ExportedService"),
+            broker_slices=self.all(Place.BROKER, "EndpointSlice"),
             service_import=self.find("ServiceImport"),
             derived=self.find("Service", derived_name(WEB)),
             imported_slices=tuple(obj for obj in slices if is_ours(obj)),
         )
 
     def plan(self, *, failed: str = "", stuck: bool = False) -> ServicePlan:
-        made = importer(self.cluster, lost=self.lost)
-        setting = Setting(made, BROKER, "v1beta1", self.now, self.reachable and self.known, self.known)
+        setting = Setting(importer(self.cluster, lost=self.lost), BROKER, "v1beta1", self.now, self.reachable)
         return plan(self.seen(), setting, failed=failed, stuck=stuck)
 
     def perform(self, write: Write) -> None:
@@ -95,9 +93,7 @@ class World:
         """Plan and perform until nothing is left; all writes."""
         done: list[Write] = []
         for _ in range(STEPS):
-            writes = [
-                one for one in self.plan().writes if (self.reachable and self.known) or one.place is Place.LOCAL
-            ]
+            writes = [one for one in self.plan().writes if self.reachable or one.place is Place.LOCAL]
             if not writes:
                 return done
             for write in writes:

@@ -96,20 +96,6 @@ async def test_a_second_daemon_changes_nothing(scene: Scene) -> None:
     assert (writes(scene.local), writes(scene.broker)) == ([], [])
 
 
-async def test_a_daemon_that_starts_without_the_broker_follows_its_own_endpoints(scene: Scene) -> None:
-    async with scene.daemon():
-        await eventually(lambda: converged(scene))
-    scene.broker.go_down(UnreachableError("nobody answers"))
-    scene.local.add(pod_slice_object(WEST, 7))
-    async with scene.daemon("pod-2") as second:
-        await eventually(lambda: addresses(scene.local, "mcnet-") == {"10.1.0.1", "10.2.0.7"})
-        scene.local.add(pod_slice_object(WEST, 8))
-        await eventually(lambda: addresses(scene.local, "mcnet-") == {"10.1.0.1", "10.2.0.8"})
-        scene.broker.come_up()
-        await eventually(lambda: addresses(scene.broker, "west.") == {"10.2.0.8"} and second._services.idle)
-        assert addresses(scene.local, "mcnet-") == {"10.1.0.1", "10.2.0.8"}
-
-
 async def test_one_change_is_one_write_at_each_place(scene: Scene) -> None:
     async with scene.daemon() as daemon:
         await eventually(lambda: converged(scene) and daemon._services.idle)
