@@ -19,10 +19,11 @@ from statistics import median, quantiles
 
 from mcnet.codec.dns import encode_query
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CRD, ENDPOINT_SLICE, NAMESPACE, SERVICE_IMPORT
+from mcnet.kube.kinds import ENDPOINT_SLICE, NAMESPACE, SERVICE_IMPORT
 from mcnet.lab.packages import ensure_packages
 from mcnet.model.dns import ZONE, Question, Type
 from mcnet.plan import corefile
+from tests.apiserver.conftest import install_crds
 from tests.apiserver.coredns import coredns
 from tests.apiserver.server import WITH_US, ApiServer
 from tests.bench.document import table
@@ -119,8 +120,7 @@ def _rows(load: Load, found: dict[str, Figures]) -> list[list[str]]:
 
 async def _objects(api: Api, directory: Path) -> list[Load]:
     """1,000 names by as many services with clusterset IPs, 50,000 more by headless ones."""
-    await api.create(CRD, _crd())
-    await asyncio.sleep(2)
+    await install_crds(api)
     for number in range(NAMESPACES):
         await api.create(NAMESPACE, {"metadata": {"name": f"n{number}"}})
     made, few, many = [], [], []
@@ -145,20 +145,6 @@ async def _objects(api: Api, directory: Path) -> list[Load]:
 
     await asyncio.gather(*(create(*one) for one in made))
     return [_load(f"{len(names):,}", names, directory) for names in (few, many)]
-
-
-def _crd() -> dict[str, object]:
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    approved = {"api-approved.kubernetes.io": "https://github.com/kubernetes/enhancements/pull/1646"}
-    return {
-        "metadata": {"name": "serviceimports.multicluster.x-k8s.io", "annotations": approved},
-        "spec": {
-            "group": SERVICE_IMPORT.group,
-            "scope": "Namespaced",
-            "names": {"plural": "serviceimports", "kind": "ServiceImport"},
-            "versions": [{"name": "v1alpha1", "served": True, "storage": True, "schema": schema}],
-        },
-    }
 
 
 def _load(title: str, names: Sequence[str], directory: Path) -> Load:
