@@ -154,7 +154,8 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@pytest.mark.timeout(120)
+@settings(max_examples=150)
 @given(st.sampled_from([EAST, WEST]), STEPS)
 async def test_no_packet_is_lost_while_a_key_changes(rotating: ClusterId, steps: list[tuple[str, ClusterId]]) -> None:
     pair = await connected()
