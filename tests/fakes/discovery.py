@@ -15,6 +15,7 @@ from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT
 from mcnet.loop.run import Stop
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
+from mcnet.model.errors import ApiError, ConflictError, McnetError, UnreachableError
 from mcnet.model.member import Member
 from mcnet_discovery.main import Discovery
 from mcnet_discovery.settings import Settings
@@ -23,6 +24,14 @@ from tests.fakes.identities import identity_of, signed_object
 
 LOCAL, BROKER = "mcnet-system", "mcnet-broker"
 CREDENTIAL = BrokerCredential(server="https://broker", ca=b"", token="first")
+FAILURES: list[tuple[McnetError, bool]] = [
+    (UnreachableError("cut before"), True),
+    (UnreachableError("cut after"), False),
+    (ApiError("internal error", status=500), True),
+    (ConflictError("conflict", status=409), True),
+    (ApiError("too old", status=410), True),
+]
+"""How a request may fail, and whether before it has done anything."""
 
 
 def prefix(number: int) -> IPv4Network:

@@ -10,9 +10,9 @@ from mcnet.codec import broker
 from mcnet.codec.broker import BrokerCredential
 from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, EVENT, LEASE, MEMBER, SECRET
 from mcnet.kube.transport import Request
-from mcnet.model.errors import ApiError, ConflictError, ForbiddenError, McnetError, UnreachableError
+from mcnet.model.errors import ConflictError, ForbiddenError, McnetError, UnreachableError
 from tests.fakes.api import FakeServer
-from tests.fakes.discovery import BROKER, LOCAL, Scene, cluster_object, endpoint_object, quickly
+from tests.fakes.discovery import BROKER, FAILURES, LOCAL, Scene, cluster_object, endpoint_object, quickly
 from tests.fakes.eventually import eventually
 
 
@@ -254,15 +254,6 @@ def attempts(server: FakeServer) -> list[str]:
     """The requests that mattered for the first convergence, each once. Leases and Events have tests of their own."""
     found = {request.attempt for request in server.requests}
     return sorted(one for one in found if " Event" not in one)
-
-
-FAILURES: list[tuple[McnetError, bool]] = [
-    (UnreachableError("cut before"), True),
-    (UnreachableError("cut after"), False),
-    (ApiError("internal error", status=500), True),
-    (ConflictError("conflict", status=409), True),
-    (ApiError("too old", status=410), True),
-]
 
 
 @pytest.mark.timeout(60)

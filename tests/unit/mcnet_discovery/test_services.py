@@ -18,11 +18,11 @@ from mcnet.kube.kinds import (
     SERVICE_IMPORT_ALPHA,
 )
 from mcnet.kube.transport import Request
-from mcnet.model.errors import ApiError, ConflictError, ForbiddenError, McnetError, NotFoundError, UnreachableError
+from mcnet.model.errors import ForbiddenError, McnetError, NotFoundError, UnreachableError
 from mcnet.model.service import derived_name
 from mcnet_discovery.service_queue import ServiceQueue
 from tests.fakes.api import FakeServer
-from tests.fakes.discovery import Scene, quickly
+from tests.fakes.discovery import FAILURES, Scene, quickly
 from tests.fakes.eventually import eventually
 from tests.fakes.services import (
     EAST,
@@ -364,15 +364,6 @@ async def test_its_own_writes_make_nobody_look_again(scene: Scene, monkeypatch: 
         scene.local.add(pod_slice_object(WEST, 7))
         await eventually(lambda: addresses(scene.broker, "west.") == {"10.2.0.7"} and daemon._services.idle)
         assert len(looks) == 2
-
-
-FAILURES: list[tuple[McnetError, bool]] = [
-    (UnreachableError("cut before"), True),
-    (UnreachableError("cut after"), False),
-    (ApiError("internal error", status=500), True),
-    (ConflictError("conflict", status=409), True),
-    (ApiError("too old", status=410), True),
-]
 
 
 @pytest.mark.timeout(60)
