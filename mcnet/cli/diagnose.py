@@ -83,33 +83,23 @@ def diagnose(
 async def _work(
     context: str | None, kubeconfig: "Path | None", checks: "Sequence[AnyCheck]", steps: Steps
 ) -> "tuple[list[Diagnosis], list[Unread], list[Absent]]":
-    from mcnet.diagnose.open import Absent, open_sites
+    from mcnet.diagnose.open import opened_sites
     from mcnet.diagnose.run import diagnose as work
-    from mcnet.diagnose.site import Site
-    from mcnet.show.gather import Unread
 
     steps.doing("Asking the clusters")
-    opened = await open_sites(context, kubeconfig)
-    sites: list[Site] = [one for one in opened if isinstance(one, Site)]
-    waiting = [f"{check.title} of {site.member.cluster}" for site in sites for check in checks]
+    async with opened_sites(context, kubeconfig) as opened:
+        sites = opened.sites
+        waiting = [f"{check.title} of {site.member.cluster}" for site in sites for check in checks]
 
-    def told(diagnosis: "Diagnosis") -> None:
-        waiting.remove(f"{diagnosis.title} of {diagnosis.cluster}")
-        done = len(sites) * len(checks) - len(waiting)
-        if waiting:
-            steps.doing(f"{done} of {done + len(waiting)} checks done; waiting for {', '.join(waiting[:3])}")
+        def told(diagnosis: "Diagnosis") -> None:
+            waiting.remove(f"{diagnosis.title} of {diagnosis.cluster}")
+            done = len(sites) * len(checks) - len(waiting)
+            if waiting:
+                steps.doing(f"{done} of {done + len(waiting)} checks done; waiting for {', '.join(waiting[:3])}")
 
-    steps.doing(f"{len(checks)} checks on {', '.join(site.member.cluster for site in sites)}")
-    try:
+        steps.doing(f"{len(checks)} checks on {', '.join(site.member.cluster for site in sites)}")
         diagnoses = await work(sites, checks, told)
-    finally:
-        for site in sites:
-            await site.close()
-    return (
-        diagnoses,
-        [one for one in opened if isinstance(one, Unread)],
-        [one for one in opened if isinstance(one, Absent)],
-    )
+    return diagnoses, opened.unread, opened.absent
 
 
 def _chosen(names: "Sequence[str]", checks: "Sequence[AnyCheck]") -> "tuple[AnyCheck, ...]":

@@ -58,24 +58,13 @@ def service(
 async def _work(
     context: str | None, kubeconfig: "Path | None", named: "ServiceName", steps: Steps
 ) -> "tuple[list[Climbed], list[Unread], list[Absent]]":
-    from mcnet.diagnose.open import Absent, open_sites
+    from mcnet.diagnose.open import opened_sites
     from mcnet.diagnose.service.climb import climb
-    from mcnet.diagnose.site import Site
-    from mcnet.show.gather import Unread
 
     steps.doing("Asking the clusters")
-    opened = await open_sites(context, kubeconfig)
-    sites: list[Site] = [one for one in opened if isinstance(one, Site)]
-    try:
-        climbed = await climb(sites, named, steps.doing) if sites else []
-    finally:
-        for site in sites:
-            await site.close()
-    return (
-        climbed,
-        [one for one in opened if isinstance(one, Unread)],
-        [one for one in opened if isinstance(one, Absent)],
-    )
+    async with opened_sites(context, kubeconfig) as opened:
+        climbed = await climb(opened.sites, named, steps.doing) if opened.sites else []
+    return climbed, opened.unread, opened.absent
 
 
 def _print(named: "ServiceName", climbed: "Sequence[Climbed]", output: Output) -> None:

@@ -1,6 +1,8 @@
 """Finds the members to diagnose: every context of the kubeconfig, or the named one, all opened at the same time."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,31 @@ class Absent:
 
     context: str
     broker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What became of the contexts."""
+
+    sites: list[Site]
+    unread: list[Unread]
+    absent: list[Absent]
+
+
+@asynccontextmanager
+async def opened_sites(context: str | None, kubeconfig: Path | None) -> AsyncIterator[Opened]:
+    """As `open_sites`, by what became of them; the Sites are closed at the end."""
+    found = await open_sites(context, kubeconfig)
+    opened = Opened(
+        [one for one in found if isinstance(one, Site)],
+        [one for one in found if isinstance(one, Unread)],
+        [one for one in found if isinstance(one, Absent)],
+    )
+    try:
+        yield opened
+    finally:
+        for site in opened.sites:
+            await site.close()
 
 
 async def open_sites(context: str | None, kubeconfig: Path | None) -> list[Site | Absent | Unread]:
