@@ -209,6 +209,18 @@ async def test_the_broker_is_away_all_the_time(exported: Clusterset) -> None:
         await set_ready(exported, "north", False)
         await eventually(lambda: uses(exported, "north", {"east"}), 30, "north knows of its own pod")
         await set_ready(exported, "north", True)
+        await eventually(lambda: uses(exported, "north", {"east", "north"}), 30, "and that it is back")
+        wan = ("north-n1", LinkName.WAN)
+        await exported.lab.impair(*wan, Impairment(cut=True))
+        try:
+            await eventually(lambda: uses(exported, "north", {"north"}), 60, "east is out, seen from north")
+        finally:
+            await exported.lab.impair(*wan, Impairment())
+        await eventually(lambda: uses(exported, "north", {"east", "north"}), 60, "east is back, as it was")
+        await unexport(exported, "north")
+        await eventually(lambda: uses(exported, "north", {"east"}), 30, "north uses its own no more")
+        await export(exported, "north")
+        await eventually(lambda: uses(exported, "north", {"east", "north"}), 30, "and again")
         for cluster in ("west", "north"):
             assert "web-east-n1" in await fetched(exported, cluster, 20), "what was known stays"
         assert await uses(exported, "west", {"east"})
