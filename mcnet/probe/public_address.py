@@ -15,6 +15,9 @@ from mcnet.model.public_address import Kind, Source
 
 AGAIN: Final = 60.0
 """Seconds until an address is looked up again."""
+SOON: Final = 5.0
+"""Likewise while there is a source that has given nothing yet: a cloud takes seconds to minutes to make a load
+balancer, and a gateway waits for it."""
 PATIENCE: Final = 5.0
 """Seconds that an answer may take."""
 MOST_BYTES: Final = 256
@@ -62,7 +65,7 @@ class PublicAddresses:
             if (self.found, self.problems) != before:
                 self.on_change()
             try:
-                async with asyncio.timeout(AGAIN):
+                async with asyncio.timeout(AGAIN if all(self.found) else SOON):
                     await self._changed.wait()
             except TimeoutError:
                 continue

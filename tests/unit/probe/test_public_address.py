@@ -106,6 +106,26 @@ async def test_a_load_balancer_that_can_not_be_read_is_named(names: Names) -> No
         await eventually(lambda: addresses.problems == ("public address lb:gw: services gw is forbidden",))
 
 
+async def test_a_load_balancer_that_has_no_address_yet_is_asked_sooner(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_address, "AGAIN", 600.0)
+    monkeypatch.setattr(public_address, "SOON", 0.01)
+    names.answers = {str(A): [str(A)], str(B): [str(B)]}
+    given: list[str] = []
+    asked = 0
+
+    async def load_balancer(_: str) -> list[str]:
+        nonlocal asked
+        asked += 1
+        return given
+
+    async with looking(f"{B},lb:gw", load_balancer) as (addresses, _):
+        await eventually(lambda: addresses.found == [(B,), ()] and asked > 1)
+        given.append(str(A))
+        await eventually(lambda: addresses.found == [(B,), (A,)])
+
+
 async def test_other_sources_are_asked_at_once(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(public_address, "AGAIN", 600.0)
     async with looking(str(A)) as (addresses, told):
