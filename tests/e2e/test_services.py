@@ -42,6 +42,8 @@ from tests.e2e.serving import (
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
+SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusterset]:
@@ -201,8 +203,10 @@ async def _ips(made: Clusterset) -> dict[str, set[str]]:
 
 async def test_the_broker_is_away_all_the_time(exported: Clusterset) -> None:
     before = await _ips(exported)
+    await _open_shops(exported)
     await exported.lab.stop("east-cp", "kube-apiserver", kill=True)
     try:
+        await _close_and_reopen_shop(exported)
         await kill_discovery(exported, "west")  # which then leaves everything as it is
         await export(exported, "north")
         await eventually(lambda: uses(exported, "north", {"east", "north"}), 60, "north has its own new export")
@@ -228,6 +232,51 @@ async def test_the_broker_is_away_all_the_time(exported: Clusterset) -> None:
         await exported.lab.start("east-cp", "kube-apiserver")
     await eventually(lambda: resolves(exported, {"east", "north"}), 120, "what has changed is known everywhere")
     assert await _ips(exported) == before
+    await eventually(lambda: _shop_is_served_by(exported, {"east"}, *CLUSTERS), 60, "north's shop exports nothing")
+    await _remove_shops(exported)
+
+
+async def _open_shops(made: Clusterset) -> None:
+    """The namespace shop in all clusters; east and north export its Service till."""
+    metadata = {"name": "till", "namespace": "shop"}
+    spec = {"ports": [{"port": 80}], "selector": {"app": "till"}}
+    for cluster in CLUSTERS:
+        async with await made.api(cluster) as api:
+            await api.apply(SHOP)
+            if cluster != "west":
+                await api.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+                await made.mcnet("export", "service", "till", "-n", "shop", "--context", cluster)
+    await eventually(lambda: _shop_is_served_by(made, {"east", "north"}, *CLUSTERS), 60, "both serve it")
+
+
+async def _close_and_reopen_shop(made: Clusterset) -> None:
+    """North's namespace is deleted, with its import and its own export in it, and made again empty."""
+    async with await made.api("north") as north:
+        imported = await north.get(SERVICE_IMPORT, "till", "shop")
+        await north.delete(NAMESPACE, "shop")
+        await north.wait_for(NAMESPACE, "shop", None, lambda found: found is None, 60)
+        await north.apply(SHOP)
+        back = await north.wait_for(SERVICE_IMPORT, "till", "shop", lambda found: found is not None, 30)
+        assert back is not None
+        assert back["metadata"]["uid"] != imported["metadata"]["uid"], "it is another one"
+    await eventually(lambda: _shop_is_served_by(made, {"east"}, "north"), 30, "only what east exports is there")
+
+
+async def _shop_is_served_by(made: Clusterset, sources: set[str], *clusters: str) -> bool:
+    for cluster in clusters:
+        async with await made.api(cluster) as api:
+            found = await api.find(SERVICE_IMPORT, "till", "shop")
+        status = (found or {}).get("status") or {}
+        if {one["cluster"] for one in status.get("clusters") or ()} != sources:
+            return False
+    return True
+
+
+async def _remove_shops(made: Clusterset) -> None:
+    for cluster in CLUSTERS:
+        async with await made.api(cluster) as api:
+            await api.delete(NAMESPACE, "shop")
+            await api.wait_for(NAMESPACE, "shop", None, lambda found: found is None, 60)
 
 
 async def test_clusters_that_name_their_ports_differently(three: Clusterset) -> None:
@@ -283,7 +332,6 @@ async def _till_leads_to(made: Clusterset, port: int, servers: set[str]) -> bool
 
 
 async def test_a_namespace_that_comes_later_and_goes(three: Clusterset) -> None:
-    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -291,17 +339,17 @@ async def test_a_namespace_that_comes_later_and_goes(three: Clusterset) -> None:
         "spec": {"ports": [{"port": 80}], "selector": {"app": "till"}},
     }
     async with await three.api("east") as east, await three.api("west") as west:
-        for obj in (made, service):
+        for obj in (SHOP, service):
             await east.apply(obj)
         await three.mcnet("export", "service", "till", "-n", "shop", "--context", "east")
         try:
             assert await west.find(SERVICE_IMPORT, "till", "shop") is None
-            await west.apply(made)
+            await west.apply(SHOP)
             await west.wait_for(SERVICE_IMPORT, "till", "shop", lambda found: found is not None, 30)
             await west.delete(NAMESPACE, "shop")
             await kill_discovery(three, "west")
             await west.wait_for(NAMESPACE, "shop", None, lambda found: found is None, 60)
-            await west.apply(made)
+            await west.apply(SHOP)
             await west.wait_for(SERVICE_IMPORT, "till", "shop", lambda found: found is not None, 30)
         finally:
             for api in (east, west):
