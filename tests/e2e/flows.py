@@ -1,0 +1,115 @@
+"""Many flows at once between two pods, and how long each of them was interrupted (the ends: `flow_ends`)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dns.message
+
+from mcnet.lab.workload import WebPod
+from tests.e2e.aftermath import into
+from tests.e2e.clusterset import Clusterset
+
+ENDS = (Path(__file__).parent / "flow_ends.py").read_text()
+PORT = 7007
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What became of one flow. `runs` are its interruptions: when (seconds since the epoch), and for how many
+    seconds; `slowest`: seconds that the slowest answer took."""
+
+    name: str
+    sent: int
+    lost: int
+    runs: tuple[tuple[float, float], ...]
+    slowest: float
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest interruption: of TCP the longest wait for an answer."""
+        return max((seconds for _, seconds in self.runs), default=0.0) if self.is_udp else self.slowest
+
+    @property
+    def is_udp(self) -> bool:
+        return not self.name.startswith("tcp")
+
+
+@dataclass
+class Flows:
+    """The flows from one pod to another; there at the end of the block."""
+
+    found: list[Flow] = field(default_factory=list)
+
+    @property
+    def lost(self) -> int:
+        return sum(flow.lost for flow in self.found)
+
+    @property
+    def udp(self) -> float:
+        """Seconds of the longest interruption of any UDP flow."""
+        return max(flow.longest for flow in self.found if flow.is_udp)
+
+    @property
+    def tcp(self) -> float:
+        """Seconds of the longest wait in any TCP connection."""
+        return max(flow.longest for flow in self.found if not flow.is_udp)
+
+    @property
+    def interrupted(self) -> int:
+        """How many flows lost anything."""
+        return sum(flow.lost > 0 for flow in self.found)
+
+
+@asynccontextmanager
+async def flowing(
+    made: Clusterset, source: WebPod, target: WebPod, *, flows: int = 16, streams: int = 4, interval: float = 0.02,
+    port: int = PORT, name: str = "",
+) -> AsyncIterator[Flows]:  # fmt: skip
+    """`flows` by UDP and `streams` by TCP while the block runs, a packet each every `interval` seconds. They do not
+    run by kubectl: whatever happens to API servers and kubelets does not end them. With `name` the pod's DNS server
+    is asked for its address as often, as a flow `dns`."""
+    to = target.address
+    result = Flows()
+    server = await _started([*await into(made, target), "python3", "-c", ENDS, "serve", to, str(port)])
+    try:
+        argv = ["send", to, str(port), str(flows), str(streams), str(interval)]
+        if name:
+            argv += [await _server(made, source), dns.message.make_query(name, "A").to_wire().hex()]
+        client = await _started([*await into(made, source), "python3", "-c", ENDS, *argv])
+        try:
+            yield result
+        finally:
+            said = await _ended(client)
+        result.found += [
+            Flow(one["name"], one["sent"], one["lost"], tuple(map(tuple, one["runs"])), one["slowest"])
+            for one in json.loads(said)
+        ]
+    finally:
+        await _ended(server)
+
+
+async def _server(made: Clusterset, pod: WebPod) -> str:
+    """The pod's DNS server."""
+    done = await made.loads[pod.cluster].run(pod, "cat", "/etc/resolv.conf")
+    return next(line.split()[1] for line in done.output.splitlines() if line.startswith("nameserver"))
+
+
+async def _started(argv: list[str]) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True, limit=1 << 24
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        said = await process.stdout.readline()
+    assert said in (b"serving\n", b"sending\n"), said
+    return process
+
+
+async def _ended(process: asyncio.subprocess.Process) -> bytes:
+    """Ends the program by the end of its input; what it said last."""
+    async with asyncio.timeout(60):
+        return (await process.communicate())[0]

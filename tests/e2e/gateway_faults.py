@@ -1,0 +1,166 @@
+"""Faults of gateways as a pair of actions, begin and end, for tests that have them one by one or at random.
+
+Each names how long a flow may be interrupted by it: not at all where only a process goes, or where others were told
+before.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mcnet.kube.kinds import NODE, POD
+from mcnet.lab.impair import Impairment, LinkName
+from tests.e2e.clusterset import Clusterset, eventually, is_ready
+
+LOSS = 2.0
+"""Seconds that the loss of a link or a node may interrupt a flow on a machine that runs two clusters and other tests
+on two cores. What it takes where there is time is measured by `python -m tests.bench failover`."""
+
+Act = Callable[[Clusterset], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`begin` returns when it has happened, `end` when it is mended as far as an administrator mends it. `bound` is
+    in seconds; `node` is the gateway that carries nothing meanwhile, "" if all go on."""
+
+    name: str
+    begin: Act
+    end: Act
+    bound: float = 0.0
+    node: str = ""
+
+
+async def nothing(_: Clusterset) -> None:
+    """For what ends by itself."""
+
+
+def killed(node: str, program: str = "mcnet_gateway") -> Fault:
+    """SIGKILL for a daemon; its kubelet starts it again."""
+
+    async def begin(made: Clusterset) -> None:
+        place = node.replace("-", "/", 1)
+        done = await made.node(place, "pkill", "-KILL", "-f", f"python3 -m {program}")
+        assert done.status == 0, f"{program} does not run on {node}"
+
+    return Fault(f"{program} of {node} is killed", begin, nothing)
+
+
+def deleted(node: str, component: str = "gateway") -> Fault:
+    """The daemon's pod is deleted; its DaemonSet makes another one."""
+
+    async def begin(made: Clusterset) -> None:
+        await _delete_pods(made, component, node)
+
+    return Fault(f"the pod {component} of {node} is deleted", begin, nothing)
+
+
+def updated(cluster: str, component: str = "gateway") -> Fault:
+    """All pods of a daemon are replaced one after the other, as a rolling update does."""
+
+    async def begin(made: Clusterset) -> None:
+        for node in await made.gateways(cluster):
+            await _delete_pods(made, component, node)
+            await eventually(lambda node=node: _runs(made, component, node), 90, f"{component} of {node} is back")
+
+    return Fault(f"{component} of {cluster} is updated", begin, nothing)
+
+
+def cut(node: str, link: LinkName) -> Fault:
+    """One link of a node, or as `gone` both."""
+
+    async def begin(made: Clusterset) -> None:
+        await made.lab.impair(node, link, Impairment(cut=True))
+
+    async def end(made: Clusterset) -> None:
+        await made.lab.impair(node, link, Impairment())
+
+    return Fault(f"the {link} link of {node} is cut", begin, end, LOSS, node)
+
+
+def gone(node: str) -> Fault:
+    """The node loses both its links at one moment."""
+    wan, cluster = cut(node, LinkName.WAN), cut(node, LinkName.CLUSTER)
+
+    async def begin(made: Clusterset) -> None:
+        await wan.begin(made)
+        await cluster.begin(made)
+
+    async def end(made: Clusterset) -> None:
+        await cluster.end(made)
+        await wan.end(made)
+
+    return Fault(f"{node} is gone", begin, end, LOSS, node)
+
+
+def stopped(cluster: str) -> Fault:
+    """The cluster's API server, which may be the broker's too."""
+
+    async def begin(made: Clusterset) -> None:
+        await made.lab.stop(f"{cluster}-cp", "kube-apiserver", kill=True)
+
+    async def end(made: Clusterset) -> None:
+        await made.lab.start(f"{cluster}-cp", "kube-apiserver")
+
+    return Fault(f"the API server of {cluster} is stopped", begin, end)
+
+
+def drained(node: str) -> Fault:
+    """By the command, and back."""
+    context = ("--context", node.partition("-")[0])
+
+    async def begin(made: Clusterset) -> None:
+        await made.mcnet("gateway", "drain", node, *context)
+
+    async def end(made: Clusterset) -> None:
+        await made.mcnet("gateway", "undrain", node, *context)
+
+    return Fault(f"{node} is drained", begin, end, 0.0, node)
+
+
+def cordoned(node: str) -> Fault:
+    """As `kubectl cordon` does."""
+
+    async def mark(made: Clusterset, unschedulable: bool) -> None:
+        async with await made.api(node.partition("-")[0]) as api:
+            await api.merge_patch(NODE, node, {"spec": {"unschedulable": unschedulable or None}})
+
+    async def begin(made: Clusterset) -> None:
+        await mark(made, True)
+
+    async def end(made: Clusterset) -> None:
+        await mark(made, False)
+
+    return Fault(f"{node} is cordoned", begin, end, 0.0, node)
+
+
+def at_once(first: Fault, second: Fault) -> Fault:
+    """The second begins as soon as the first has, and they end the other way round."""
+
+    async def begin(made: Clusterset) -> None:
+        await first.begin(made)
+        await second.begin(made)
+
+    async def end(made: Clusterset) -> None:
+        await second.end(made)
+        await first.end(made)
+
+    node = first.node or second.node
+    return Fault(f"{first.name}, {second.name}", begin, end, max(first.bound, second.bound), node)
+
+
+async def _delete_pods(made: Clusterset, component: str, node: str) -> None:
+    async with await made.api(node.partition("-")[0]) as api:
+        for pod in await _pods(made, component, node):
+            await api.delete(POD, pod["metadata"]["name"], "mcnet-system")
+
+
+async def _pods(made: Clusterset, component: str, node: str) -> list[dict[str, dict[str, str]]]:
+    labels = f"app.kubernetes.io/name=mcnet,app.kubernetes.io/component={component}"
+    async with await made.api(node.partition("-")[0]) as api:
+        found = await api.list(POD, "mcnet-system", labels=labels)
+    return [pod for pod in found if pod["spec"].get("nodeName") == node]
+
+
+async def _runs(made: Clusterset, component: str, node: str) -> bool:
+    pods = await _pods(made, component, node)
+    return len(pods) == 1 and is_ready(pods[0]) and "deletionTimestamp" not in pods[0]["metadata"]
