@@ -28,21 +28,21 @@ from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
 from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
+from mcnet.model.probe import PathHealth, Target
 from mcnet.model.public_address import Kind, Source
-from mcnet.plan import drift, gateway, gateway_report, libreswan_cable, nat_discovery, own_endpoint, withdrawn
+from mcnet.plan import drift, gateway, gateway_report, libreswan_cable, nat_discovery, own_endpoint, pace, withdrawn
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.cable import own_address
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.driver import WIREGUARD
-from mcnet.plan.health import PathHealth
 from mcnet.plan.looks import cable_path
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.probe.adverts import AdvertSender
 from mcnet.probe.nat_discovery import NatDiscovery
 from mcnet.probe.path_sizes import PathSizes
-from mcnet.probe.ping import Prober, Target
+from mcnet.probe.ping import Prober
 from mcnet.probe.public_address import PublicAddresses
 from mcnet_gateway.metrics import GatewayMetrics
 from mcnet_gateway.observe import Stores, View
@@ -278,22 +278,21 @@ class Gateway:
     def _follow(self, view: View, world: gateway.World, decision: gateway.Decision) -> None:
         """Tell prober and advert sender what to do from now on."""
         used = [family for family in families(view.member) if family == 4 or world.host.ipv6]
+        targets = frozenset(
+            Target(
+                key=path.probe(family),
+                address=path.address(family),
+                device=path.device,
+                source=own_address(world.own, path, family),
+            )
+            for path in decision.probed
+            for family in path.families
+        )
         self._prober.set_pace(
-            interval=view.member.probe_interval or self._settings.probe_interval,
+            interval=pace.interval(view.member.probe_interval or self._settings.probe_interval, paths=len(targets)),
             multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
         )
-        self._prober.set_targets(
-            frozenset(
-                Target(
-                    key=path.probe(family),
-                    address=path.address(family),
-                    device=path.device,
-                    source=own_address(world.own, path, family),
-                )
-                for path in decision.probed
-                for family in path.families
-            )
-        )
+        self._prober.set_targets(targets)
         self._discover(view, world, decision)
         self._sizes.set(
             {

@@ -24,7 +24,8 @@ from mcnet.model.kernel import Change, KernelState
 from mcnet.model.member import Member
 from mcnet.model.node import Node, NodeState
 from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
-from mcnet.plan import delivery, departed, drift, gateway_report, gateway_views, host_firewall, route_agent
+from mcnet.model.probe import Target
+from mcnet.plan import delivery, departed, drift, gateway_report, gateway_views, host_firewall, pace, route_agent
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
@@ -33,7 +34,7 @@ from mcnet.plan.remote import families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS, named_paths
 from mcnet.plan.withdrawn import RETIREMENT
 from mcnet.probe.adverts import AdvertListener
-from mcnet.probe.ping import Prober, Target
+from mcnet.probe.ping import Prober
 from mcnet_route_agent.metrics import RouteAgentMetrics
 from mcnet_route_agent.observe import Stores, View
 from mcnet_route_agent.publish import Publisher
@@ -241,22 +242,25 @@ class RouteAgent:
         used = [family for family in families(view.member) if family == 4 or world.host.ipv6]
         ends = overlay_ends(view.nodes)
         self._gateways = {gateway.node: ends[gateway.node] for gateway in world.gateways}
+        targets = frozenset(
+            Target(
+                key=gateway.node,
+                address=ends[gateway.node].address(used[0]),
+                device=OVERLAY_DEVICE,
+                source=ends[self._settings.node].address(used[0]),
+            )
+            for gateway in world.gateways
+            if used and gateway.node != self._settings.node and self._settings.node in ends
+        )
         self._prober.set_pace(
-            interval=view.member.probe_interval or self._settings.probe_interval,
+            interval=pace.interval(
+                view.member.probe_interval or self._settings.probe_interval,
+                paths=len(targets),
+                nodes=len(view.nodes),
+            ),
             multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
         )
-        self._prober.set_targets(
-            frozenset(
-                Target(
-                    key=gateway.node,
-                    address=ends[gateway.node].address(used[0]),
-                    device=OVERLAY_DEVICE,
-                    source=ends[self._settings.node].address(used[0]),
-                )
-                for gateway in world.gateways
-                if used and gateway.node != self._settings.node and self._settings.node in ends
-            )
-        )
+        self._prober.set_targets(targets)
 
     async def _retiring(self, me: Node | None) -> bool:
         """Whether the node was a gateway until a moment ago; when that is over, there is another round."""

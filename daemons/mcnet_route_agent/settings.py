@@ -7,6 +7,7 @@ from pathlib import Path
 from mcnet.model.errors import UsageError
 from mcnet.model.member import SYSTEM_NAMESPACE
 from mcnet.model.ownership import ROUTE_AGENT_METRICS_PORT
+from mcnet.plan.pace import DEFAULT_INTERVAL, DEFAULT_MULTIPLIER
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Settings:
                 namespace=environment.get("POD_NAMESPACE", SYSTEM_NAMESPACE),
                 proc_sys_net=Path(environment.get("MCNET_PROC_SYS_NET", "/proc/sys/net")),
                 metrics_port=int(environment.get("MCNET_METRICS_PORT", str(ROUTE_AGENT_METRICS_PORT))),
-                probe_interval=float(environment.get("MCNET_PROBE_INTERVAL", "1.0")),
-                probe_multiplier=int(environment.get("MCNET_PROBE_MULTIPLIER", "3")),
+                probe_interval=float(environment.get("MCNET_PROBE_INTERVAL", str(DEFAULT_INTERVAL))),
+                probe_multiplier=int(environment.get("MCNET_PROBE_MULTIPLIER", str(DEFAULT_MULTIPLIER))),
             )
         except ValueError as error:
             raise UsageError(f"A setting is not a number: {error}.") from error

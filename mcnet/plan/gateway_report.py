@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Final
 
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
+from mcnet.model.probe import PathHealth
 from mcnet.plan.choice import Health
+from mcnet.plan.damping import hold
 from mcnet.plan.gateway import Standing
-from mcnet.plan.health import PathHealth
 
 DIRECT: Final = "direct"
 NAT: Final = "nat"
@@ -77,6 +78,13 @@ def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tu
     found = {family: health_of(path) for family, path in by_family.items()}
     down = [family for family, health in found.items() if health is Health.DOWN]
     name = standing.path.endpoint.name
+    held = [path.falls for path in by_family.values() if path is not None and path.held_until]
+    if held and len(held) == len(down):
+        return (
+            CableState.ERROR,
+            f"{name} answers probes again, but went down {held[0]} times, a short while up in between: it carries "
+            f"traffic again once it has answered for {hold(held[0]):g} seconds, or where nothing else does",
+        )
     if down and len(down) < len(found):
         return (
             CableState.ERROR,

@@ -1,15 +1,17 @@
 """Health of a probed path, from replies and losses. Pure: times are arguments, nothing is sent here.
 
 A path is "unknown" until the first verdict, "up" after its first reply, "down" after `multiplier` losses in a
-row, and up again only after three replies in a row, so that a path that loses every other packet stays down.
+row, and up again only after three replies in a row, so that a path that loses every other packet stays down. One
+that comes and goes stays down longer (mcnet.plan.damping).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean, pstdev
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from math import fsum, sqrt
+from typing import Final
 
-State: TypeAlias = Literal["up", "down", "unknown"]
+from mcnet.model.probe import PathHealth, State
+from mcnet.plan import damping
+from mcnet.plan.damping import Damping
 
 WINDOW: Final = 100
 """Probes that the statistics cover."""
@@ -19,67 +21,68 @@ LONGEST_PATIENCE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class PathHealth:
-    """What probes say of a path. Round-trip times are seconds, None before the first reply; `sent` and `lost`
-    count judged probes of the window; `since` is the time of the last change of state (seconds, the caller's
-    clock)."""
-
-    state: State = "unknown"
-    rtt_last: float | None = None
-    rtt_min: float | None = None
-    rtt_avg: float | None = None
-    rtt_max: float | None = None
-    rtt_stddev: float | None = None
-    sent: int = 0
-    lost: int = 0
-    since: float = 0.0
-
-    @property
-    def loss(self) -> float:
-        """Share of the window's probes that were lost, 0 to 1."""
-        return self.lost / self.sent if self.sent else 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class History:
     """The verdicts of the window, oldest first: a round trip in seconds, or None for a loss."""
 
     state: State = "unknown"
     since: float = 0.0
     verdicts: tuple[float | None, ...] = ()
+    damping: Damping = field(default_factory=Damping)
+    answers: bool = False
+    """It is down, and has answered often enough since it was silent."""
+
+
+def resumed(path: PathHealth, *, now: float) -> History:
+    """The history of a path that somebody else has probed until now: its state holds until there is a verdict."""
+    return History(state=path.state, since=path.since, damping=Damping(path.falls, now if path.falls else 0.0))
 
 
 def observe_reply(history: History, rtt: float, *, now: float) -> History:
     """`history` after a reply that took `rtt` seconds."""
     verdicts = (*history.verdicts, rtt)[-WINDOW:]
-    needed = REPLIES_AFTER_LOSS if history.state == "down" else 1
-    answered = _run_length(verdicts, lost=False) >= needed
-    return _with_state(replace(history, verdicts=verdicts), "up" if answered else history.state, now)
+    if history.state != "down":
+        return History(
+            state="up",
+            since=history.since if history.state == "up" else now,
+            verdicts=verdicts,
+            damping=history.damping,
+        )
+    answers = history.answers or _ends_with(verdicts, REPLIES_AFTER_LOSS, lost=False)
+    if answers and now >= history.damping.release:
+        return History(state="up", since=now, verdicts=verdicts, damping=history.damping)
+    return replace(history, verdicts=verdicts, answers=answers)
 
 
 def observe_loss(history: History, *, multiplier: int, now: float) -> History:
     """`history` after a probe without reply; down after `multiplier` of them in a row."""
     verdicts = (*history.verdicts, None)[-max(WINDOW, multiplier) :]
-    silent = _run_length(verdicts, lost=True) >= multiplier
-    return _with_state(replace(history, verdicts=verdicts), "down" if silent else history.state, now)
+    if not _ends_with(verdicts, multiplier, lost=True):
+        return replace(history, verdicts=verdicts)
+    if history.state == "down":
+        since, damped = history.since, damping.silent(history.damping, now=now)
+    else:
+        up_for = now - history.since if history.state == "up" else None
+        since, damped = now, damping.fell(history.damping, up_for=up_for, now=now)
+    return History(state="down", since=since, verdicts=verdicts, damping=damped)
 
 
 def health(history: History) -> PathHealth:
     """The summary of `history`."""
     times = _times(history)
-    counts = (len(history.verdicts), len(history.verdicts) - len(times))
-    if not times:
-        return PathHealth(state=history.state, sent=counts[0], lost=counts[1], since=history.since)
+    sent, damped = len(history.verdicts), history.damping
+    average = fsum(times) / len(times) if times else 0.0
     return PathHealth(
         state=history.state,
-        rtt_last=times[-1],
-        rtt_min=min(times),
-        rtt_avg=fmean(times),
-        rtt_max=max(times),
-        rtt_stddev=pstdev(times),
-        sent=counts[0],
-        lost=counts[1],
+        rtt_last=times[-1] if times else None,
+        rtt_min=min(times, default=None),
+        rtt_avg=average if times else None,
+        rtt_max=max(times, default=None),
+        rtt_stddev=sqrt(fsum((time - average) ** 2 for time in times) / len(times)) if times else None,
+        sent=sent,
+        lost=sent - len(times),
         since=history.since,
+        falls=damped.falls,
+        held_until=damped.release if history.answers else 0.0,
     )
 
 
@@ -90,19 +93,10 @@ def patience(history: History, interval: float) -> float:
     return max(interval, expected)
 
 
-def _times(history: History) -> Sequence[float]:
+def _times(history: History) -> list[float]:
     return [verdict for verdict in history.verdicts if verdict is not None]
 
 
-def _run_length(verdicts: Sequence[float | None], *, lost: bool) -> int:
-    """How many of the last verdicts in a row are losses (or replies)."""
-    count = 0
-    for verdict in reversed(verdicts):
-        if (verdict is None) != lost:
-            break
-        count += 1
-    return count
-
-
-def _with_state(history: History, state: State, now: float) -> History:
-    return history if history.state == state else replace(history, state=state, since=now)
+def _ends_with(verdicts: tuple[float | None, ...], count: int, *, lost: bool) -> bool:
+    """Whether the last `count` verdicts are all losses (or replies)."""
+    return len(verdicts) >= count and all((verdict is None) == lost for verdict in verdicts[-count:])

@@ -98,11 +98,11 @@ def _flag(values: Sequence[str]) -> bool:
 def _seconds(values: Sequence[str]) -> float:
     word = _single(values)
     try:
-        number = float(word.removesuffix("s"))
+        number = float(word.removesuffix("ms")) / 1000 if word.endswith("ms") else float(word.removesuffix("s"))
     except ValueError:
         number = -1.0
     if not (0.1 <= number <= 60 or number == 0):
-        raise UsageError(f"{word!r} is not a number of seconds from 0.1 to 60, or 0")
+        raise UsageError(f"{word!r} is not a time from 100ms (or 0.1) to 60s, or 0")
     return number
 
 
@@ -226,7 +226,8 @@ SETTINGS: Final = (
     ),
     Setting(
         "probe-interval", "probe_interval", _seconds, 0.0, Effect.AT_ONCE,
-        "Seconds between two probes of a path; 0: the daemons' own, 1.", _plain,
+        "Seconds between probes of a path, or 250ms; longer where there is much to probe. 0: the daemons' own, 0.1.",
+        _plain,
     ),
     Setting(
         "probe-multiplier", "probe_multiplier", _number(1, 100, zero=True), 0, Effect.AT_ONCE,

@@ -3,6 +3,9 @@
 It sends, matches replies and feeds mcnet.plan.health, which judges; it knows nothing of cables or routes. A
 missing device or an unreachable route is a loss like any other. A round whose own timer was late by half an
 interval or more judges no loss: then this process was asleep, not the path.
+
+Replies wait in the sockets until the next round, since waking up for each would cost more than all else together;
+the kernel has noted when each came. Only while a path is not up they are looked for sooner.
 """
 
 import asyncio
@@ -11,26 +14,18 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from mcnet.codec.icmp import TOKEN_BYTES, Echo, decode_reply, encode_request
 from mcnet.model.kernel import Address
-from mcnet.plan.health import History, PathHealth, health, observe_loss, observe_reply, patience
+from mcnet.model.probe import PathHealth, Target
+from mcnet.plan.health import History, health, observe_loss, observe_reply, patience, resumed
 from mcnet.probe.sockets import open_socket, receive, send
 
 _SLACK: Final = 0.5
 """Share of an interval by which a round may be late and still judge."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A path to probe: `address` over `device`, from `source` if given. `key` names it in the results."""
-
-    key: str
-    address: Address
-    device: str
-    source: Address | None = None
+_LOOK: Final = 0.05
+"""Seconds after a round at which answers of paths that are not up are looked for."""
 
 
 @dataclass(slots=True)
@@ -59,7 +54,12 @@ class Prober:
         self._token = secrets.token_bytes(TOKEN_BYTES)
         self._identifier = secrets.randbelow(1 << 16)
         self._number = 0
+        self._began = time.time() - time.monotonic()
+        self._news = False
+        """Whether a path's standing changed since it was announced."""
         self._paths: dict[str, _Path] = {}
+        self._asked: dict[int, _Path] = {}
+        """Whose probe a number is."""
         self._sockets: dict[tuple[int, str, Address | None], socket.socket] = {}
 
     def set_pace(self, *, interval: float, multiplier: int) -> None:
@@ -67,14 +67,20 @@ class Prober:
         self._interval = interval
         self._multiplier = multiplier
 
-    def set_targets(self, targets: frozenset[Target]) -> None:
-        """Probe exactly `targets` from now on; a target that stays keeps its history, a changed one starts anew."""
+    def set_targets(self, targets: frozenset[Target], known: Mapping[str, PathHealth] | None = None) -> None:
+        """Probe exactly `targets` from now on; a target that stays keeps its history, a changed one starts anew.
+
+        `known` is, by key, what an earlier prober said of targets that are new to this one.
+        """
         kept = {path.target: path for path in self._paths.values()}
-        now = time.time()
+        now = self._now()
+        before = known or {}
         self._paths = {
-            target.key: kept.get(target) or _Path(target, History(since=now))
+            target.key: kept.get(target)
+            or _Path(target, resumed(before[target.key], now=now) if target.key in before else History(since=now))
             for target in sorted(targets, key=lambda target: target.key)
         }
+        self._asked = {number: path for path in self._paths.values() for number in path.waiting}
         wanted = {_socket_key(target) for target in targets}
         for key in set(self._sockets) - wanted:
             self._close(key)
@@ -82,6 +88,11 @@ class Prober:
     def snapshot(self) -> dict[str, PathHealth]:
         """The health of every target, by key. Times of change are seconds since the epoch."""
         return {key: health(path.history) for key, path in self._paths.items()}
+
+    def standings(self) -> dict[str, tuple[str, bool]]:
+        """Of every target, by key, what is announced when it changes: its state, and whether it answers again but is
+        held down."""
+        return {key: _standing(path.history) for key, path in self._paths.items()}
 
     async def run(self) -> None:
         """Probe until cancelled."""
@@ -92,23 +103,33 @@ class Prober:
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 late = loop.time() - due
                 self._round(punctual=late < _SLACK * self._interval)
+                if any(path.history.state != "up" for path in self._paths.values()):
+                    await asyncio.sleep(min(_LOOK, self._interval / 2))
+                    self._drain()
+                    self._announce()
                 due = due + self._interval if late < self._interval else loop.time() + self._interval
         finally:
             for key in list(self._sockets):
                 self._close(key)
 
+    def _now(self) -> float:
+        """Seconds since the epoch, by a clock that goes on evenly when the system's is set."""
+        return self._began + time.monotonic()
+
     def _round(self, *, punctual: bool) -> None:
-        for key in list(self._sockets):
-            self._drain(key)
-        before = self._states()
+        self._drain()
         for path in self._paths.values():
             self._judge(path, punctual=punctual)
             self._probe(path)
-        self._announce(before)
+        self._announce()
 
     def _judge(self, path: _Path, *, punctual: bool) -> None:
         """Count probes that waited long enough as lost; after a late round nothing can be said of any."""
+        if not path.waiting:
+            return
         if not punctual:
+            for number in path.waiting:
+                self._asked.pop(number, None)
             path.waiting.clear()
             return
         # Half an interval of tolerance: this round and the sending round were each a little late.
@@ -117,12 +138,14 @@ class Prober:
         for number, sent in list(path.waiting.items()):
             if now - sent >= limit:
                 del path.waiting[number]
-                path.history = observe_loss(path.history, multiplier=self._multiplier, now=time.time())
+                self._asked.pop(number, None)
+                self._learn(path, observe_loss(path.history, multiplier=self._multiplier, now=self._now()))
 
     def _probe(self, path: _Path) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF
         target = path.target
         path.waiting[self._number] = time.monotonic()
+        self._asked[self._number] = path
         request = encode_request(target.address.version, Echo(self._token, self._identifier, self._number))
         key = _socket_key(target)
         try:
@@ -134,25 +157,20 @@ class Prober:
 
     def _socket(self, key: tuple[int, str, Address | None]) -> socket.socket:
         if key not in self._sockets:
-            opened = open_socket(*key)
-            self._sockets[key] = opened
-            asyncio.get_running_loop().add_reader(opened, partial(self._readable, key))
+            self._sockets[key] = open_socket(*key)
         return self._sockets[key]
 
     def _close(self, key: tuple[int, str, Address | None]) -> None:
         opened = self._sockets.pop(key, None)
         if opened is not None:
-            asyncio.get_running_loop().remove_reader(opened)
             opened.close()
 
-    def _readable(self, key: tuple[int, str, Address | None]) -> None:
-        before = self._states()
-        self._drain(key)
-        self._announce(before)
+    def _drain(self) -> None:
+        """Take the replies that wait on all sockets."""
+        for key, opened in self._sockets.items():
+            self._drain_one(key[0], opened)
 
-    def _drain(self, key: tuple[int, str, Address | None]) -> None:
-        """Take the replies that wait on a socket."""
-        opened = self._sockets[key]
+    def _drain_one(self, version: int, opened: socket.socket) -> None:
         while True:
             try:
                 received = receive(opened)
@@ -161,27 +179,34 @@ class Prober:
                 return
             if received is None:
                 return
-            echo = decode_reply(key[0], received.data)
+            echo = decode_reply(version, received.data)
             if echo is not None and (echo.token, echo.identifier) == (self._token, self._identifier):
                 self._count(echo.number, received.sender, received.delay)
 
     def _count(self, number: int, sender: Address, delay: float) -> None:
-        """Both ends of the round trip are monotonic; only the short wait in the socket is wall-clock time."""
-        now = time.monotonic()
-        for path in self._paths.values():
-            if path.target.address == sender and number in path.waiting:
-                elapsed = now - path.waiting.pop(number)
-                rtt = elapsed - delay if delay < elapsed else elapsed
-                path.history = observe_reply(path.history, rtt, now=time.time())
+        """Both ends of the round trip are monotonic; only the wait in the socket is wall-clock time."""
+        path = self._asked.get(number)
+        if path is None or path.target.address != sender:
+            return
+        del self._asked[number]
+        elapsed = time.monotonic() - path.waiting.pop(number)
+        rtt = elapsed - delay if delay < elapsed else elapsed
+        self._learn(path, observe_reply(path.history, rtt, now=self._now()))
 
-    def _states(self) -> Mapping[str, str]:
-        return {key: path.history.state for key, path in self._paths.items()}
+    def _learn(self, path: _Path, history: History) -> None:
+        self._news = self._news or _standing(path.history) != _standing(history)
+        path.history = history
 
-    def _announce(self, before: Mapping[str, str]) -> None:
-        if self._states() != before:
+    def _announce(self) -> None:
+        if self._news:
+            self._news = False
             self.changed.set()
             if self.on_change is not None:
                 self.on_change()
+
+
+def _standing(history: History) -> tuple[str, bool]:
+    return history.state, history.answers
 
 
 def _socket_key(target: Target) -> tuple[int, str, Address | None]:

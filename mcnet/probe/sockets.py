@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
@@ -11,6 +12,9 @@ _Address: TypeAlias = IPv4Address | IPv6Address
 
 _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@ll")
+_SO_RCVBUFFORCE: Final = 33
+_BUFFER: Final = 4 << 20
+"""Bytes of receive buffer: the answers of a whole round to thousands of probes. Needs CAP_NET_ADMIN."""
 _SOL_RAW: Final = 255
 _ICMP_FILTER: Final = 1
 _ICMPV6_FILTER: Final = 1
@@ -41,6 +45,8 @@ def open_socket(version: int, device: str, source: _Address | None) -> socket.so
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        with suppress(PermissionError):
+            opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
         if version == 4:
             opened.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLY)
         else:

@@ -19,13 +19,13 @@ from mcnet.model.foreign import ForeignChain
 from mcnet.model.kernel import Address, Change, Event, HostFacts, KernelState, Sysctl
 from mcnet.model.look import Path as LookPath
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
-from mcnet.plan.health import PathHealth
+from mcnet.model.probe import PathHealth, Target
 from mcnet.plan.nat_discovery import Own, Peer
 from mcnet.plan.nat_discovery import Path as NatPath
 from mcnet.probe.adverts import AdvertListener, AdvertSender
 from mcnet.probe.nat_discovery import NatDiscovery
 from mcnet.probe.path_sizes import PathSizes
-from mcnet.probe.ping import Prober, Target
+from mcnet.probe.ping import Prober
 from mcnet_gateway.main import Gateway
 from mcnet_gateway.settings import Settings as GatewaySettings
 from mcnet_route_agent.main import RouteAgent

@@ -9,8 +9,9 @@ import pytest
 from mcnet.kernel import execute, observe
 from mcnet.model.kernel import FdbEntry, KernelState, Link, Neighbour, Vxlan
 from mcnet.model.ownership import CABLE_VNI, GATEWAY, VXLAN_CABLE_DEVICE
+from mcnet.model.probe import Target
 from mcnet.plan.diff import diff
-from mcnet.probe.ping import Prober, Target
+from mcnet.probe.ping import Prober
 from tests.netns.namespaces import Namespace, connect, eventually, shell
 
 INTERVAL = 0.05

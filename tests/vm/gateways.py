@@ -18,10 +18,11 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import HostFacts, KernelState
 from mcnet.model.member import Member
 from mcnet.model.ownership import CABLES_TABLE, GATEWAY
+from mcnet.model.probe import Target
 from mcnet.plan import gateway, gateway_report, own_endpoint, wireguard_cable
 from mcnet.plan.cable import CablePath, own_address
 from mcnet.plan.diff import diff
-from mcnet.probe.ping import Prober, Target
+from mcnet.probe.ping import Prober
 from tests.fakes.identities import identity_of
 from tests.fakes.worlds import EAST, WEST, node, prefixes
 from tests.netns.namespaces import Namespace, eventually, shell

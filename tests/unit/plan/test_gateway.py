@@ -21,12 +21,12 @@ from mcnet.model.kernel import (
     Route,
     RouteType,
 )
+from mcnet.model.probe import PathHealth, State
 from mcnet.plan import gateway_report, transition
 from mcnet.plan.addresses import cable_end, cable_number
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.gateway import Decision, decide
-from mcnet.plan.health import PathHealth, State
 from tests.fakes.worlds import EAST_0, IPSEC, NORTH, NORTH_0, SITUATIONS, WEST, WEST_0, Situation, ipsec, situations
 
 
@@ -355,6 +355,16 @@ def test_a_cable_is_as_well_as_its_worst_family(first: State, second: State, sta
     (cable,) = gateway_report.cables(standings, paths, (), "2026-01-01T00:00:00Z")
     assert cable.state is state
     assert words in cable.reason
+
+
+def test_a_cable_that_is_held_down_says_so() -> None:
+    standings = decide(DUAL.for_gateway()).cables
+    held = PathHealth(state="down", falls=3, held_until=9.0)
+    for paths in ({"west.n1": held, "west.n1 IPv6": held}, {"west.n1": held, "west.n1 IPv6": PathHealth("up")}):
+        (cable,) = gateway_report.cables(standings, paths, (), "2026-01-01T00:00:00Z")
+        assert cable.state is CableState.ERROR
+        assert "went down 3 times" in cable.reason
+        assert "answered for 10 seconds" in cable.reason
 
 
 def test_each_libreswan_device_brings_its_clusters_sources_only_and_no_mark() -> None:

@@ -94,7 +94,7 @@ def test_the_window_slides_and_the_numbers_hold_together(verdicts: list[float | 
         assert summary.rtt_avg <= summary.rtt_max * 1.000001
     tail = verdicts[-REPLIES_AFTER_LOSS:]
     if len(tail) == REPLIES_AFTER_LOSS and None not in tail:
-        assert summary.state == "up"
+        assert summary.state == "up" or summary.held_until > 1, "it came and went before"
     if verdicts[-3:] == [None] * 3:
         assert summary.state == "down"
 

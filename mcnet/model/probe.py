@@ -1,0 +1,44 @@
+"""What is probed, and what probes say of it: the same in the daemons and in the process that probes for them."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal, TypeAlias
+
+State: TypeAlias = Literal["up", "down", "unknown"]
+"""See mcnet.plan.health."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path to probe: `address` over `device`, from `source` if given. `key` names it in the results."""
+
+    key: str
+    address: IPv4Address | IPv6Address
+    device: str
+    source: IPv4Address | IPv6Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathHealth:
+    """What probes say of a path. Round-trip times are seconds, None before the first reply; `sent` and `lost`
+    count judged probes of the window; `since` is the time of the last change of state (seconds, the caller's
+    clock)."""
+
+    state: State = "unknown"
+    rtt_last: float | None = None
+    rtt_min: float | None = None
+    rtt_avg: float | None = None
+    rtt_max: float | None = None
+    rtt_stddev: float | None = None
+    sent: int = 0
+    lost: int = 0
+    since: float = 0.0
+    falls: int = 0
+    """How often it went down one time after the other, without two quiet minutes in between."""
+    held_until: float = 0.0
+    """It answers and is down all the same, as it comes and goes: until this time (the caller's clock). 0: not so."""
+
+    @property
+    def loss(self) -> float:
+        """Share of the window's probes that were lost, 0 to 1."""
+        return self.lost / self.sent if self.sent else 0.0
