@@ -112,4 +112,4 @@ async def _started(argv: list[str]) -> asyncio.subprocess.Process:
 async def _ended(process: asyncio.subprocess.Process) -> bytes:
     """Ends the program by the end of its input; what it said last."""
     async with asyncio.timeout(60):
-        return (await process.communicate())[0]
+        return (await process.communicate(b""))[0]
