@@ -163,7 +163,12 @@ class RouteAgent:
 
     def _gateway_views(self, view: View) -> tuple[GatewayView, ...]:
         return gateway_views.views(
-            view.own_endpoints, overlay_ends(view.nodes), self._health(), self._listener.heard, view.clusters
+            view.own_endpoints,
+            overlay_ends(view.nodes),
+            self._health(),
+            self._listener.heard,
+            view.clusters,
+            nodes=view.nodes,
         )
 
     async def _round(self, reason: str) -> bool:

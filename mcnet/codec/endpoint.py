@@ -7,6 +7,7 @@ from mcnet.codec.cluster import decode_id
 from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, texts, without_empty
 from mcnet.model.cluster import PROTOCOL_VERSION
 from mcnet.model.endpoint import DriverOffer, Endpoint, endpoint_name
+from mcnet.model.node import DEFAULT_WEIGHT, WEIGHTS
 from mcnet.model.ownership import MAX_RAILS
 
 
@@ -54,6 +55,7 @@ def decode(obj: JsonObject) -> Endpoint:
         sequence=spec.number("sequence", 0),
         protocol_version=spec.number("protocolVersion", PROTOCOL_VERSION),
         signature=spec.text("signature", ""),
+        weight=_within(spec, "weight", range(WEIGHTS.stop), DEFAULT_WEIGHT),
     )
 
 
@@ -78,6 +80,8 @@ def _spec(endpoint: Endpoint) -> JsonObject:
             "mtu": endpoint.mtu,
             "prefixes": texts(endpoint.prefixes),
             "sequence": endpoint.sequence,
+            # Left out where it is usual: what signs an Endpoint stays as it was before there were weights.
+            "weight": endpoint.weight if endpoint.weight != DEFAULT_WEIGHT else None,
         }
     )
 

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, without_empty
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
+from mcnet.model.node import DEFAULT_WEIGHT
 
 
 def bare(*, node: str, namespace: str) -> JsonObject:
@@ -18,6 +19,8 @@ def encode(gateway: Gateway, *, namespace: str) -> JsonObject:
         "cluster": gateway.cluster,
         "rail": gateway.rail,
         "version": gateway.version,
+        "weight": gateway.weight,
+        "draining": gateway.draining,
         "problems": list(gateway.problems),
         "cables": [_cable(cable) for cable in gateway.cables],
     }
@@ -36,6 +39,8 @@ def decode(obj: JsonObject) -> Gateway:
         cables=tuple(_decode_cable(cable) for cable in status.children("cables")),
         problems=status.texts("problems"),
         version=status.text("version", ""),
+        weight=status.number("weight", DEFAULT_WEIGHT),
+        draining=status.flag("draining"),
     )
 
 
@@ -56,6 +61,7 @@ def _cable(cable: Cable) -> JsonObject:
             "loss": cable.loss,
             "since": cable.since,
             "active": cable.active,
+            "share": cable.share,
             "reason": cable.reason,
             "mtu": cable.mtu or None,
         }
@@ -88,6 +94,7 @@ def _decode_cable(fields: Fields) -> Cable:
         loss=fields.decimal("loss"),
         since=fields.text("since", ""),
         active=fields.flag("active"),
+        share=fields.decimal("share"),
         reason=fields.text("reason", ""),
         mtu=fields.number("mtu", 0),
     )

@@ -6,12 +6,16 @@ from mcnet.codec import public_address
 from mcnet.codec.fields import Fields, JsonObject, fields_of, plain_address, plain_network
 from mcnet.model.kernel import Address
 from mcnet.model.node import (
+    DEFAULT_WEIGHT,
+    DRAIN_ANNOTATION,
     GATEWAY_LABEL,
     NAT_MARK,
     PORT_BASE_ANNOTATION,
     PRIVATE_ADDRESS_ANNOTATION,
     PUBLIC_ADDRESS_ANNOTATION,
     PUBLIC_PORT_BASE_ANNOTATION,
+    WEIGHT_ANNOTATION,
+    WEIGHTS,
     Node,
 )
 from mcnet.model.ownership import PORT_BASES
@@ -36,6 +40,8 @@ def decode(obj: JsonObject) -> Node:
         port_base=_port(metadata, PORT_BASE_ANNOTATION)[0],
         public_port_base=_port(metadata, PUBLIC_PORT_BASE_ANNOTATION)[0],
         nat=metadata.child("labels").text(NAT_MARK, "") or metadata.child("annotations").text(NAT_MARK, ""),
+        weight=_weight(metadata)[0],
+        draining=_drain(metadata)[0] or spec.flag("unschedulable"),
     )
 
 
@@ -51,7 +57,8 @@ def annotation_problems(obj: JsonObject) -> tuple[str, ...]:
     """Why annotations of ours can't be used, as sentences."""
     metadata = fields_of(obj).child("metadata")
     ports = (_port(metadata, name)[1] for name in (PORT_BASE_ANNOTATION, PUBLIC_PORT_BASE_ANNOTATION))
-    return tuple(filter(None, (_private_address(metadata)[1], _sources(metadata)[1], *ports)))
+    found = (_private_address(metadata), _sources(metadata), _weight(metadata), _drain(metadata))
+    return tuple(filter(None, (*(problem for _, problem in found), *ports)))
 
 
 def _addresses(fields: Fields) -> tuple[Address, ...]:
@@ -79,6 +86,23 @@ def _port(metadata: Fields, annotation: str) -> tuple[int, str]:
         return int(text), ""
     wrong = f"{text!r} is not a port from {PORT_BASES.start} to {PORT_BASES.stop - 1}"
     return 0, f"annotation {annotation} of node {metadata.name}: {wrong}"
+
+
+def _weight(metadata: Fields) -> tuple[int, str]:
+    text = metadata.child("annotations").text(WEIGHT_ANNOTATION, "")
+    if not text:
+        return DEFAULT_WEIGHT, ""
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) in WEIGHTS:
+        return int(text), ""
+    wrong = f"{text!r} is not a weight from {WEIGHTS.start} to {WEIGHTS.stop - 1}"
+    return DEFAULT_WEIGHT, f"annotation {WEIGHT_ANNOTATION} of node {metadata.name}: {wrong}"
+
+
+def _drain(metadata: Fields) -> tuple[bool, str]:
+    text = metadata.child("annotations").text(DRAIN_ANNOTATION, "")
+    if text in ("", "true", "false"):
+        return text == "true", ""
+    return False, f'annotation {DRAIN_ANNOTATION} of node {metadata.name}: {text!r} is neither "true" nor "false"'
 
 
 def _private_address(metadata: Fields) -> tuple[Address | None, str]:

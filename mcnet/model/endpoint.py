@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from mcnet.model.cluster import PROTOCOL_VERSION, ClusterId
 from mcnet.model.kernel import Address, Network
+from mcnet.model.node import DEFAULT_WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Endpoint:
     """First port of its cables at the public address, where a NAT forwards other ones; 0: the same."""
     nat: str = ""
     """The kind of NAT before it, "symmetric" or "eim" (endpoint-independent mapping); "": none, or not known."""
+    weight: int = DEFAULT_WEIGHT
+    """Its share of the cluster's flows, against its other gateways' weights; 0: it drains."""
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Address
+from mcnet.model.node import DEFAULT_WEIGHT
 
 
 class CableState(Enum):
@@ -54,6 +55,8 @@ class Cable:
     reason: str = ""
     mtu: int = 0
     """Bytes that pass inside, where the way carries less than the device takes; 0: all that it does."""
+    share: float = 0.0
+    """Of the flows to its cluster that this gateway sends, those that are to go by this cable, by weight; 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +69,6 @@ class Gateway:
     cables: tuple[Cable, ...] = ()
     problems: tuple[str, ...] = ()
     version: str = ""
+    weight: int = DEFAULT_WEIGHT
+    """Its share of the cluster's flows against the other gateways' weights, when it does not drain."""
+    draining: bool = False

@@ -18,6 +18,13 @@ PORT_BASE_ANNOTATION = "mcnet.dev/port-base"
 """Node annotation: first UDP port of this gateway's cables, where two gateways share one public address."""
 PUBLIC_PORT_BASE_ANNOTATION = "mcnet.dev/public-port-base"
 """Node annotation: the first of the ports that a NAT forwards to the port base of this gateway."""
+WEIGHT_ANNOTATION = "mcnet.dev/gateway-weight"
+"""Node annotation: the gateway's share of its cluster's flows, against the other gateways' weights."""
+DRAIN_ANNOTATION = "mcnet.dev/gateway-drain"
+"""Node annotation (value "true"): nobody is to send new flows by this gateway while another one is there."""
+WEIGHTS = range(1, 101)
+"""A gateway's weight; an Endpoint's may be 0 as well, which says that its gateway drains."""
+DEFAULT_WEIGHT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,10 @@ class Node:
     public_port_base: int = 0
     nat: str = ""
     """The kind of NAT that it is marked with."""
+    weight: int = DEFAULT_WEIGHT
+    """Of WEIGHTS, also while it drains."""
+    draining: bool = False
+    """As a gateway it is to carry nothing while another one does: marked so, or cordoned."""
 
 
 @dataclass(frozen=True, slots=True)

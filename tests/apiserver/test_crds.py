@@ -42,7 +42,7 @@ ENDPOINT_VALUE = sign(
     Endpoint(
         WEST, "node-1.example", 7, (IPv4Address("192.0.2.1"), IPv6Address("2001:db8::1")),
         (IPv4Address("198.51.100.1"),), 4600, (DriverOffer("wireguard", 1, (("key", "x"),)), DriverOffer("vxlan")),
-        IPv4Address("245.0.0.1"), IPv6Address("fd6d:636e:6574:2::1"), 1400, PREFIXES, 2**40,
+        IPv4Address("245.0.0.1"), IPv6Address("fd6d:636e:6574:2::1"), 1400, PREFIXES, 2**40, weight=0,
     ),
     KEYS,
 )  # fmt: skip
@@ -59,11 +59,11 @@ GATEWAY_VALUE = Gateway(
         Cable(
             EAST, "node-2", 1, CableState.ERROR, "vxlan", IPv4Address("192.0.2.1"), IPv6Address("2001:db8::2"),
             "mcnet-cw1a", True, "nat", RoundTrip(0.001, 0.0005, 0.00075, 0.002, 0.0001), 0.25,
-            "2026-01-31T12:00:00Z", True, "no answer",
+            "2026-01-31T12:00:00Z", True, "no answer", share=0.25,
         ),
         Cable(EAST, "node-3", 0, CableState.CONNECTING, "vxlan"),
     ),
-    ("a problem",), "0.1.0",
+    ("a problem",), "0.1.0", 50, True,
 )  # fmt: skip
 NODE_VALUE = NodeState(
     "node-1", (IPv4Address("244.0.0.1"),), (IPv6Address("fd00:1::1"),), ("one", "two"),
@@ -143,6 +143,7 @@ BAD = [
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.privateAddresses", ["192.0.2.300"], "privateAddresses"),
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.cableAddress4", "fd00::1", "ipv4"),
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.portBase", 65506, "portBase"),
+    (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.weight", 101, "spec.weight"),
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.mtu", 100, "mtu"),
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.prefixes", ["10.0.0.0/33"], "cidr"),
     (ENDPOINT, endpoint, ENDPOINT_VALUE, "spec.drivers", [{"keyEpoch": 1}], "name: Required"),

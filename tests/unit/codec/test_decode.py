@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
@@ -56,6 +57,7 @@ BAD: list[tuple[str, str, object, str]] = [
     ("endpoint", "spec.rail", 8, "west.node-1: spec.rail: 8 is not within 0 to 7"),
     ("endpoint", "spec.rail", True, "west.node-1: spec.rail: True is not of type int"),
     ("endpoint", "spec.rail", None, "west.node-1: spec.rail: is missing"),
+    ("endpoint", "spec.weight", 101, "west.node-1: spec.weight: 101 is not within 0 to 100"),
     ("endpoint", "spec.portBase", 65506, "west.node-1: spec.portBase: 65506 is not within 1 to 65505"),
     ("endpoint", "spec.cableAddress4", "fd00::1",
      "west.node-1: spec.cableAddress4: Expected 4 octets in 'fd00::1'"),
@@ -155,6 +157,47 @@ def test_a_node_behind_nat() -> None:
     assert read.public_sources == (Source(Kind.ADDRESS, "198.51.100.7"), Source(Kind.LOAD_BALANCER, "gw"))
     assert (read.port_base, read.public_port_base, read.nat) == (4600, 30000, "symmetric")
     assert node.annotation_problems(behind) == ()
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec", "weight", "draining"),
+    [
+        ({}, {}, 100, False),
+        ({"gateway-weight": "1"}, {}, 1, False),
+        ({"gateway-weight": "100", "gateway-drain": "false"}, {"unschedulable": False}, 100, False),
+        ({"gateway-weight": "50", "gateway-drain": "true"}, {}, 50, True),
+        ({}, {"unschedulable": True}, 100, True),
+    ],
+)
+def test_a_gateways_weight(annotations: dict[str, str], spec: dict[str, bool], weight: int, draining: bool) -> None:
+    marked = copy.deepcopy(NODE)
+    marked["metadata"]["annotations"] |= {f"mcnet.dev/{name}": value for name, value in annotations.items()}  # type: ignore[index]
+    marked["spec"] |= spec  # type: ignore[operator]
+    read = node.decode(marked)
+    assert (read.weight, read.draining) == (weight, draining)
+    assert node.annotation_problems(marked) == ()
+
+
+@pytest.mark.parametrize("weight", ["0", "101", "-1", "1.5", "much", "²", "9" * 5000])
+def test_a_wrong_weight_counts_as_none(weight: str) -> None:
+    odd = copy.deepcopy(NODE)
+    odd["metadata"]["annotations"] |= {"mcnet.dev/gateway-weight": weight, "mcnet.dev/gateway-drain": "yes"}  # type: ignore[index]
+    read = node.decode(odd)
+    assert (read.weight, read.draining) == (100, False)
+    assert node.annotation_problems(odd) == (
+        f"annotation mcnet.dev/gateway-weight of node n1: {weight!r} is not a weight from 1 to 100",
+        'annotation mcnet.dev/gateway-drain of node n1: \'yes\' is neither "true" nor "false"',
+    )
+
+
+def test_an_endpoint_of_usual_weight_is_signed_as_before_there_were_weights() -> None:
+    usual = Endpoint(WEST, "node-1", 0, (IPv4Address("192.0.2.1"),))
+    plain = endpoint.encode(usual, namespace="n")
+    assert "weight" not in plain["spec"]
+    assert endpoint.decode(plain).weight == 100
+    drained = endpoint.encode(replace(usual, weight=0), namespace="n")
+    assert drained["spec"]["weight"] == 0
+    assert endpoint.decode(drained).weight == 0
 
 
 def test_a_node_with_little() -> None:

@@ -53,17 +53,18 @@ endpoints = st.builds(
     st.lists(offers, max_size=2).map(tuple), st.none() | st.just(IPv4Address("245.0.0.1")),
     st.none() | st.just(IPv6Address("fd00::1")), st.integers(576, 65535), networks, st.integers(0, 2**62),
     public_port_base=st.sampled_from([0, 1, 30000, 65505]), nat=st.sampled_from(["", "eim", "symmetric"]),
+    weight=st.integers(0, 100),
 )  # fmt: skip
 cables = st.builds(
     Cable, ids, nodes, st.integers(0, 7), st.sampled_from(CableState), drivers, st.none() | address,
     st.none() | address, word, st.booleans(), st.sampled_from(["direct", "nat"]),
     st.none() | st.builds(RoundTrip, seconds, seconds, seconds, seconds, seconds),
     st.floats(0, 1), st.sampled_from(["", "2026-01-31T12:00:00Z"]), st.booleans(), word,
-    st.sampled_from([0, 1280, 1354]),
+    st.sampled_from([0, 1280, 1354]), st.floats(0, 1),
 )  # fmt: skip
 reports = st.builds(
     Gateway, nodes, ids, st.none() | st.integers(0, 7), st.lists(cables, max_size=3).map(tuple),
-    st.lists(word, max_size=2).map(tuple), word,
+    st.lists(word, max_size=2).map(tuple), word, st.integers(1, 100), st.booleans(),
 )  # fmt: skip
 states = st.builds(
     NodeState, nodes, addresses, addresses, st.lists(word, max_size=2).map(tuple),
