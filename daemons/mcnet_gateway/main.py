@@ -16,6 +16,7 @@ from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
+from mcnet.loop.failover import Failover
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
@@ -30,7 +31,17 @@ from mcnet.model.kernel import Address, Change, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
 from mcnet.model.probe import PathHealth, Target
 from mcnet.model.public_address import Kind, Source
-from mcnet.plan import drift, gateway, gateway_report, libreswan_cable, nat_discovery, own_endpoint, pace, withdrawn
+from mcnet.plan import (
+    drift,
+    failover,
+    gateway,
+    gateway_report,
+    libreswan_cable,
+    nat_discovery,
+    own_endpoint,
+    pace,
+    withdrawn,
+)
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.cable import own_address
 from mcnet.plan.choice import Health
@@ -44,6 +55,7 @@ from mcnet.probe.nat_discovery import NatDiscovery
 from mcnet.probe.path_sizes import PathSizes
 from mcnet.probe.ping import Prober
 from mcnet.probe.public_address import PublicAddresses
+from mcnet.probe.supervised import SupervisedProber
 from mcnet_gateway.metrics import GatewayMetrics
 from mcnet_gateway.observe import Stores, View
 from mcnet_gateway.publish import Publisher, utc_now
@@ -75,7 +87,7 @@ class Gateway:
         *,
         kernel: Kernel | None = None,
         open_api: Callable[[], Awaitable[Api]] = in_cluster,
-        prober: Prober | None = None,
+        prober: Prober | SupervisedProber | None = None,
         sender: AdvertSender | None = None,
         nat: NatDiscovery | None = None,
         sizes: PathSizes | None = None,
@@ -87,8 +99,9 @@ class Gateway:
         self._registry = CollectorRegistry()
         self._metrics = GatewayMetrics(self._registry)
         self._loop = Reconciler(self._round, name="gateway", metrics=self._metrics.loop, resync=REPORT_INTERVAL)
-        self._prober = prober or Prober(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
-        self._prober.on_change = lambda: self._loop.trigger("a cable's probes", urgent=True)
+        self._prober = prober or _prober(settings)
+        self._prober.on_change = self._probes_changed
+        self._failover = Failover(self._kernel.apply, done=self._failed_over)
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", resync=REPORT_INTERVAL, longest_backoff=5.0)
         # pluto may take seconds to answer, which must not hold up a round.
@@ -136,6 +149,7 @@ class Gateway:
                 others=(
                     self._watch_kernel(),
                     self._prober.run(),
+                    self._failover.run(),
                     self._sender.run(),
                     self._nat.run(),
                     self._public.run(),
@@ -175,11 +189,39 @@ class Gateway:
         self._follow(view, world, decision)
         self._clock = dict(decision.clock)
         self._outcome = _Outcome(world.own, decision, failures)
+        self._fail_over(decision.state)
         self._publishing.trigger(reason)
         self._agreeing.trigger(reason)
         if failures:
             raise KernelError(failures[0].error.message)
         return bool(changes)
+
+    def _probes_changed(self) -> None:
+        self._fail_over()
+        self._loop.trigger("a cable's probes", urgent=True)
+
+    def _fail_over(self, state: KernelState | None = None) -> None:
+        """Stop using what is lost, and tell the nodes: without a round, and again after one (`state` is what it left
+        behind), since it may have begun before."""
+        if self._outcome is None:
+            return
+        decision, health = self._outcome.decision, self._health()
+        reach = failover.reach(decision.cables, health, decision.reach)
+        narrow = {cluster: size for cluster, size in decision.narrow.items() if cluster in reach}
+        self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, reach, narrow))
+        self._failover.lost(failover.lost_cables(decision.cables, health))
+        if state is not None:
+            self._failover.holds(state)
+
+    def _failed_over(
+        self, changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState
+    ) -> None:
+        self._journal.kernel(changes, refused, failover.REASON)
+        self._held = drift.after(self._held, was, now)
+
+    def _health(self) -> dict[str, Health]:
+        cables = self._outcome.decision.cables if self._outcome is not None else ()
+        return failover.judged(self._prober.snapshot(), failover.cable_alternatives(cables))
 
     def _resign(self) -> None:
         """A node that is a gateway again later begins anew: what its cables' probes and its adverts said until now no
@@ -187,6 +229,7 @@ class Gateway:
         if self._outcome is not None:
             self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
         self._prober.set_targets(frozenset())
+        self._failover.holds(KernelState())
         self._outcome = self._held = None
         self._repairs.forget()
 
@@ -257,15 +300,16 @@ class Gateway:
             found=self._public.found,
             seen={name: path.seen for name, path in self._nat.paths.items() if path.seen.address is not None},
         )
+        actual = await self._kernel.read(GATEWAY)
         return gateway.World(
             member=view.member,
             own=own,
             nodes=view.nodes,
             clusters=view.clusters,
             endpoints=view.endpoints,
-            health={name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()},
+            health=self._health(),  # as late as can be: after all that takes time
             host=host,
-            actual=await self._kernel.read(GATEWAY),
+            actual=actual,
             options=self._options,
             identity=self._identity,
             clock=self._clock,
@@ -373,3 +417,9 @@ class Gateway:
 def _overlay_targets(view: View, used: list[int]) -> list[Address]:
     """Where adverts go: every node's overlay address, by one family."""
     return [end.address(used[0]) for end in overlay_ends(view.nodes).values()] if used else []
+
+
+def _prober(settings: Settings) -> SupervisedProber:
+    made = SupervisedProber(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
+    made.on_end = lambda reason: log.warning("the process that probes is started anew", because=reason)
+    return made

@@ -12,6 +12,7 @@ from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
+from mcnet.loop.failover import Failover
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
@@ -25,9 +26,18 @@ from mcnet.model.member import Member
 from mcnet.model.node import Node, NodeState
 from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
 from mcnet.model.probe import Target
-from mcnet.plan import delivery, departed, drift, gateway_report, gateway_views, host_firewall, pace, route_agent
+from mcnet.plan import (
+    delivery,
+    departed,
+    drift,
+    failover,
+    gateway_views,
+    host_firewall,
+    pace,
+    route_agent,
+)
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
-from mcnet.plan.choice import Health
+from mcnet.plan.choice import GatewayView, Health
 from mcnet.plan.diff import diff
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
@@ -35,6 +45,7 @@ from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS, named_paths
 from mcnet.plan.withdrawn import RETIREMENT
 from mcnet.probe.adverts import AdvertListener
 from mcnet.probe.ping import Prober
+from mcnet.probe.supervised import SupervisedProber
 from mcnet_route_agent.metrics import RouteAgentMetrics
 from mcnet_route_agent.observe import Stores, View
 from mcnet_route_agent.publish import Publisher
@@ -63,7 +74,7 @@ class RouteAgent:
         *,
         kernel: Kernel | None = None,
         open_api: Callable[[], Awaitable[Api]] = in_cluster,
-        prober: Prober | None = None,
+        prober: Prober | SupervisedProber | None = None,
         listener: AdvertListener | None = None,
     ) -> None:
         """The keyword arguments are the daemon's surroundings; what is not given is the real one."""
@@ -73,11 +84,14 @@ class RouteAgent:
         self._registry = CollectorRegistry()
         self._metrics = RouteAgentMetrics(self._registry)
         self._loop = Reconciler(self._round, name="route-agent", metrics=self._metrics.loop)
-        self._prober = prober or Prober(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
+        self._prober = prober or _prober(settings)
         self._prober.on_change = self._probes_changed
         self._gateways: dict[str, TunnelEnd] = {}
         self._listener = listener or AdvertListener()
-        self._listener.on_change = lambda: self._loop.trigger("a gateway's advert", urgent=True)
+        self._listener.on_change = self._advert_changed
+        self._failover = Failover(self._kernel.apply, done=self._failed_over)
+        self._view: View | None = None
+        """What the last round saw, None before it."""
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
@@ -104,7 +118,7 @@ class RouteAgent:
                 registry=self._registry,
                 stores=self._stores.all,
                 loops=(self._loop, self._publishing),
-                others=(self._watch_kernel(), self._prober.run(), self._listener.run()),
+                others=(self._watch_kernel(), self._prober.run(), self._failover.run(), self._listener.run()),
             )
 
     def _unready(self) -> str:
@@ -116,11 +130,46 @@ class RouteAgent:
             self._loop.trigger("the kernel changed")
 
     def _probes_changed(self) -> None:
-        for name, path in self._prober.snapshot().items():
-            if gateway_report.health_of(path) is Health.DOWN and name in self._gateways:
+        for name, health in self._health().items():
+            if health is Health.DOWN and name in self._gateways:
                 for family in (4, 6):
                     self._listener.forget(self._gateways[name].address(family))
+        self._fail_over()
         self._loop.trigger("a gateway's probes", urgent=True)
+
+    def _advert_changed(self) -> None:
+        self._fail_over()
+        self._loop.trigger("a gateway's advert", urgent=True)
+
+    def _fail_over(self, state: KernelState | None = None) -> None:
+        """Stop using gateways that are lost: without a round, and again after one (`state` is what it left behind),
+        since it may have begun before."""
+        if self._view is None:
+            return
+        ends = overlay_ends(self._view.nodes)
+        self._failover.lost(failover.lost_gateways(self._gateway_views(self._view), ends, self._view.clusters))
+        if state is not None:
+            self._failover.holds(state)
+
+    def _failed_over(
+        self, changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState
+    ) -> None:
+        self._journal.kernel(changes, refused, failover.REASON)
+        self._held = drift.after(self._held, was, now)
+
+    def _health(self) -> dict[str, Health]:
+        paths = self._prober.snapshot()
+        return failover.judged(paths, [list(paths)])
+
+    def _gateway_views(self, view: View) -> tuple[GatewayView, ...]:
+        return gateway_views.views(
+            view.own_endpoints,
+            overlay_ends(view.nodes),
+            self._health(),
+            self._listener.heard,
+            view.clusters,
+            nodes=view.nodes,
+        )
 
     async def _round(self, reason: str) -> bool:
         if not self._stores.synced:
@@ -137,6 +186,8 @@ class RouteAgent:
         self._note_repairs(decision.state, changes, failures)
         self._metrics.show(world.gateways)
         self._follow(view, world)
+        self._view = view
+        self._fail_over(decision.state)
         if not world.retiring:
             await self._clear_gateway(view)
         refused = (failure.error.message for failure in failures)
@@ -169,7 +220,6 @@ class RouteAgent:
         return await self._publisher.repaired(self._stores.state_object(self._settings.node), note)
 
     async def _world(self, view: View) -> route_agent.World:
-        health = {name: gateway_report.health_of(path) for name, path in self._prober.snapshot().items()}
         host = await self._kernel.host_facts(sysctls=GLOBAL_PATHS | {delivery.ALL})
         me = next((node for node in view.nodes if node.name == self._settings.node), None)
         retiring = await self._retiring(me)
@@ -192,14 +242,7 @@ class RouteAgent:
             clusters=(*view.clusters, *gone),
             endpoints=tuple(one for one in view.endpoints if one.cluster not in left),
             options=view.options,
-            gateways=gateway_views.views(
-                view.own_endpoints,
-                overlay_ends(view.nodes),
-                health,
-                self._listener.heard,
-                view.clusters,
-                nodes=view.nodes,
-            ),
+            gateways=self._gateway_views(view),  # as late as can be: after all that takes time
             host=host,
             actual=replace(actual, host_rules=host_firewall.present(foreign)),
             reported_sysctls=reported,
@@ -304,3 +347,9 @@ class RouteAgent:
         node = self._stores.node_object(self._settings.node)
         if wanted != view.report and node is not None:
             await self._publisher.report(wanted, node)
+
+
+def _prober(settings: Settings) -> SupervisedProber:
+    made = SupervisedProber(interval=settings.probe_interval, multiplier=settings.probe_multiplier)
+    made.on_end = lambda reason: log.warning("the process that probes is started anew", because=reason)
+    return made

@@ -25,8 +25,8 @@ class Reconciler:
     """Runs `round(reason)` whenever triggered, and at least every `resync` seconds (10 % jitter).
 
     A round returns whether it changed something; then another one verifies the result soon. Triggers within
-    `settle` seconds make one round. An exception is logged once (again when it changes), counted, and
-    the next round starts from scratch after a back-off.
+    `settle` seconds make one round, an urgent one makes it at once. An exception is logged once (again when it
+    changes), counted, and the next round starts from scratch after a back-off.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class Reconciler:
     def trigger(self, reason: str, *, urgent: bool = False) -> None:
         """Ask for a round soon. Cheap, may be called from any callback of the event loop.
 
-        An `urgent` one (a path was lost) cuts a back-off short: what keeps failing must not hold it up.
+        An `urgent` one (a path was lost) does not wait for others to come, and cuts a back-off short: what keeps
+        failing must not hold it up.
         """
         self._reasons[reason] = None
         self._dirty.set()
@@ -88,10 +89,18 @@ class Reconciler:
         self.trigger("start")
         try:
             while True:
-                await asyncio.sleep(self._settle)
+                await self._settled()
                 await self._wait(await self._one_round())
         finally:
             self._ended = True
+
+    async def _settled(self) -> None:
+        """Let further triggers come, unless one is urgent."""
+        try:
+            async with asyncio.timeout(self._settle):
+                await self._urgent.wait()
+        except TimeoutError:
+            pass
 
     async def _one_round(self) -> float:
         """One round; returns after how many seconds the next one is due without a trigger."""

@@ -44,6 +44,15 @@ def held(wanted: KernelState, refused: Iterable[Change] = ()) -> Held:
     )
 
 
+def after(before: Held | None, was: KernelState, now: KernelState) -> Held | None:
+    """What is there after the daemon has changed next hops and groups from `was` to `now` beside its rounds."""
+    if before is None:
+        return None
+    old: frozenset[KernelObject] = was.nexthops | was.groups
+    new: frozenset[KernelObject] = now.nexthops | now.groups
+    return Held((before.items - (old - new)) | (new - old), clean=before.clean)
+
+
 def repairs(before: Held | None, changes: Sequence[Change]) -> tuple[Change, ...]:
     """Those of `changes` that undo somebody else's doing; `before` is None in the first round of a process.
 

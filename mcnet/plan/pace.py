@@ -2,7 +2,7 @@
 
 The wanted interval holds as long as a prober has few paths and a cluster few nodes; beyond that it grows, so that a
 prober takes less than 2 % of a core (docs/decisions/prober.md has the figures), and a gateway's kernel, which every
-node probes, answers no more than 2,500 echoes a second.
+node probes, answers no more than 2,000 echoes a second.
 """
 
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ class Step:
 
 
 TABLE: Final = (
-    Step(50, 250, 0.1),
-    Step(100, 500, 0.2),
-    Step(250, 1250, 0.5),
-    Step(500, 2500, 1.0),
-    Step(1000, 5000, 2.0),
-    Step(2500, 12500, 5.0),
-    Step(5000, 25000, 10.0),
+    Step(40, 200, 0.1),
+    Step(80, 400, 0.2),
+    Step(200, 1000, 0.5),
+    Step(400, 2000, 1.0),
+    Step(800, 4000, 2.0),
+    Step(2000, 10000, 5.0),
+    Step(4000, 20000, 10.0),
 )
 """What is larger than the last step is probed less often in proportion."""
 

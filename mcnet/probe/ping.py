@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -85,9 +85,9 @@ class Prober:
         for key in set(self._sockets) - wanted:
             self._close(key)
 
-    def snapshot(self) -> dict[str, PathHealth]:
-        """The health of every target, by key. Times of change are seconds since the epoch."""
-        return {key: health(path.history) for key, path in self._paths.items()}
+    def snapshot(self, keys: Iterable[str] | None = None) -> dict[str, PathHealth]:
+        """The health of the targets `keys`, or of all, by key. Times of change are seconds since the epoch."""
+        return {key: health(self._paths[key].history) for key in (self._paths if keys is None else keys)}
 
     def standings(self) -> dict[str, tuple[str, bool]]:
         """Of every target, by key, what is announced when it changes: its state, and whether it answers again but is

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.bench import daemons, dns, joining, services, startup, throughput
+from tests.bench import daemons, dns, joining, probing, services, startup, throughput
 from tests.bench.document import write
 from tests.bench.machine import machine
 
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "startup": startup.run,
     "joining": joining.run,
     "daemons": daemons.run,
+    "probing": probing.run,
     "throughput": throughput.run_vxlan,
     "throughput_wireguard": throughput.run_wireguard,
     "dns": dns.run,

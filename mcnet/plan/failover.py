@@ -1,0 +1,156 @@
+"""What leaves the next-hop groups at once when a path is lost, ahead of the round that looks at everything.
+
+A round reads the kernel and all objects, which takes its time on a large node; deleting a next hop takes one request,
+and the kernel takes it out of all groups itself. Pure. It only takes away what the round will not want either, and
+never a group's last member: without any, the kernel drops the group and its routes, which is for the round to decide.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from mcnet.model.cluster import Cluster, ClusterId
+from mcnet.model.kernel import Change, KernelState, NextHop, NextHopGroup, Remove, Replace
+from mcnet.model.ownership import OVERLAY_DEVICE, nexthop_id
+from mcnet.model.probe import PathHealth
+from mcnet.plan import gateway, route_agent
+from mcnet.plan.addresses import TunnelEnd, cable_number
+from mcnet.plan.choice import GatewayView, Health
+from mcnet.plan.damping import needed
+from mcnet.plan.gateway import Standing
+from mcnet.plan.gateway_report import health_of
+
+REASON = "its path was lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What carries nothing any more: next hops for whatever they are used, and (group, next hop) by their ids."""
+
+    hops: frozenset[NextHop] = frozenset()
+    members: frozenset[tuple[int, int]] = frozenset()
+
+
+def judged(paths: Mapping[str, PathHealth], alternatives: Iterable[Collection[str]]) -> dict[str, Health]:
+    """What the planner makes of the probes: one that is held down counts as up where nothing better leads there.
+
+    Each of `alternatives` are the keys of all paths to one place.
+    """
+    used = needed(paths, alternatives)
+    return {key: Health.UP if key in used else health_of(path) for key, path in paths.items()}
+
+
+def cable_alternatives(standings: Iterable[Standing]) -> list[list[str]]:
+    """The probes of a gateway's cables, by cluster and family inside."""
+    found: dict[tuple[ClusterId, int], list[str]] = {}
+    for standing in standings:
+        for family in standing.path.families:
+            found.setdefault((standing.path.endpoint.cluster, family), []).append(standing.path.probe(family))
+    return list(found.values())
+
+
+def lost_cables(standings: Iterable[Standing], health: Mapping[str, Health]) -> Lost:
+    """Of a gateway: the next hops of cables that are down."""
+    return Lost(
+        hops=frozenset(
+            NextHop(
+                id=nexthop_id(
+                    gateway.MEMBER[family],
+                    cable_number(standing.path.endpoint.cluster, standing.path.endpoint.rail),
+                ),
+                device=standing.path.device,
+                via=standing.path.via(family),
+                family=family,
+            )
+            for standing in standings
+            for family in standing.path.families
+            if not standing.path.problem and health.get(standing.path.probe(family)) is Health.DOWN
+        )
+    )
+
+
+def reach(
+    standings: Iterable[Standing], health: Mapping[str, Health], before: Collection[ClusterId]
+) -> frozenset[ClusterId]:
+    """Of the clusters that a gateway reached `before`, those that it still reaches by a cable that it has."""
+    here = {
+        standing.path.endpoint.cluster
+        for standing in standings
+        for family in standing.path.families
+        if not standing.path.problem
+        and (
+            health.get(standing.path.probe(family)) is Health.UP
+            or (standing.active and health.get(standing.path.probe(family)) is not Health.DOWN)
+        )
+    }
+    return frozenset(before) & here
+
+
+def lost_gateways(views: Iterable[GatewayView], ends: Mapping[str, TunnelEnd], clusters: Iterable[Cluster]) -> Lost:
+    """Of a node: the next hops to gateways that are down, and those to gateways that say they do not reach a cluster
+    in that cluster's groups."""
+    known = [view for view in views if view.node in ends]
+    groups = {
+        nexthop_id(route_agent.GROUP[family], cable_number(cluster.id, 0)): (cluster.id, family)
+        for cluster in clusters
+        for family in (4, 6)
+    }
+    return Lost(
+        hops=frozenset(
+            NextHop(
+                id=nexthop_id(route_agent.MEMBER[family], view.rail),
+                device=OVERLAY_DEVICE,
+                via=ends[view.node].address(family),
+                family=family,
+            )
+            for view in known
+            for family in (4, 6)
+            if view.health is Health.DOWN
+        ),
+        members=frozenset(
+            (group, nexthop_id(route_agent.MEMBER[family], view.rail))
+            for view in known
+            for group, (cluster, family) in groups.items()
+            if view.reach is not None and cluster not in view.reach
+        ),
+    )
+
+
+def changes(state: KernelState, lost: Lost) -> tuple[Change, ...]:
+    """What to take away now from what the kernel holds; () if nothing can be."""
+    gone = {hop.id for hop in state.nexthops & lost.hops}
+    smaller = {group: _without(group, gone, lost.members) for group in state.groups}
+    # Deleting these would empty a group, so where they can be spared they leave group by group.
+    last = {member for group, left in smaller.items() if not left for member, _ in group.members}
+    deleted = {hop.id: hop for hop in state.nexthops if hop.id in gone - last}
+    used = {member for group in state.groups for member, _ in group.members}
+    removals = [Remove(hop, REASON) for number, hop in sorted(deleted.items()) if number in used]
+    shrunk = [
+        Replace(group, replace(group, members=left), REASON)
+        for group, left in sorted(smaller.items(), key=lambda item: item[0].id)
+        if left and {member for member, _ in set(group.members) - set(left)} - set(deleted)
+    ]
+    return (*removals, *shrunk)
+
+
+def after(state: KernelState, done: Iterable[Change]) -> KernelState:
+    """`state` after the `changes` have been made."""
+    removed = {change.item.id for change in done if isinstance(change, Remove) and isinstance(change.item, NextHop)}
+    groups = {group.id: group for group in state.groups}
+    for change in done:
+        if isinstance(change, Replace) and isinstance(change.item, NextHopGroup):
+            groups[change.item.id] = change.item
+    return replace(
+        state,
+        nexthops=frozenset(hop for hop in state.nexthops if hop.id not in removed),
+        groups=frozenset(replace(group, members=_without(group, removed, ())) for group in groups.values()),
+    )
+
+
+def _without(
+    group: NextHopGroup, gone: Collection[int], members: Collection[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (member, weight)
+        for member, weight in group.members
+        if member not in gone and (group.id, member) not in members
+    )
