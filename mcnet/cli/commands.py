@@ -25,7 +25,9 @@ COMMANDS: Final = (
     Command("join", "mcnet.cli.join", "Join a cluster to the clusterset.", SETUP),
     Command("config", "mcnet.cli.config", "Show and change the settings given at join.", SETUP),
     Command("member", "mcnet.cli.member", "Show, approve, renew and remove members, as the broker's admin.", SETUP),
-    Command("gateway", "mcnet.cli.gateway", "Change what holds for one gateway only: addresses and ports.", SETUP),
+    Command(
+        "gateway", "mcnet.cli.gateway", "List, add, drain, weigh and remove gateways; set what holds for one.", SETUP
+    ),
     Command("rotate", "mcnet.cli.rotate", "Give gateways new keys, without losing a packet.", SETUP),
     Command("leave", "mcnet.cli.leave", "Take a cluster out of the clusterset, without a trace.", SETUP),
     Command("export", "mcnet.cli.export", "Make a service usable from the other clusters.", SERVICES),

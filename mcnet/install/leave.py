@@ -26,8 +26,8 @@ from mcnet.kube.kinds import JsonObject, Kind
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError, NotFoundError
 from mcnet.model.member import API_GROUP, BROKER_NAMESPACE, BROKER_SECRET, MEMBER_NAME, SYSTEM_NAMESPACE
-from mcnet.model.node import GATEWAY_LABEL
-from mcnet.plan.gateway_choice import is_ready, labelled_gateways
+from mcnet.plan.gateway_choice import is_ready
+from mcnet.plan.gateway_nodes import unmark
 from mcnet.render.values import NodePodValues
 
 CLEAN_SECONDS: Final = 60
@@ -95,7 +95,7 @@ async def _without_namespace(api: Api, progress: Progress) -> list[Leftover] | N
     run = _Leaving(api, progress, force=False)
     roles = (kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING)
     left = [obj for kind in roles for obj in await api.list(kind, labels=LABELS)]
-    nodes = labelled_gateways(await api.list(kinds.NODE))
+    nodes = [obj for obj in await api.list(kinds.NODE) if unmark(obj)]
     own = [] if await _is_broker(api) else await _own_kinds(api) + await mcs_kinds.to_remove(api)
     if not (left or nodes or own):
         return None
@@ -215,8 +215,9 @@ async def remove_objects(api: Api) -> None:
 
 
 async def _unlabel(run: _Leaving) -> None:
-    for node in labelled_gateways(await run.api.list(kinds.NODE)):
-        await run.api.merge_patch(kinds.NODE, node, {"metadata": {"labels": {GATEWAY_LABEL: None}}})
+    for obj in await run.api.list(kinds.NODE):
+        if patch := unmark(obj):
+            await run.api.merge_patch(kinds.NODE, obj["metadata"]["name"], {"metadata": patch})
 
 
 async def _remove_objects(run: _Leaving) -> None:

@@ -1,5 +1,6 @@
 """What the status of pods, DaemonSets and Deployments means: how far a rollout is, why a pod is not ready."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 JsonObject = dict[str, Any]
@@ -58,6 +59,15 @@ def is_running(pod: JsonObject) -> bool:
     status = pod.get("status") or {}
     containers = status.get("containerStatuses") or []
     return status.get("phase") == "Running" and all("running" in (one.get("state") or {}) for one in containers)
+
+
+def problem_on(node: str, pods: Iterable[JsonObject]) -> str:
+    """Why a daemon, of whose DaemonSet `pods` are, does not run on `node`; "" if it does. One running pod is enough
+    (there are more in an update)."""
+    here = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") == node]
+    if any(map(is_running, here)):
+        return ""
+    return pod_problem(here[0]) if here else "there is no pod"
 
 
 def hopeless_reason(pod: JsonObject) -> str:

@@ -30,7 +30,7 @@ from mcnet.model.member import BROKER_NAMESPACE, BROKER_SECRET, CLUSTERSET_NAME,
 from mcnet.model.trust import PINS_NAME, Pin
 from mcnet.plan.cluster_view import BrokerView, ClusterView, ServicesView
 from mcnet.plan.gateway_choice import labelled_gateways
-from mcnet.plan.pods import is_running, pod_problem
+from mcnet.plan.pods import is_running, pod_problem, problem_on
 from mcnet.plan.problems import bounded
 from mcnet.show.services import read_services
 
@@ -279,13 +279,9 @@ def _component(pod: JsonObject) -> str:
 
 
 def _daemon_problems(nodes: Sequence[str], pods: Sequence[JsonObject]) -> dict[str, str]:
-    """Why the gateway's daemon does not run, by node; one running pod is enough (there are more in an update)."""
-    problems = {}
-    for node in nodes:
-        here = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") == node]
-        if not any(map(is_running, here)):
-            problems[node] = pod_problem(here[0]) if here else "there is no pod"
-    return problems
+    """Why the gateway's daemon does not run, by node."""
+    problems = {node: problem_on(node, pods) for node in nodes}
+    return {node: problem for node, problem in problems.items() if problem}
 
 
 def _unready(nodes: Sequence[str], pods: Sequence[JsonObject]) -> tuple[str, ...]:

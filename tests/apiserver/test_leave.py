@@ -25,7 +25,7 @@ from mcnet.kube.connect import with_token
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ForbiddenError, UnreachableError
 from mcnet.model.member import BROKER_NAMESPACE, SYSTEM_NAMESPACE
-from mcnet.model.node import NodeState
+from mcnet.model.node import DRAIN_ANNOTATION, WEIGHT_ANNOTATION, NodeState
 from mcnet.plan.corefile import with_zone
 from mcnet.render.values import NodePodValues
 from tests.apiserver.controllers import controllers
@@ -87,7 +87,8 @@ async def traces(api: Api) -> list[str]:
     if await api.find(kinds.NAMESPACE, SYSTEM_NAMESPACE):
         found.append(SYSTEM_NAMESPACE)
     for node in await api.list(kinds.NODE):
-        found += [label for label in node["metadata"].get("labels") or {} if "mcnet" in label]
+        marks = (node["metadata"].get("labels") or {}) | (node["metadata"].get("annotations") or {})
+        found += [mark for mark in marks if "mcnet" in mark]
     return found
 
 
@@ -107,6 +108,9 @@ async def has_said_farewell(broker_api: Api) -> bool:
 
 
 async def test_nothing_stays(broker_api: Api, member: Api, cleaned: dict[str, Any]) -> None:
+    both = {DRAIN_ANNOTATION: "true", WEIGHT_ANNOTATION: "50"}
+    for node, marks in (("n1", both), ("n2", {WEIGHT_ANNOTATION: "7"})):
+        await member.merge_patch(kinds.NODE, node, {"metadata": {"annotations": marks}})
     assert await left(member) == []
     assert await traces(member) == []
     assert sorted(pod.node for pod in cleaned["pods"]) == ["n1", "n2"]

@@ -1,0 +1,138 @@
+"""`mcnet gateway add | drain | undrain | weight | remove` on a real API server.
+
+A task plays the gateway's daemons: pods, Endpoints and reports as the nodes' labels and annotations want them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from mcnet.codec import endpoint as endpoint_codec
+from mcnet.codec import gateway as gateway_codec
+from mcnet.codec import member as member_codec
+from mcnet.codec import node as node_codec
+from mcnet.install.gateways import Waiting, add, drain, read, remove, undrain, weigh
+from mcnet.install.join_plan import JoinRequest
+from mcnet.install.progress import Silent
+from mcnet.kube import kinds
+from mcnet.kube.api import Api
+from mcnet.model.cluster import ClusterId
+from mcnet.model.endpoint import DriverOffer, Endpoint
+from mcnet.model.errors import ApiError, McnetError
+from mcnet.model.gateway import Cable, CableState, Gateway
+from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.plan.gateway_choice import labelled_gateways
+from mcnet.plan.views.gateway_nodes import rows
+from tests.apiserver.test_join import WEST, info, joined, request_, west
+
+__all__ = ["info", "request_", "west"]
+
+EAST_END = Endpoint(ClusterId("east"), "east-n1", 0, (ip_address("192.0.2.9"),), drivers=(DriverOffer("vxlan"),))
+NOW = Waiting(timeout=20.0, grace=0.0)
+
+
+@pytest.fixture
+async def member(west: Api, request_: JoinRequest) -> Api:
+    """West, joined, with n1 as gateway, and what discovery brings of east."""
+    await joined(west, request_)
+    await west.apply(endpoint_codec.encode(EAST_END, namespace=SYSTEM_NAMESPACE))
+    return west
+
+
+@asynccontextmanager
+async def daemons(api: Api) -> AsyncIterator[None]:
+    """They follow while the block runs."""
+
+    async def act() -> None:
+        while True:
+            try:
+                for at, obj in enumerate(await api.list(kinds.NODE)):
+                    await follow(api, at, obj)
+            except ApiError:
+                pass  # something went away in between: the next round sees it
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(act())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def follow(api: Api, at: int, obj: dict[str, Any]) -> None:
+    node = node_codec.decode(obj)
+    end = replace(EAST_END, cluster=WEST, gateway=node.name, rail=at, weight=0 if node.draining else node.weight)
+    if not node.gateway:
+        await api.delete(kinds.ENDPOINT, end.name, SYSTEM_NAMESPACE)
+        await api.delete(kinds.GATEWAY, node.name, SYSTEM_NAMESPACE)
+        return
+    if not await api.find(kinds.POD, f"gateway-{node.name}", SYSTEM_NAMESPACE):
+        await api.create(kinds.POD, pod(node.name), SYSTEM_NAMESPACE)
+        running = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        await api.merge_patch(
+            kinds.POD, f"gateway-{node.name}", {"status": running}, SYSTEM_NAMESPACE, subresource="status"
+        )
+    await api.apply(endpoint_codec.encode(end, namespace=SYSTEM_NAMESPACE))
+    cable = Cable(EAST_END.cluster, EAST_END.gateway, 0, CableState.CONNECTED, "vxlan", active=True)
+    report = Gateway(node.name, WEST, at, (cable,), weight=node.weight, draining=node.draining)
+    await api.apply(gateway_codec.bare(node=node.name, namespace=SYSTEM_NAMESPACE))
+    await api.apply(gateway_codec.encode(report, namespace=SYSTEM_NAMESPACE), subresource="status")
+
+
+def pod(node: str) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/name": "mcnet", "app.kubernetes.io/component": "gateway"}
+    spec = {"nodeName": node, "containers": [{"name": "gateway", "image": "none"}]}
+    return {"metadata": {"name": f"gateway-{node}", "labels": labels}, "spec": spec}
+
+
+async def marks(api: Api, node: str) -> dict[str, str]:
+    found = (await api.get(kinds.NODE, node))["metadata"].get("annotations") or {}
+    return {name: value for name, value in found.items() if "mcnet" in name}
+
+
+async def count(api: Api) -> int:
+    return member_codec.decode(await api.get(kinds.MEMBER, "mcnet", SYSTEM_NAMESPACE)).gateways
+
+
+@pytest.mark.timeout(120)
+async def test_a_gateway_comes_is_weighed_drained_and_goes(member: Api) -> None:
+    async with daemons(member):
+        assert await add(member, "n2", NOW, Silent())
+        assert (labelled_gateways(await member.list(kinds.NODE)), await count(member)) == (("n1", "n2"), 2)
+        assert not await add(member, "n2", NOW, Silent())
+        assert await weigh(member, "n2", 50) == (100, 50)
+        assert await drain(member, "n1", NOW, Silent())
+        assert not await drain(member, "n1", NOW, Silent())
+        found = {row["gateway"]: row for row in rows(await read(member))}
+        assert [(found[name]["weight"], found[name]["carries"]) for name in ("n1", "n2")] == [
+            (100, False),
+            (50, True),
+        ]
+        with pytest.raises(McnetError, match="n2 is the only healthy gateway of west: without it east can't"):
+            await drain(member, "n2", NOW, Silent())
+        assert await undrain(member, "n1", Silent())
+        assert await remove(member, "n2", NOW, Silent())
+        assert (labelled_gateways(await member.list(kinds.NODE)), await count(member)) == (("n1",), 1)
+        assert await marks(member, "n2") == await marks(member, "n1") == {}
+        assert not await remove(member, "n2", NOW, Silent())
+
+
+async def test_a_later_join_keeps_the_number(member: Api, request_: JoinRequest) -> None:
+    await add(member, "n2", Waiting(timeout=0), Silent())
+    await remove(member, "n1", Waiting(timeout=0), Silent(), force=True)
+    await joined(member, replace(request_, token=None))
+    assert labelled_gateways(await member.list(kinds.NODE)) == ("n2",)
+
+
+async def test_a_dry_run_changes_nothing(member: Api) -> None:
+    before = [obj["metadata"]["resourceVersion"] for obj in await member.list(kinds.NODE)]
+    assert await add(member, "n2", NOW, Silent(), dry_run=True)
+    assert await remove(member, "n1", NOW, Silent(), force=True, dry_run=True)
+    assert [obj["metadata"]["resourceVersion"] for obj in await member.list(kinds.NODE)] == before
+    assert await count(member) == 1
