@@ -185,20 +185,25 @@ class Clusterset:
 
 
 @asynccontextmanager
-async def brought_up(spec: LabSpec, directory: Path) -> AsyncIterator[Clusterset]:
-    """A lab of one test alone, with the image and a web server on every node; it goes at the end."""
+async def brought_up(spec: LabSpec, directory: Path, *, existing: str = "") -> AsyncIterator[Clusterset]:
+    """A lab of one test alone, with the image and a web server on every node; it goes at the end, unless it is
+    `existing`."""
     archive = await ensure_image(print)
-    lab = Lab(spec.name)
+    lab = Lab(existing or spec.name)
     made = Clusterset(lab, image_reference(), directory, spec.clusters)
     try:
-        await lab.up(spec, print, [archive])
+        if existing:
+            await lab.load_image(archive)
+        else:
+            await lab.up(spec, print, [archive])
         await made.deploy_web()
         made.before = {cluster: await made.pictures(cluster) for cluster in spec.clusters}
         yield made
     finally:
         for load in made.loads.values():
             await load.close()
-        await lab.down()
+        if not existing:
+            await lab.down()
 
 
 @dataclass

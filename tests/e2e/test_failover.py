@@ -32,8 +32,10 @@ SEED = int(os.environ.get("MCNET_RANDOM_SEED", "0")) or random.SystemRandom().ra
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusterset]:
+    """MCNET_E2E_LAB names a lab of three nodes a cluster that is up: it is used and left up."""
     spec = LabSpec(name=f"f{os.getpid()}", nodes=3)
-    async with brought_up(spec, tmp_path_factory.mktemp("failover")) as made:
+    existing = os.environ.get("MCNET_E2E_LAB", "")
+    async with brought_up(spec, tmp_path_factory.mktemp("failover"), existing=existing) as made:
         await made.mcnet("deploy-broker", "--context", "east")
         for cluster in CLUSTERS:
             by = ("--context", cluster, "--broker-context", "east")
@@ -122,6 +124,8 @@ async def test_what_is_lost_for_a_moment_only(made: Clusterset, fault: Fault) ->
         await whole(made)
         await asyncio.sleep(2)
     print(f"{fault.name}: UDP {flows.udp:.3f} s, TCP {flows.tcp:.3f} s, {flows.interrupted} flows interrupted")
+    for flow in flows.found:
+        print(flow.name, [(f"{start - began:.3f}", f"{seconds:.3f}") for start, seconds in flow.runs], flow.slowest)
     assert flows.udp < fault.bound
     assert flows.tcp < fault.bound + 1
     assert flows.interrupted > 0, "the fault was there"
