@@ -20,6 +20,7 @@ from mcnet.model.member import Member
 from mcnet.plan import mirror
 from mcnet.plan.mirror import Place
 from mcnet_discovery import renewal
+from mcnet_discovery.gateways import Replacement
 from mcnet_discovery.health import Health
 from mcnet_discovery.metrics import DiscoveryMetrics
 from mcnet_discovery.observe import Local, importer, newer, world
@@ -64,6 +65,9 @@ class Discovery:
         )  # fmt: skip
         self._writer = Writer(metrics=self._metrics, retry_in=self._retry_in)
         self._reporter = Reporter(api, metrics=self._metrics, instance=settings.pod)
+        self._replacement = Replacement(
+            api, member=lambda: self._local.member()[0], is_leader=lambda: self._leadership.held, told=self._tell
+        )
         self.server = HealthServer(
             port=settings.metrics_port, registry=self._registry, live=lambda: self._loop.fault, ready=self._unready
         )
@@ -79,6 +83,7 @@ class Discovery:
             self._services.run(),
             self._health.store.run(),
             self._renew(),
+            self._replacement.run(),
             *(store.run() for store in self._local.stores),
         )
 
@@ -143,6 +148,10 @@ class Discovery:
         made = importer(self._local, member)
         lost = self._health.lost(made.prefixes, self._retry_in)
         return None if lost is None else Order(session, replace(made, lost=lost))
+
+    async def _tell(self, reason: str, note: str) -> None:
+        if member := self._local.member_object:
+            await self._reporter.event(member, reason, note, warning=True)
 
     async def _renew(self) -> None:
         """Renew the credential when it is due, for ever."""

@@ -43,8 +43,9 @@ def join(
         str, typer.Option(metavar="CONTEXT", help="Join as the broker's admin, without a token.")
     ] = "",
     gateways: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=8, help="Number of gateway nodes; at first 1.")
-    ] = None,
+        str,
+        typer.Option(metavar="N", help="Number of gateway nodes, at first 1; auto:N: a lost one is replaced."),
+    ] = "",
     image: Annotated[str, typer.Option(metavar="IMAGE", help="Image of the daemons.")] = "",
     image_pull_policy: Annotated[
         str, typer.Option(metavar="POLICY", help="IfNotPresent (at first), Always or Never.")
@@ -121,6 +122,7 @@ def join(
     Example: mcnet join broker-info.mcnet --context west --token-file west.token
     """
     from mcnet.install.join_plan import JoinRequest
+    from mcnet.plan import settings
     from mcnet.plan.networks import parse_networks
     from mcnet.plan.scheduling import parse_selector, parse_tolerations
 
@@ -132,7 +134,7 @@ def join(
         cluster_id=cluster_id,
         token=_read_token(token, token_file),
         broker_context=broker_context,
-        gateways=gateways,
+        gateways=settings.parse(settings.find("gateways"), [gateways]) if gateways else None,
         pull_policy=_one_of("--image-pull-policy", image_pull_policy, ("", "IfNotPresent", "Always", "Never")),
         pull_secrets=tuple(pull_secret or ()),
         node_selector=parse_selector(node_selector or []),

@@ -5,7 +5,7 @@ from typing import Any
 from mcnet.codec import public_address
 from mcnet.codec.cluster import decode_id
 from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, texts, without_empty
-from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE, Member
+from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE, GatewayCount, Member
 from mcnet.model.ownership import DEFAULT_PORT_BASE
 from mcnet.model.public_address import Source
 
@@ -37,7 +37,8 @@ def encode(member: Member, *, namespace: str = SYSTEM_NAMESPACE) -> JsonObject:
         "pullSecrets": list(member.pull_secrets),
         "nodeSelector": dict(member.node_selector),
         "tolerations": [dict(toleration) for toleration in member.tolerations],
-        "gateways": member.gateways if member.gateways != 1 else None,
+        "gateways": member.gateways.number if member.gateways.number != 1 else None,
+        "gatewaysAuto": member.gateways.auto or None,
         "underlayMTU": member.underlay_mtu or None,
         "keyRotationDays": member.key_rotation if member.key_rotation != KEY_ROTATION else None,
         "keyEpoch": member.key_epoch or None,
@@ -73,7 +74,7 @@ def decode(obj: JsonObject) -> Member:
         pull_secrets=spec.texts("pullSecrets"),
         node_selector=spec.mapping("nodeSelector"),
         tolerations=tuple(map(_toleration, spec.children("tolerations"))),
-        gateways=spec.number("gateways", 1),
+        gateways=GatewayCount(spec.number("gateways", 1), spec.flag("gatewaysAuto")),
         underlay_mtu=spec.number("underlayMTU", 0),
         key_rotation=spec.number("keyRotationDays", KEY_ROTATION),
         key_epoch=spec.number("keyEpoch", 0),

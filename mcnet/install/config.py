@@ -38,6 +38,9 @@ from mcnet.plan import driver as drivers
 from mcnet.plan.cluster_id import parse_cluster_id
 from mcnet.plan.settings import Effect, Place, Setting
 
+REPLACEMENT_ROLE = "mcnet-gateway-replacement"
+"""ClusterRole and binding that let discovery label nodes where `gateways` is auto; without rules elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -144,8 +147,8 @@ async def _labels(api: Api, after: Member, nodes: list[JsonObject]) -> tuple[tup
     if not nodes:
         return (), ()
     labelled = gateway_choice.labelled_gateways(nodes)
-    chosen = gateway_choice.choose_gateways(nodes, after.gateways, dict(after.node_selector))
-    surplus = len(labelled) - after.gateways
+    chosen = gateway_choice.choose_gateways(nodes, after.gateways.number, dict(after.node_selector))
+    surplus = len(labelled) - after.gateways.number
     if surplus <= 0:
         return tuple(node for node in chosen if node not in labelled), ()
     leases = await api.list(kinds.LEASE, SYSTEM_NAMESPACE)
@@ -170,6 +173,8 @@ async def change(api: Api, wanted: Change, *, dry_run: bool = False) -> list[App
 
 def _concerned(obj: JsonObject, setting: Setting) -> bool:
     """Which objects a setting can change: so that nothing else of another version of this command is applied."""
+    if obj["kind"] in (kinds.CLUSTER_ROLE.kind, kinds.CLUSTER_ROLE_BINDING.kind):
+        return setting.effect is Effect.LABELS and bool(obj["metadata"]["name"] == REPLACEMENT_ROLE)
     if obj["kind"] == kinds.CRD.kind:
         return bool(obj["metadata"]["name"] == f"{kinds.MEMBER.plural}.{API_GROUP}")
     workloads = (kinds.NAMESPACE.kind, kinds.DAEMON_SET.kind, kinds.DEPLOYMENT.kind)

@@ -154,7 +154,8 @@ async def _count(
     """Labels or unlabels, and keeps the number in the cluster's settings: a later join would undo it otherwise."""
     state = await config.read(api)
     setting = settings.find("gateways")
-    after = settings.changed(state.member, setting.key, count) if count != state.member.gateways else state.member
+    wanted = replace(state.member.gateways, number=count)
+    after = settings.changed(state.member, setting.key, wanted) if wanted != state.member.gateways else state.member
     change = config.Change(setting, state, after, label, unlabel)
     await config.change(api, change, dry_run=dry_run)
     if after != state.member and not dry_run:

@@ -27,7 +27,7 @@ from mcnet.model.broker import BrokerInfo, JoinToken
 from mcnet.model.cluster import Cluster, ClusterId, Identity
 from mcnet.model.errors import McnetError, UsageError
 from mcnet.model.kernel import Network
-from mcnet.model.member import IDENTITY_SECRET, MEMBER_NAME, SYSTEM_NAMESPACE, Member
+from mcnet.model.member import IDENTITY_SECRET, MEMBER_NAME, SYSTEM_NAMESPACE, GatewayCount, Member
 from mcnet.model.public_address import Source
 from mcnet.plan import gateway_choice, preflight, settings, versions
 from mcnet.plan.cluster_id import derive_cluster_id, parse_cluster_id
@@ -50,7 +50,7 @@ class JoinRequest:
     cluster_id: str = ""
     token: JoinToken | None = None
     broker_context: str = ""
-    gateways: int | None = None
+    gateways: GatewayCount | None = None
     pull_policy: str = ""
     pull_secrets: tuple[str, ...] = ()
     """NAMESPACE/NAME of registry secrets."""
@@ -169,7 +169,7 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
         member=member,
         cni=facts.cni,
         nodes=facts.nodes,
-        gateways=gateway_choice.choose_gateways(facts.nodes, merged.gateways, dict(merged.node_selector)),
+        gateways=gateway_choice.choose_gateways(facts.nodes, merged.gateways.number, dict(merged.node_selector)),
         from_admin=access.admin is not None,
         delivery=merged.delivery,
         driver=access.info.default_driver,

@@ -28,6 +28,7 @@ def manifests(member: Member, dns: DnsValues | None = None) -> tuple[JsonObject,
         version=__version__,
         discovery_on_host=member.discovery_on_nodes > 0,
         discovery_replicas=member.discovery_on_nodes or 2,
+        replaces_gateways=member.gateways.auto,
         dns=dns,
     )
     return sort_objects(render("crds") + render("member", values))

@@ -33,6 +33,17 @@ def rail_lease_name(rail: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayCount:
+    """How many nodes are gateways; `auto`: discovery replaces those whose nodes are lost. Written "2" or "auto:2"."""
+
+    number: int = 1
+    auto: bool = False
+
+    def __str__(self) -> str:
+        return f"auto:{self.number}" if self.auto else str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """What `join` and `config set` were told, and what `join` found out. Which of it is a setting, its default and
     how it is written stands in mcnet.plan.settings."""
@@ -64,7 +75,7 @@ class Member:
     """Labels of the nodes for gateways and discovery, sorted."""
     tolerations: tuple[dict[str, Any], ...] = ()
     """Of discovery, as pods have them."""
-    gateways: int = 1
+    gateways: GatewayCount = GatewayCount()
     """How many gateway nodes join chooses; labels set by hand count too."""
     underlay_mtu: int = 0
     """Bytes that the way between gateways, and between nodes, carries at most; 0: as their devices say."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mcnet.codec import public_address
 from mcnet.model.errors import UsageError
-from mcnet.model.member import Member
+from mcnet.model.member import GatewayCount, Member
 from mcnet.model.ownership import DEFAULT_PORT_BASE, MAX_RAILS, PORT_BASES
 from mcnet.model.public_address import Source
 from mcnet.plan.driver import DRIVERS
@@ -86,6 +86,16 @@ def _number(lowest: int, highest: int, *, zero: bool = False) -> Callable[[Seque
         return number
 
     return parse
+
+
+def _gateways(values: Sequence[str]) -> GatewayCount:
+    word = _single(values)
+    text = word.removeprefix("auto:")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not 1 <= number <= MAX_RAILS:
+        wanted = f"a whole number from 1 to {MAX_RAILS}, alone or behind auto:"
+        raise UsageError(f"{word!r} is not {wanted}", "write it like 2 or auto:2")
+    return GatewayCount(number, auto=text != word)
 
 
 def _flag(values: Sequence[str]) -> bool:
@@ -183,7 +193,8 @@ SETTINGS: Final = (
         lambda value: _joined([format_toleration(one) for one in value]),
     ),
     Setting(
-        "gateways", "gateways", _number(1, MAX_RAILS), 1, Effect.LABELS, "How many nodes are gateways.",
+        "gateways", "gateways", _gateways, GatewayCount(), Effect.LABELS,
+        "How many nodes are gateways; auto:N: a lost one is replaced by another node.",
     ),
     Setting(
         "pod-cidr", "pod_prefixes", _prefixes, None, Effect.APPROVAL, "The pods' networks.", _joined,

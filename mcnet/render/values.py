@@ -61,6 +61,8 @@ class MemberValues:
     discovery_on_host: bool = False
     """Discovery in the nodes' network: where pods have no address of the family of the broker's."""
     discovery_replicas: int = 2
+    replaces_gateways: bool = False
+    """Whether discovery may label nodes."""
     dns: DnsValues | None = None
     """None where the cluster's own DNS answers clusterset.local."""
     namespace: str = SYSTEM_NAMESPACE

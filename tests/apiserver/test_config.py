@@ -14,7 +14,7 @@ from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import McnetError, UsageError
-from mcnet.model.member import SYSTEM_NAMESPACE, Member
+from mcnet.model.member import SYSTEM_NAMESPACE, GatewayCount, Member
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.plan.gateway_choice import labelled_gateways
 from tests.apiserver.test_broker import cluster_object
@@ -156,6 +156,20 @@ async def test_gateways_are_labelled_and_unlabelled(member: Api) -> None:
     assert await gateways() == ("n2",)  # the lowest rail carries the traffic
     assert await set_(member, "gateways", "1") == []
     await member.merge_patch(kinds.NODE, "n2", {"metadata": {"labels": {GATEWAY_LABEL: None}}})
+
+
+async def test_discovery_may_label_nodes_while_gateways_are_automatic(member: Api) -> None:
+    async def rules() -> Any:
+        return (await member.get(kinds.CLUSTER_ROLE, "mcnet-gateway-replacement")).get("rules") or []
+
+    assert await rules() == []
+    assert await set_(member, "gateways", "auto:1")
+    assert (await settings_of(member)).gateways == GatewayCount(1, auto=True)
+    assert await rules() == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["patch"]}]
+    assert await set_(member, "gateways", "auto:1") == []
+    assert await set_(member, "gateways", "1")
+    assert await rules() == []
+    assert await set_(member, "gateways", "1") == []
 
 
 async def test_a_network_of_another_member_is_refused(member: Api) -> None:

@@ -97,7 +97,7 @@ async def marks(api: Api, node: str) -> dict[str, str]:
 
 
 async def count(api: Api) -> int:
-    return member_codec.decode(await api.get(kinds.MEMBER, "mcnet", SYSTEM_NAMESPACE)).gateways
+    return member_codec.decode(await api.get(kinds.MEMBER, "mcnet", SYSTEM_NAMESPACE)).gateways.number
 
 
 @pytest.mark.timeout(120)

@@ -18,8 +18,21 @@ from functools import partial
 from typing import Any, TypeAlias
 
 NUMBER = struct.Struct("!Q")
+SO_RCVBUFFORCE = 33
+"""socket(7): beyond what net.core.rmem_max allows; Python has no name for it."""
+BUFFER = 1 << 23
+"""Bytes."""
 LAST = 1.0
 """Seconds that the last packets may take."""
+
+
+def udp(address: str, port: int) -> socket.socket:
+    """A socket that loses nothing while its process waits for a processor."""
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    sock.bind((address, port))
+    sock.setblocking(False)
+    return sock
 
 
 class Echo(asyncio.DatagramProtocol):
@@ -34,14 +47,13 @@ class Echo(asyncio.DatagramProtocol):
 
 async def serve(address: str, port: int) -> None:
     """Echo by UDP and TCP until standard input ends."""
-    loop = asyncio.get_running_loop()
-    await loop.create_datagram_endpoint(Echo, local_addr=(address, port))
+    await asyncio.get_running_loop().create_datagram_endpoint(Echo, sock=udp(address, port))
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(4096):
                 writer.write(data)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
@@ -127,9 +139,7 @@ Sender: TypeAlias = tuple[Flow, Callable[[bytes], Any]]
 
 async def by_udp(address: str, port: int) -> Sender:
     """A flow that is not connected: a socket that is keeps the hash of its first route."""
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("", 0))
-    sock.setblocking(False)
+    sock = udp("::" if ":" in address else "0.0.0.0", 0)
     flow = Flow(f"udp {sock.getsockname()[1]}")
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(partial(Answers, flow), sock=sock)

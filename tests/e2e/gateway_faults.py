@@ -28,6 +28,8 @@ class Fault:
     end: Act
     bound: float = 0.0
     node: str = ""
+    process: bool = False
+    """Whether a daemon is away meanwhile, which notices nothing."""
 
 
 async def nothing(_: Clusterset) -> None:
@@ -35,14 +37,21 @@ async def nothing(_: Clusterset) -> None:
 
 
 def killed(node: str, program: str = "mcnet_gateway") -> Fault:
-    """SIGKILL for a daemon; its kubelet starts it again."""
+    """SIGKILL for a daemon; its kubelet starts it again, which the end waits for."""
 
     async def begin(made: Clusterset) -> None:
         place = node.replace("-", "/", 1)
         done = await made.node(place, "pkill", "-KILL", "-f", f"python3 -m {program}")
         assert done.status == 0, f"{program} does not run on {node}"
 
-    return Fault(f"{program} of {node} is killed", begin, nothing)
+    async def runs(made: Clusterset) -> bool:
+        place = node.replace("-", "/", 1)
+        return (await made.node(place, "pgrep", "-f", f"python3 -m {program}")).status == 0
+
+    async def end(made: Clusterset) -> None:
+        await eventually(lambda: runs(made), 120, f"{program} of {node} is back")
+
+    return Fault(f"{program} of {node} is killed", begin, end, process=True)
 
 
 def deleted(node: str, component: str = "gateway") -> Fault:

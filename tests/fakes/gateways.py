@@ -8,7 +8,7 @@ from mcnet.codec import gateway as gateway_codec
 from mcnet.codec import member as member_codec
 from mcnet.kube import kinds
 from mcnet.model.gateway import Cable, CableState, Gateway
-from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.model.member import SYSTEM_NAMESPACE, GatewayCount
 from tests.fakes.api import FakeServer
 from tests.fakes.node_daemons import node_object
 from tests.fakes.worlds import EAST, EAST_0, EAST_1, MEMBER, WEST, WEST_0
@@ -36,7 +36,7 @@ class East(FakeServer):
     def __init__(self, count: int, nodes: int = 3) -> None:
         super().__init__(context="east")
         self.stuck = False
-        self.add(member_codec.encode(replace(MEMBER, gateways=count)), CRD)
+        self.add(member_codec.encode(replace(MEMBER, gateways=GatewayCount(count))), CRD)
         self.add(*(node(at, gateway=at <= count) for at in range(1, nodes + 1)))
         self.add(endpoint_codec.encode(WEST_0, namespace=SYSTEM_NAMESPACE))
         self.act()
@@ -54,7 +54,7 @@ class East(FakeServer):
 
     @property
     def count(self) -> int:
-        return member_codec.decode(self.all(kinds.MEMBER)[0]).gateways
+        return member_codec.decode(self.all(kinds.MEMBER)[0]).gateways.number
 
     def act(self) -> None:
         """What the daemons do once they have seen the nodes."""

@@ -73,3 +73,9 @@ def test_a_terminal_is_asked(answer: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_script_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     confirm("Really?", yes=False)
+
+
+@pytest.mark.parametrize("word", ["0", "9", "auto", "auto:", "auto:0", "auto:9", "auto:x", "Auto:2", "2:auto"])
+def test_no_number_of_gateways(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.main(["config", "set", "gateways", word]) == 2
+    assert f"gateways: '{word}' is not a whole number from 1 to 8, alone or behind auto:" in capsys.readouterr().err

@@ -58,7 +58,7 @@ from mcnet.model.latency import (
     Way,
 )
 from mcnet.model.look import Device, Drop, Missing, NodeLook, Seen, Translation, Tried, Tunnel
-from mcnet.model.member import Member
+from mcnet.model.member import GatewayCount, Member
 from mcnet.model.node import NodeState
 from mcnet.model.service import ExportedService, Port, ServiceEndpoint, ServiceName, ServiceSlice, ServiceType
 from mcnet.model.trust import FAREWELL_ANNOTATION, Pin
@@ -87,7 +87,8 @@ ENDPOINT = signed_object(
 MEMBER = member.encode(
     Member(
         WEST, PREFIXES, PREFIXES[:1], given=("image",), image="i:1", pull_secrets=("default/registry",),
-        node_selector=(("a", "b"),), tolerations=({"key": "a", "operator": "Exists"},), gateways=2,
+        node_selector=(("a", "b"),), tolerations=({"key": "a", "operator": "Exists"},),
+        gateways=GatewayCount(2, auto=True),
         probe_interval=0.5, probe_multiplier=3, manage_host_firewall=True, discovery_on_nodes=1,
         key_epoch=4, underlay_mtu=1330,
     )

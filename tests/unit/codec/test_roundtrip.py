@@ -21,7 +21,7 @@ from mcnet.codec.identity import PrivateIdentity, sign, verify
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet, Identity
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
-from mcnet.model.member import Member
+from mcnet.model.member import GatewayCount, Member
 from mcnet.model.node import NodeState
 from mcnet.model.public_address import Kind, Source
 from mcnet.model.service import ExportedService, Port, ServiceEndpoint, ServiceSlice
@@ -95,7 +95,8 @@ members = st.builds(
         st.sampled_from([{"operator": "Exists"}, {"key": "a", "operator": "Equal", "value": "b"}]),
         max_size=2,
     ).map(tuple),
-    st.integers(1, 8), st.sampled_from([0, 1330, 9000]), st.sampled_from([0, 30, 90]), st.integers(0, 9),
+    st.builds(GatewayCount, st.integers(1, 8), st.booleans()),
+    st.sampled_from([0, 1330, 9000]), st.sampled_from([0, 30, 90]), st.integers(0, 9),
     st.sampled_from([0.0, 0.1, 2.5]), st.integers(0, 100), sources, st.booleans(),
     st.booleans(),
 )  # fmt: skip

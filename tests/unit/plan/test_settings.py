@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mcnet.model.cluster import ClusterId, ClusterSet
 from mcnet.model.errors import UsageError
-from mcnet.model.member import Member
+from mcnet.model.member import GatewayCount, Member
 from mcnet.model.public_address import Kind, Source
 from mcnet.plan import settings
 from mcnet.plan.settings import BY_KEY, SETTINGS, Place, Setting
@@ -36,7 +36,7 @@ VALUES: dict[str, list[tuple[list[str], Any]]] = {
             ),
         ),
     ],
-    "gateways": [(["8"], 8)],
+    "gateways": [(["8"], GatewayCount(8)), (["auto:2"], GatewayCount(2, auto=True))],
     "pod-cidr": [(["10.1.0.0/16,10.9.0.0/16"], (ip_network("10.1.0.0/16"), ip_network("10.9.0.0/16")))],
     "service-cidr": [(["10.96.0.0/16", "fd00::/108"], (ip_network("10.96.0.0/16"), ip_network("fd00::/108")))],
     "port-base": [(["4600"], 4600)],
@@ -60,7 +60,7 @@ WRONG: dict[str, list[list[str]]] = {
     "pull-secrets": [["registry"], ["a/b/c"], ["/x"]],
     "node-selector": [["zone"]],
     "tolerations": [[":NoSchedule"], ["a:Never"]],
-    "gateways": [["0"], ["9"], ["many"], ["-1"], ["²"]],
+    "gateways": [["0"], ["9"], ["many"], ["-1"], ["²"], ["auto:9"], ["auto:"]],
     "pod-cidr": [["10.1.0.0/40"], [","], ["10.0.0.0/8,10.1.0.0/16"], ["10.1.0.1/16"]],
     "service-cidr": [["west"]],
     "port-base": [["80"], ["65501"]],

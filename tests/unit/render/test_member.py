@@ -249,3 +249,16 @@ def test_dns_may_read_what_it_serves_and_write_nothing() -> None:
     assert {resource for rule in rules for resource in rule["resources"]} == {
         "serviceimports", "endpointslices", "namespaces",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("automatic", [False, True])
+def test_discovery_may_patch_nodes_only_where_it_replaces_gateways(automatic: bool) -> None:
+    rendered = render("member", replace(VALUES, replaces_gateways=automatic))
+    given = {obj["metadata"]["name"]: obj["rules"] for obj in rendered if obj["kind"] == "ClusterRole"}
+    rule = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["patch"]}
+    assert given["mcnet-gateway-replacement"] == ([rule] if automatic else [])
+    others = [one for name, rules in given.items() if name != "mcnet-gateway-replacement" for one in rules]
+    assert not any("nodes" in one["resources"] and set(one["verbs"]) - READS for one in others)
+
+
+READS = {"get", "list", "watch"}
