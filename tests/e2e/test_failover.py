@@ -142,18 +142,20 @@ async def test_random_faults(made: Clusterset) -> None:
     told: list[str] = []
     async with flowing(made, made.pod("west-n3"), made.pod("east-n3")) as flows:
         end = time.time() + SECONDS
-        while time.time() < end:
-            for until, fault in [one for one in running if one[0] <= time.time()]:
+        try:
+            while time.time() < end:
+                for until, fault in [one for one in running if one[0] <= time.time()]:
+                    await fault.end(made)
+                    running.remove((until, fault))
+                fault = choice.choice(_possible(running, told))
+                told.append(fault.name)
+                print(f"{time.time():.1f} {fault.name}")
+                running.append((time.time() + choice.uniform(1, 12), fault))
+                await fault.begin(made)
+                await asyncio.sleep(choice.uniform(0.2, 4))
+        finally:
+            for _, fault in reversed(running):
                 await fault.end(made)
-                running.remove((until, fault))
-            fault = choice.choice(_possible(running, told))
-            told.append(fault.name)
-            print(f"{time.time():.1f} {fault.name}")
-            await fault.begin(made)
-            running.append((time.time() + choice.uniform(1, 12), fault))
-            await asyncio.sleep(choice.uniform(0.2, 4))
-        for _, fault in reversed(running):
-            await fault.end(made)
         await whole(made)
         await asyncio.sleep(2)
     print(f"UDP {flows.udp:.3f} s, TCP {flows.tcp:.3f} s")
