@@ -30,6 +30,8 @@ class Fault:
     node: str = ""
     process: bool = False
     """Whether a daemon is away meanwhile, which notices nothing."""
+    asks: str = ""
+    """The cluster whose API server it needs, for its end too."""
 
 
 async def nothing(_: Clusterset) -> None:
@@ -123,7 +125,7 @@ def drained(node: str) -> Fault:
     async def end(made: Clusterset) -> None:
         await made.mcnet("gateway", "undrain", node, *context)
 
-    return Fault(f"{node} is drained", begin, end, 0.0, node)
+    return Fault(f"{node} is drained", begin, end, node=node, asks=node.partition("-")[0])
 
 
 def cordoned(node: str) -> Fault:
@@ -139,7 +141,7 @@ def cordoned(node: str) -> Fault:
     async def end(made: Clusterset) -> None:
         await mark(made, False)
 
-    return Fault(f"{node} is cordoned", begin, end, 0.0, node)
+    return Fault(f"{node} is cordoned", begin, end, node=node, asks=node.partition("-")[0])
 
 
 def at_once(first: Fault, second: Fault) -> Fault:

@@ -182,7 +182,8 @@ def _possible(running: list[tuple[float, Fault]], told: list[str]) -> list[Fault
             made += [faults.cut(node, LinkName.WAN), faults.gone(node)]
         if not any("API server" in name for name in stopped):
             made.append(faults.cordoned(node))
-    made += [faults.stopped(cluster) for cluster in CLUSTERS]
+    asked = {fault.asks for _, fault in running}
+    made += [faults.stopped(cluster) for cluster in CLUSTERS if cluster not in asked]
     return [fault for fault in made if fault.name not in stopped]
 
 

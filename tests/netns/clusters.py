@@ -28,7 +28,8 @@ from tests.netns.namespaces import Namespace, shell
 GATEWAYS = ("n1", "n2", "n3")
 WORKER = "n4"
 NUMBERS = {EAST: 1, WEST: 2}
-CLUSTERS = tuple(Cluster(one, prefixes(f"10.{number}0.0.0/16"), ()) for one, number in NUMBERS.items())
+PODS = {cluster: prefixes(f"10.{number}0.0.0/16", f"fd{number}0::/32") for cluster, number in NUMBERS.items()}
+CLUSTERS = tuple(Cluster(cluster, pods, ()) for cluster, pods in PODS.items())
 COUNTING = """
 table inet counting {
     set out { type inet_service . inet_service; size 65535; flags dynamic; }
@@ -43,6 +44,13 @@ table inet counting {
     }
 }
 """
+STRICT = """
+for each in all default; do echo 1 > /proc/sys/net/ipv4/conf/$each/rp_filter; done
+nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; }'
+nft 'add rule ip filter FORWARD ct state invalid drop'
+"""
+"""What distributions and kube-proxy do on nodes: strict reverse paths, and nothing is forwarded of a connection whose
+beginning went elsewhere."""
 KERNEL = NodeKernel()
 
 Flow = tuple[int, int]
@@ -60,10 +68,9 @@ class Place:
     """Of a gateway."""
     reach: frozenset[ClusterId] = frozenset()
 
-    @property
-    def pod(self) -> str:
+    def pod(self, family: int = 4) -> str:
         """The address of a pod that the node itself bears here."""
-        return str(self.node.pod_prefixes[0][1])
+        return next(str(prefix[1]) for prefix in self.node.pod_prefixes if prefix.version == family)
 
     def run(self, command: str) -> str:
         return self.namespace.run(shell(command))
@@ -178,7 +185,11 @@ class Scene:
                 nodes=nodes,
                 clusters=CLUSTERS,
                 endpoints=endpoints,
-                health={one.name: Health.DOWN if one.name in self.down else Health.UP for one in endpoints},
+                health={
+                    f"{one.name}{family}": Health.DOWN if one.name in self.down else Health.UP
+                    for one in endpoints
+                    for family in ("", " IPv6")
+                },
                 host=await KERNEL.host_facts(),
                 actual=actual,
                 options=ClusterSet("vxlan"),
@@ -192,7 +203,7 @@ class Scene:
 
 
 def member(cluster: ClusterId) -> Member:
-    return Member(cluster=cluster, pod_prefixes=prefixes(f"10.{NUMBERS[cluster]}0.0.0/16"), service_prefixes=())
+    return Member(cluster=cluster, pod_prefixes=PODS[cluster], service_prefixes=())
 
 
 @contextmanager
@@ -207,9 +218,11 @@ def two_clusters() -> Iterator[Scene]:
             for index, name in enumerate((*GATEWAYS, WORKER), start=1):
                 namespace = stack.enter_context(Namespace())
                 place = places[cluster, name] = Place(cluster, _node(number, index, name), namespace)
+                place.run(STRICT)
                 _plug(switch, place, f"lan{number}", f"172.30.{number}.{index}/24")
+                place.run("ip link add cni0 type bridge && ip link set cni0 up")
                 place.run(
-                    f"ip link add cni0 type bridge && ip link set cni0 up && ip address add {place.pod}/24 dev cni0"
+                    f"ip address add {place.pod()}/24 dev cni0; ip address add {place.pod(6)}/64 dev cni0 nodad"
                 )
                 if name != WORKER:
                     _plug(switch, place, "wan", f"192.168.0.{number}{index}/24")
@@ -226,7 +239,7 @@ def _node(number: int, index: int, name: str) -> Node:
         name=name,
         uid=f"{number}-{index}",
         addresses=(ip_address(f"172.30.{number}.{index}"),),
-        pod_prefixes=prefixes(f"10.{number}0.{index}.0/24"),
+        pod_prefixes=prefixes(f"10.{number}0.{index}.0/24", f"fd{number}0:0:{index}::/64"),
         gateway=name != WORKER,
         created=index,
     )

@@ -29,29 +29,62 @@ class _Echo(asyncio.DatagramProtocol):
 
 @contextmanager
 def answering(place: Place) -> Iterator[None]:
-    """The place's pod sends back what comes to PORT."""
+    """The place's pod sends back what comes to PORT, by UDP and TCP, in both families."""
+    addresses = [place.pod(family) for family in (4, 6)]
 
-    async def begin() -> asyncio.BaseTransport:
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Echo, local_addr=(place.pod, PORT))
-        return transport
+    async def begin() -> tuple[list[asyncio.BaseTransport], asyncio.Server]:
+        loop = asyncio.get_running_loop()
+        made = [await loop.create_datagram_endpoint(_Echo, local_addr=(one, PORT)) for one in addresses]
+        return [transport for transport, _ in made], await asyncio.start_server(_send_back, addresses, PORT)
 
-    async def end(transport: asyncio.BaseTransport) -> None:
-        transport.close()
+    async def end() -> None:
+        for transport in transports:
+            transport.close()
+        server.close()
+        await server.wait_closed()
 
-    transport = place.namespace.run(begin())
+    transports, server = place.namespace.run(begin())
     try:
         yield
     finally:
-        place.namespace.run(end(transport))
+        place.namespace.run(end())
+
+
+async def _send_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(await reader.readline())
+    writer.close()
+    await writer.wait_closed()
+
+
+def connect_and_ask(place: Place, target: Place, count: int, *, family: int) -> list[bytes]:
+    """What so many TCP connections at once answer to a line."""
+
+    async def one(number: int) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection(
+                target.pod(family), PORT, local_addr=(place.pod(family), 0)
+            )
+            writer.write(b"%d\n" % number)
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            return answer
+
+    async def all_of_them() -> list[bytes]:
+        return await asyncio.gather(*map(one, range(count)))
+
+    return place.namespace.run(all_of_them())
 
 
 class Flows:
     """Flows from a pod to the echo of another, one for each source port."""
 
-    def __init__(self, place: Place, target: Place, ports: Collection[int]) -> None:
+    def __init__(self, place: Place, target: Place, ports: Collection[int], *, family: int = 4) -> None:
         self.sent = self.answered = 0
         self._place = place
-        self._target = (target.pod, PORT)
+        self._family = {4: socket.AF_INET, 6: socket.AF_INET6}[family]
+        self._source = place.pod(family)
+        self._target = (target.pod(family), PORT)
         self._ports = ports
         self._going_on = False
 
@@ -74,9 +107,9 @@ class Flows:
         with ExitStack() as stack:
             sockets = []
             for port in self._ports:
-                made = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                made = stack.enter_context(socket.socket(self._family, socket.SOCK_DGRAM))
                 made.setblocking(False)
-                made.bind((self._place.pod, port))
+                made.bind((self._source, port))
                 sockets.append(made)
             turns = asyncio.Semaphore(AT_ONCE)
             async with asyncio.TaskGroup() as tasks:

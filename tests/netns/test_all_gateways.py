@@ -8,13 +8,15 @@ import pytest
 from mcnet.model.cluster import ClusterId
 from tests.fakes.worlds import EAST, WEST
 from tests.netns.clusters import GATEWAYS, Scene, two_clusters
-from tests.netns.flows import Flows, answering
+from tests.netns.flows import Flows, answering, connect_and_ask
 
 pytestmark = pytest.mark.timeout(180)
 FIRST, SECOND, THIRD = GATEWAYS
 NINE = {(one, other) for one in GATEWAYS for other in GATEWAYS}
 MANY = range(20000, 20600)
 """Source ports."""
+Ways = dict[int, tuple[str, str]]
+"""By source port: the gateway that sent a flow off, and the one of the other cluster that it came to."""
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +37,13 @@ def scene(built: Scene) -> Scene:
     return built
 
 
-def flows(scene: Scene, ports: range = MANY) -> Flows:
-    return Flows(scene.worker(EAST), scene.worker(WEST), ports)
+def flows(scene: Scene, ports: range = MANY, *, family: int = 4) -> Flows:
+    return Flows(scene.worker(EAST), scene.worker(WEST), ports, family=family)
 
 
-def gone_by(scene: Scene, ports: range = MANY) -> tuple[dict[int, tuple[str, str]], dict[int, tuple[str, str]]]:
+def gone_by(scene: Scene, ports: range = MANY, *, family: int = 4) -> tuple[Ways, Ways]:
     """Send a packet by each source port; by which gateways (here, there) it went, and (there, here) its answer."""
-    asked = flows(scene, ports)
+    asked = flows(scene, ports, family=family)
     asked.once()
     assert asked.answered == len(ports)
     there = {source: way for (source, _), way in scene.paths(EAST, WEST).items() if source in ports}
@@ -50,12 +52,28 @@ def gone_by(scene: Scene, ports: range = MANY) -> tuple[dict[int, tuple[str, str
     return there, back
 
 
-def test_every_one_of_nine_cables_carries_flows_and_answers_take_their_own_way(scene: Scene) -> None:
-    there, back = gone_by(scene)
+def test_each_node_hashes_by_ports_and_by_a_seed_of_its_own(scene: Scene) -> None:
+    """Without a seed the namespaces of one kernel, unlike nodes, would all choose alike."""
+    directory = "/proc/sys/net/ipv4/fib_multipath_hash"
+    seeds = {place.run(f"cat {directory}_seed") for place in scene.places.values()}
+    assert len(seeds) == len(scene.places)
+    for place in scene.places.values():
+        assert place.run(f"cat {directory}_policy") == "1\n"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_every_one_of_nine_cables_carries_flows_and_answers_take_their_own_way(scene: Scene, family: int) -> None:
+    there, back = gone_by(scene, family=family)
     assert set(there.values()) == NINE
     assert set(back.values()) == NINE
     other = [port for port in MANY if there[port] != back[port][::-1]]
     assert len(other) > len(MANY) / 2, "most answers come back by another cable, and none was dropped for it"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_connections_are_made_though_their_halves_cross_different_gateways(scene: Scene, family: int) -> None:
+    answers = connect_and_ask(scene.worker(EAST), scene.worker(WEST), 60, family=family)
+    assert answers == [b"%d\n" % number for number in range(60)]
 
 
 def test_a_flow_keeps_its_way(scene: Scene) -> None:
