@@ -10,7 +10,7 @@ from mcnet.codec import advert, endpoint
 from mcnet.kernel.execute import Failure
 from mcnet.model import ownership
 from mcnet.model.cluster import cluster_number
-from mcnet.model.kernel import Add, Change, NextHop
+from mcnet.model.kernel import Add, Change, HostFacts, NextHop
 from tests.fakes.eventually import eventually
 from tests.fakes.node_daemons import NAMESPACE, Scene
 from tests.fakes.worlds import WEST, WEST_1
@@ -82,17 +82,26 @@ async def test_a_round_that_began_before_does_not_bring_a_lost_cable_back(
         assert daemon._failover._state.nexthops == scene.kernel.parts[ownership.GATEWAY].read(()).nexthops
 
 
-async def test_what_failover_took_away_is_no_strangers_work(scene: Scene) -> None:
+async def test_what_failover_took_away_is_no_strangers_work(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+    host_facts, opened = scene.kernel.host_facts, asyncio.Event()
+
+    async def late() -> HostFacts:
+        await opened.wait()
+        return await host_facts()
+
     async with scene.gateway() as daemon:
         for name in ("west.n1", "west.n2"):
             scene.prober.say(name, "up")
         await eventually(lambda: cables_used(scene) == {0, 1})
-        for _ in range(3):
-            scene.prober.say("west.n1", "down")
-            await eventually(lambda: cables_used(scene) == {1})
-            scene.prober.say("west.n1", "up")
-            await eventually(lambda: cables_used(scene) == {0, 1})
+        rounds = daemon._loop.rounds
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        monkeypatch.setattr(scene.kernel, "host_facts", late)
+        scene.prober.say("west.n1", "down")
+        await eventually(lambda: cables_used(scene) == {1})
+        scene.prober.say("west.n1", "up")
+        opened.set()
+        await eventually(lambda: cables_used(scene) == {0, 1})
         assert daemon._metrics.repairs._value.get() == 0
 
 
