@@ -89,7 +89,9 @@ async def test_a_gateway_node_reboots(clusterset: Clusterset) -> None:
     # Three lost probes tell it: four seconds, more where the machine is too busy to judge. Reports bear
     # whole seconds, rounded down, so the gateway came back up to one second after what its cable says.
     returned = datetime.fromisoformat(back).timestamp() + 1
-    assert bystander.resumed < returned, "others take the other gateway meanwhile"
+    # Where neither the pings nor their answers went by it, nothing was missed.
+    unnoticed = bystander.longest_gap < 2
+    assert unnoticed or bystander.resumed < returned, "others take the other gateway meanwhile"
     assert without_hardware(await stable_picture(clusterset, place)) == without_hardware(before)
     for load in clusterset.loads.values():
         await load.close()

@@ -1,0 +1,97 @@
+"""UDP flows between pods that nodes themselves bear: an echo server, and clients that count their answers.
+
+Sockets are not connected: packets of a connected one carry its hash with them, and where all nodes are one kernel's
+namespaces, node and gateway would choose by the same number.
+"""
+
+import asyncio
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import cast
+
+from tests.netns.clusters import Place
+
+PORT = 7
+PATIENCE = 5.0
+"""Seconds until a packet without an answer is lost."""
+AT_ONCE = 60
+"""Packets on the way: more than a few hundred and the echo's socket itself would lose some."""
+
+
+class _Echo(asyncio.DatagramProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._transport.sendto(data, addr)
+
+
+@contextmanager
+def answering(place: Place) -> Iterator[None]:
+    """The place's pod sends back what comes to PORT."""
+
+    async def begin() -> asyncio.BaseTransport:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Echo, local_addr=(place.pod, PORT))
+        return transport
+
+    async def end(transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+    transport = place.namespace.run(begin())
+    try:
+        yield
+    finally:
+        place.namespace.run(end(transport))
+
+
+class Flows:
+    """Flows from a pod to the echo of another, one for each source port."""
+
+    def __init__(self, place: Place, target: Place, ports: Collection[int]) -> None:
+        self.sent = self.answered = 0
+        self._place = place
+        self._target = (target.pod, PORT)
+        self._ports = ports
+        self._going_on = False
+
+    def once(self) -> None:
+        """One packet of each flow, and its answer."""
+        self._place.namespace.run(self._all(once=True))
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Each flow sends up to fifty times a second meanwhile, and waits for the answer."""
+        self._going_on = True
+        done = self._place.namespace.start(self._all(once=False))
+        try:
+            yield
+        finally:
+            self._going_on = False
+            done.result(60)
+
+    async def _all(self, *, once: bool) -> None:
+        with ExitStack() as stack:
+            sockets = []
+            for port in self._ports:
+                made = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                made.setblocking(False)
+                made.bind((self._place.pod, port))
+                sockets.append(made)
+            turns = asyncio.Semaphore(AT_ONCE)
+            async with asyncio.TaskGroup() as tasks:
+                for made in sockets:
+                    tasks.create_task(self._flow(made, turns, once=once))
+
+    async def _flow(self, made: socket.socket, turns: asyncio.Semaphore, *, once: bool) -> None:
+        while True:
+            async with turns:
+                made.sendto(b"x", self._target)
+                self.sent += 1
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE):
+                        await asyncio.get_running_loop().sock_recv(made, 16)
+                        self.answered += 1
+            if once or not self._going_on:
+                return
+            await asyncio.sleep(0.02)
