@@ -129,7 +129,7 @@ CABLES = tuple(
         Situation(endpoints=(EAST_0, WEST_0, WEST_1, NORTH_0), clusters=(CLUSTER_WEST, CLUSTER_NORTH)).for_gateway()
     ).cables
 )
-UP, DOWN, UNKNOWN = Health.UP, Health.DOWN, Health.UNKNOWN
+UP, DOWN, UNKNOWN, HELD = Health.UP, Health.DOWN, Health.UNKNOWN, Health.HELD
 
 
 def test_alternatives_are_the_cables_to_a_cluster() -> None:
@@ -140,11 +140,12 @@ def test_a_held_path_counts_only_where_nothing_better_leads() -> None:
     held = PathHealth("down", held_until=9.0)
     alternatives = failover.cable_alternatives(CABLES)
     paths = {"west.n1": held, "west.n2": PathHealth("up"), "north.n1": held}
-    assert failover.judged(paths, alternatives) == {"west.n1": DOWN, "west.n2": UP, "north.n1": UP}
+    assert failover.judged(paths, alternatives) == {"west.n1": HELD, "west.n2": UP, "north.n1": UP}
 
 
-def test_lost_cables_are_those_that_are_down() -> None:
-    found = failover.lost_cables(CABLES, {"west.n1": DOWN, "west.n2": UP, "north.n1": UNKNOWN})
+@pytest.mark.parametrize("bad", [DOWN, HELD])
+def test_lost_cables_are_those_that_are_down(bad: Health) -> None:
+    found = failover.lost_cables(CABLES, {"west.n1": bad, "west.n2": UP, "north.n1": UNKNOWN})
     assert {hop.id for hop in found.hops} == {nexthop_id(NextHopKind.CABLE_MEMBER4, cable_number(WEST, 0))}
     assert found.members == frozenset()
 
@@ -156,7 +157,7 @@ def test_lost_cables_are_those_that_are_down() -> None:
         ({"west.n1": UP, "north.n1": UP}, {WEST, NORTH}),
         ({"west.n1": DOWN, "west.n2": UP, "north.n1": UP}, {WEST, NORTH}),
         ({"west.n1": DOWN, "west.n2": UNKNOWN, "north.n1": UP}, {NORTH}),
-        ({"west.n1": DOWN, "west.n2": DOWN, "north.n1": DOWN}, set()),
+        ({"west.n1": HELD, "west.n2": DOWN, "north.n1": DOWN}, set()),
     ],
 )
 def test_what_is_still_reached(health: dict[str, Health], reached: set[str]) -> None:

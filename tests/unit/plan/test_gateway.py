@@ -27,6 +27,7 @@ from mcnet.plan.addresses import cable_end, cable_number
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.gateway import Decision, decide
+from mcnet.plan.remote import families
 from tests.fakes.worlds import EAST_0, IPSEC, NORTH, NORTH_0, SITUATIONS, WEST, WEST_0, Situation, ipsec, situations
 
 
@@ -244,7 +245,8 @@ def test_in_every_situation(situation: Situation) -> None:
     state = decision.state
     ids, groups = {hop.id for hop in state.nexthops}, {group.id for group in state.groups}
     assert all(member in ids for group in state.groups for member, _ in group.members)
-    for family in (4, 6) if situation.facts.ipv6 else (4,):
+    used = [family for family in families(situation.member) if family == 4 or situation.facts.ipv6]
+    for family in used:
         alive = {
             standing.path.endpoint.name
             for standing in decision.cables
