@@ -375,9 +375,8 @@ class Gateway:
         cables = gateway_report.cables(decision.cables, paths, published, utc_now())
         self._metrics.show(cables)
         refused = (failure.error.message for failure in failures)
-        found_out = filter(
-            None, (self._prober.problem, self._refused_by_pluto, self._nat.problem, *self._public.problems)
-        )
+        ours = (self._prober.problem, self._refused_by_pluto, self._nat.problem, *self._public.problems)
+        found_out = filter(None, ours)
         problems = bounded((*refused, *decision.problems, *found_out, *view.problems))
         self._journal.problems(problems)
         me = next(one for one in view.nodes if one.name == self._settings.node)

@@ -43,6 +43,13 @@ table inet counting {
     }
 }
 """
+STRICT = """
+for each in all default; do echo 1 > /proc/sys/net/ipv4/conf/$each/rp_filter; done
+nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; }'
+nft 'add rule ip filter FORWARD ct state invalid drop'
+"""
+"""What distributions and kube-proxy do on nodes: strict reverse paths, and nothing is forwarded of a connection whose
+beginning went elsewhere."""
 KERNEL = NodeKernel()
 
 Flow = tuple[int, int]
@@ -207,6 +214,7 @@ def two_clusters() -> Iterator[Scene]:
             for index, name in enumerate((*GATEWAYS, WORKER), start=1):
                 namespace = stack.enter_context(Namespace())
                 place = places[cluster, name] = Place(cluster, _node(number, index, name), namespace)
+                place.run(STRICT)
                 _plug(switch, place, f"lan{number}", f"172.30.{number}.{index}/24")
                 place.run(
                     f"ip link add cni0 type bridge && ip link set cni0 up && ip address add {place.pod}/24 dev cni0"

@@ -29,20 +29,46 @@ class _Echo(asyncio.DatagramProtocol):
 
 @contextmanager
 def answering(place: Place) -> Iterator[None]:
-    """The place's pod sends back what comes to PORT."""
+    """The place's pod sends back what comes to PORT, by UDP and TCP."""
 
-    async def begin() -> asyncio.BaseTransport:
+    async def begin() -> tuple[asyncio.BaseTransport, asyncio.Server]:
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Echo, local_addr=(place.pod, PORT))
-        return transport
+        return transport, await asyncio.start_server(_send_back, place.pod, PORT)
 
-    async def end(transport: asyncio.BaseTransport) -> None:
+    async def end() -> None:
         transport.close()
+        server.close()
+        await server.wait_closed()
 
-    transport = place.namespace.run(begin())
+    transport, server = place.namespace.run(begin())
     try:
         yield
     finally:
-        place.namespace.run(end(transport))
+        place.namespace.run(end())
+
+
+async def _send_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(await reader.readline())
+    writer.close()
+    await writer.wait_closed()
+
+
+def connect_and_ask(place: Place, target: Place, count: int) -> list[bytes]:
+    """What so many TCP connections at once answer to a line."""
+
+    async def one(number: int) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection(target.pod, PORT, local_addr=(place.pod, 0))
+            writer.write(b"%d\n" % number)
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            return answer
+
+    async def all_of_them() -> list[bytes]:
+        return await asyncio.gather(*map(one, range(count)))
+
+    return place.namespace.run(all_of_them())
 
 
 class Flows:

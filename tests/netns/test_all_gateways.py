@@ -8,7 +8,7 @@ import pytest
 from mcnet.model.cluster import ClusterId
 from tests.fakes.worlds import EAST, WEST
 from tests.netns.clusters import GATEWAYS, Scene, two_clusters
-from tests.netns.flows import Flows, answering
+from tests.netns.flows import Flows, answering, connect_and_ask
 
 pytestmark = pytest.mark.timeout(180)
 FIRST, SECOND, THIRD = GATEWAYS
@@ -50,12 +50,26 @@ def gone_by(scene: Scene, ports: range = MANY) -> tuple[dict[int, tuple[str, str
     return there, back
 
 
+def test_each_node_hashes_by_ports_and_by_a_seed_of_its_own(scene: Scene) -> None:
+    """Without a seed the namespaces of one kernel, unlike nodes, would all choose alike."""
+    directory = "/proc/sys/net/ipv4/fib_multipath_hash"
+    seeds = {place.run(f"cat {directory}_seed") for place in scene.places.values()}
+    assert len(seeds) == len(scene.places)
+    for place in scene.places.values():
+        assert place.run(f"cat {directory}_policy") == "1\n"
+
+
 def test_every_one_of_nine_cables_carries_flows_and_answers_take_their_own_way(scene: Scene) -> None:
     there, back = gone_by(scene)
     assert set(there.values()) == NINE
     assert set(back.values()) == NINE
     other = [port for port in MANY if there[port] != back[port][::-1]]
     assert len(other) > len(MANY) / 2, "most answers come back by another cable, and none was dropped for it"
+
+
+def test_connections_are_made_though_their_halves_cross_different_gateways(scene: Scene) -> None:
+    answers = connect_and_ask(scene.worker(EAST), scene.worker(WEST), 60)
+    assert answers == [b"%d\n" % number for number in range(60)]
 
 
 def test_a_flow_keeps_its_way(scene: Scene) -> None:

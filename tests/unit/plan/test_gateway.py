@@ -245,8 +245,7 @@ def test_in_every_situation(situation: Situation) -> None:
     state = decision.state
     ids, groups = {hop.id for hop in state.nexthops}, {group.id for group in state.groups}
     assert all(member in ids for group in state.groups for member, _ in group.members)
-    used = [family for family in families(situation.member) if family == 4 or situation.facts.ipv6]
-    for family in used:
+    for family in families(situation.member) if situation.facts.ipv6 else (4,):
         alive = {
             standing.path.endpoint.name
             for standing in decision.cables
