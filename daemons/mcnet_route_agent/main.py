@@ -191,7 +191,8 @@ class RouteAgent:
         if not world.retiring:
             await self._clear_gateway(view)
         refused = (failure.error.message for failure in failures)
-        problems = bounded((*refused, *decision.problems, *view.problems))
+        found_out = filter(None, (self._prober.problem,))
+        problems = bounded((*refused, *found_out, *decision.problems, *view.problems))
         self._outcome = _Outcome(decision, problems)
         self._publishing.trigger(reason)
         if failures:

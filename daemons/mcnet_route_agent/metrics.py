@@ -34,4 +34,4 @@ class RouteAgentMetrics:
         """Publish the gateways as this node sees them; those that are gone disappear."""
         self._up.clear()
         for view in gateways:
-            self._up.labels(view.node).set(view.health is not Health.DOWN)
+            self._up.labels(view.node).set(view.health not in (Health.DOWN, Health.HELD))

@@ -16,11 +16,13 @@ from mcnet.model.node import DEFAULT_WEIGHT
 
 
 class Health(Enum):
-    """What the probes say of a path. UNKNOWN: not enough of them were sent yet."""
+    """What the probes say of a path. UNKNOWN: not enough of them were sent yet. HELD: it answers, but comes and goes
+    (mcnet.plan.damping), so that it is used only where nothing better leads there."""
 
     UNKNOWN = "unknown"
     UP = "up"
     DOWN = "down"
+    HELD = "held"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from mcnet.plan.gateway import Standing
 from mcnet.plan.gateway_report import health_of
 
 REASON = "its path was lost"
+GONE = (Health.DOWN, Health.HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def lost_cables(standings: Iterable[Standing], health: Mapping[str, Health]) -> 
             )
             for standing in standings
             for family in standing.path.families
-            if not standing.path.problem and health.get(standing.path.probe(family)) is Health.DOWN
+            if not standing.path.problem and health.get(standing.path.probe(family)) in GONE
         )
     )
 
@@ -79,7 +80,7 @@ def reach(
         if not standing.path.problem
         and (
             health.get(standing.path.probe(family)) is Health.UP
-            or (standing.active and health.get(standing.path.probe(family)) is not Health.DOWN)
+            or (standing.active and health.get(standing.path.probe(family)) not in GONE)
         )
     }
     return frozenset(before) & here
@@ -104,7 +105,7 @@ def lost_gateways(views: Iterable[GatewayView], ends: Mapping[str, TunnelEnd], c
             )
             for view in known
             for family in (4, 6)
-            if view.health is Health.DOWN
+            if view.health in GONE
         ),
         members=frozenset(
             (group, nexthop_id(route_agent.MEMBER[family], view.rail))

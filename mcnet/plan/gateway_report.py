@@ -17,7 +17,9 @@ NAT: Final = "nat"
 
 def health_of(path: PathHealth | None) -> Health:
     """What the planner makes of a prober's record; None is a path that has no record yet."""
-    return Health.UNKNOWN if path is None else Health(path.state)
+    if path is None:
+        return Health.UNKNOWN
+    return Health.HELD if path.held_until else Health(path.state)
 
 
 def cables(
@@ -79,7 +81,7 @@ def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tu
     down = [family for family, health in found.items() if health is Health.DOWN]
     name = standing.path.endpoint.name
     held = [path.falls for path in by_family.values() if path is not None and path.held_until]
-    if held and len(held) == len(down):
+    if held and not down:
         return (
             CableState.ERROR,
             f"{name} answers probes again, but went down {held[0]} times, a short while up in between: it carries "

@@ -70,14 +70,14 @@ def health(history: History) -> PathHealth:
     """The summary of `history`."""
     times = _times(history)
     sent, damped = len(history.verdicts), history.damping
-    average = fsum(times) / len(times) if times else 0.0
+    average, deviation = _spread(times) if times else (None, None)
     return PathHealth(
         state=history.state,
         rtt_last=times[-1] if times else None,
         rtt_min=min(times, default=None),
-        rtt_avg=average if times else None,
+        rtt_avg=average,
         rtt_max=max(times, default=None),
-        rtt_stddev=sqrt(fsum((time - average) ** 2 for time in times) / len(times)) if times else None,
+        rtt_stddev=deviation,
         sent=sent,
         lost=sent - len(times),
         since=history.since,
@@ -87,14 +87,25 @@ def health(history: History) -> PathHealth:
 
 
 def patience(history: History, interval: float) -> float:
-    """Seconds after which a probe counts as lost: an interval, or longer where the path is longer than that."""
+    """Seconds after which a probe counts as lost: an interval, or longer where the path is longer than that.
+
+    Mean and four deviations, as TCP waits (RFC 6298): one late answer must not make a whole window of probes wait.
+    """
     times = _times(history)
-    expected = min(LONGEST_PATIENCE, 2 * max(times)) if times else LONGEST_PATIENCE
-    return max(interval, expected)
+    if not times:
+        return max(interval, LONGEST_PATIENCE)
+    average, deviation = _spread(times)
+    return max(interval, min(LONGEST_PATIENCE, max(2 * average, average + 4 * deviation)))
 
 
 def _times(history: History) -> list[float]:
     return [verdict for verdict in history.verdicts if verdict is not None]
+
+
+def _spread(times: list[float]) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    average = fsum(times) / len(times)
+    return average, sqrt(fsum((time - average) ** 2 for time in times) / len(times))
 
 
 def _ends_with(verdicts: tuple[float | None, ...], count: int, *, lost: bool) -> bool:

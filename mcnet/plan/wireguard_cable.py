@@ -147,7 +147,7 @@ def settings(
         for cable in group:
             peer = _peer(own, cable, keys, remotes, throws)
             found = there.get(device, {}).get(peer.public_key)
-            alive = health.get(cable.probe(cable.families[0])) is Health.UP
+            alive = health.get(cable.probe(cable.families[0])) in (Health.UP, Health.HELD)
             if alive and found is not None and found.endpoint is not None:
                 peer = replace(peer, endpoint=found.endpoint)
             peers.add(peer)

@@ -45,6 +45,8 @@ class Prober:
     ) -> None:
         """`interval` in seconds; a path is down after `multiplier` losses in a row; `on_change` is called after
         a path's state changed."""
+        self.problem = ""
+        """Nothing keeps this one from probing (mcnet.probe.supervised)."""
         self.changed = asyncio.Event()
         """Set when a path's state changed; the reader clears it."""
         self._interval = interval

@@ -41,6 +41,8 @@ class SupervisedProber:
         """Called with the reason when the process has ended and is started anew."""
         self.process_id = 0
         """Of the process that runs now; 0 while there is none."""
+        self.problem = ""
+        """Why paths are not probed, in a sentence; "" while they are."""
         self._command = tuple(command)
         self._interval = interval
         self._multiplier = multiplier
@@ -85,6 +87,8 @@ class SupervisedProber:
                 reason = str(error)
             self.on_end(reason)
             short = short + 1 if loop.time() - began < _LONG else 0
+            if short >= len(_BACKOFF):
+                self.problem = f"paths are not probed, since the process for it does not stay: {reason}"
             await asyncio.sleep(_BACKOFF[min(short, len(_BACKOFF) - 1)])
 
     def _order(self) -> None:
@@ -125,6 +129,7 @@ class SupervisedProber:
                 await self._ordered.wait()
 
     def _learn(self, news: News) -> None:
+        self.problem = ""
         changed = False
         for key, path in news.paths.items():
             if self._since.get(key, news.number + 1) <= news.number:

@@ -16,9 +16,9 @@ from mcnet.kube.kinds import ENDPOINT
 from mcnet.loop.run import Stop
 from mcnet.model.endpoint import endpoint_name
 from mcnet.model.foreign import ForeignChain
-from mcnet.model.kernel import Address, Change, Event, HostFacts, KernelState, Sysctl
+from mcnet.model.kernel import Address, Change, Event, HostFacts, KernelState, NextHop, NextHopGroup, Sysctl
 from mcnet.model.look import Path as LookPath
-from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
+from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition, nexthop_kind
 from mcnet.model.probe import PathHealth, Target
 from mcnet.plan.nat_discovery import Own, Peer
 from mcnet.plan.nat_discovery import Path as NatPath
@@ -72,8 +72,12 @@ class MemoryKernel:
         return self.parts[partition].read(sysctls)
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Failure, ...]:
-        """The changes are of the partition that was read last: a round reads, then applies."""
-        return await self.parts[self._current].apply(changes)
+        """The changes are of the partition that was read last: a round reads, then applies. Next hops alone are of
+        their own: they may go beside a round."""
+        kinds = {nexthop_kind(one.item.id) for one in changes if isinstance(one.item, NextHop | NextHopGroup)}
+        alone = all(isinstance(one.item, NextHop | NextHopGroup) for one in changes)
+        owner = next((part for part in self.parts if alone and kinds & set(part.nexthops)), self._current)
+        return await self.parts[owner].apply(changes)
 
     async def host_facts(self, *, sysctls: Collection[str] = ()) -> HostFacts:
         live = {sysctl.path: sysctl.value for sysctl in self.parts[ROUTE_AGENT].read(sysctls).sysctls}
@@ -112,9 +116,9 @@ class SilentProber(Prober):
     async def run(self) -> None:
         await asyncio.Event().wait()
 
-    def say(self, key: str, state: str) -> None:
+    def say(self, key: str, state: str, *, held_until: float = 0.0) -> None:
         """The path `key` is "up" or "down" from now on."""
-        self.health[key] = PathHealth(state=state, rtt_last=0.001, sent=10)  # type: ignore[arg-type]
+        self.health[key] = PathHealth(state=state, rtt_last=0.001, sent=10, held_until=held_until)  # type: ignore[arg-type]
         if self.on_change is not None:
             self.on_change()
 

@@ -50,6 +50,24 @@ async def test_many_triggers_make_one_round() -> None:
     assert reasons == ["start", "pods, nodes"]
 
 
+async def test_what_is_urgent_does_not_wait_for_more() -> None:
+    reasons = []
+
+    async def round_(reason: str) -> bool:
+        reasons.append(reason)
+        return False
+
+    async with running(round_, settle=3600.0) as reconciler:
+        await asyncio.sleep(0)
+        reconciler.trigger("pods")
+        await asyncio.sleep(0)
+        assert reasons == []
+        reconciler.trigger("a path", urgent=True)
+        await eventually(lambda: reasons == ["start, pods, a path"])
+        reconciler.trigger("another", urgent=True)
+        await eventually(lambda: reasons == ["start, pods, a path", "another"])
+
+
 async def test_a_trigger_during_a_round_makes_another() -> None:
     reasons = []
     inside, go_on = asyncio.Event(), asyncio.Event()

@@ -1,5 +1,6 @@
 """The route agent as a whole, on an API server and a kernel in memory."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from mcnet.codec import advert, endpoint, member, node_state
 from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, NODE_STATE
 from mcnet.model import ownership
+from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ApiError, UnreachableError
 from mcnet.model.kernel import Link, Route, RouteType
 from mcnet.plan.addresses import overlay_ends
@@ -123,6 +125,51 @@ async def test_a_gateway_that_was_away_gets_traffic_only_when_it_says_so_again(s
         assert used() == {ends["n3"].address4}, "re-booted: nobody knows yet what it reaches"
         hear(scene, "west")
         await eventually(lambda: used() == both)
+
+
+async def test_lost_gateways_leave_the_groups_without_a_round(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = overlay_ends([node(1), node(2), node(3)])
+    third = endpoint_of(EAST, 2, address="192.168.1.3", routed=EAST_PREFIXES)
+    scene.server.add(node_object(3, gateway=True), endpoint.encode(third, namespace=NAMESPACE))
+
+    def used() -> set[int]:
+        """Rails in the groups."""
+        groups = scene.kernel.parts[ownership.ROUTE_AGENT].read(()).groups
+        return {member & 0xFFFFFF for group in groups for member, _ in group.members}
+
+    def third_says(*reach: ClusterId) -> None:
+        scene.listener.received(advert.encode("n3", 2, reach), str(ends["n3"].address4))
+
+    async def stuck(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: ready(scene))
+        hear(scene, "west")
+        third_says(WEST)
+        await eventually(lambda: used() == {1, 2})
+        host_facts = scene.kernel.host_facts
+        monkeypatch.setattr(scene.kernel, "host_facts", stuck)
+        scene.prober.say("n2", "down")
+        await eventually(lambda: used() == {2})
+        third_says()
+        scene.prober.say("n3", "down")
+        rounds = daemon._loop.rounds
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert (used(), daemon._loop.rounds) == ({2}, rounds), "never the last one"
+    monkeypatch.setattr(scene.kernel, "host_facts", host_facts)
+    scene.prober.health.clear()
+    async with scene.route_agent():
+        hear(scene, "west")
+        third_says(WEST)
+        await eventually(lambda: {target.key for target in scene.prober.targets} == {"n2", "n3"})
+        for name in ("n2", "n3"):
+            scene.prober.say(name, "up")
+        await eventually(lambda: used() == {1, 2})
+        monkeypatch.setattr(scene.kernel, "host_facts", stuck)
+        third_says()
+        await eventually(lambda: used() == {1})
 
 
 async def test_an_advert_in_anothers_name_counts_for_nothing(scene: Scene) -> None:

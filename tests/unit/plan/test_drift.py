@@ -1,15 +1,28 @@
 """What counts as a repair: only what was held, is wanted as before, and differs all the same."""
 
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given
 
 from mcnet.codec.nft import fingerprint
-from mcnet.model.kernel import Add, Change, KernelState, Link, NftTable, Remove, Replace, Route, RouteType, Sysctl
+from mcnet.model.kernel import (
+    Add,
+    Change,
+    KernelState,
+    Link,
+    NextHop,
+    NextHopGroup,
+    NftTable,
+    Remove,
+    Replace,
+    Route,
+    RouteType,
+    Sysctl,
+)
 from mcnet.plan.diff import diff
-from mcnet.plan.drift import held, repairs
+from mcnet.plan.drift import after, held, repairs
 from tests.fakes.kernel_states import link, nft_table, states
 
 OVERLAY = link("mcnet-vx")
@@ -108,3 +121,16 @@ def test_a_new_plan_over_what_the_old_one_held_is_never_a_repair(before: KernelS
 
     changes = diff(wanted, fingerprints(before))
     assert repairs(held(before), changes) == ()
+
+
+def test_what_the_daemon_took_away_beside_its_rounds_is_nobody_elses_doing() -> None:
+    hops = [NextHop(0x60000000 + number, "mcnet-vx", ip_address(f"244.0.0.{number}"), 4) for number in (1, 2)]
+    group = NextHopGroup(0x62000008, 4, tuple((hop.id, 1) for hop in hops), 0)
+    smaller = replace(group, members=group.members[1:])
+    wanted = KernelState(nexthops=frozenset(hops), groups=frozenset({group}))
+    now = KernelState(nexthops=frozenset(hops[1:]), groups=frozenset({smaller}))
+    brought_back = (Add(hops[0]), Replace(smaller, group))
+    assert repairs(held(wanted), brought_back) == brought_back
+    assert repairs(after(held(wanted), wanted, now), brought_back) == ()
+    assert repairs(after(held(wanted), wanted, now), (Add(hops[1]),)) == (Add(hops[1]),)
+    assert after(None, wanted, now) is None

@@ -108,3 +108,14 @@ def test_a_long_path_is_given_longer_than_an_interval(
 ) -> None:
     history = History() if round_trip is None else observe_reply(History(), round_trip, now=0)
     assert patience(history, interval) == pytest.approx(seconds)
+
+
+def test_one_late_answer_does_not_make_the_next_hundred_wait() -> None:
+    history = History()
+    for _ in range(80):
+        history = observe_reply(history, 0.002, now=0)
+    history = observe_reply(history, 0.2, now=0)
+    assert patience(history, 0.1) == pytest.approx(0.1)
+    for number in range(80):
+        history = observe_reply(history, 0.05 + 0.1 * (number % 2), now=0)
+    assert patience(history, 0.1) == pytest.approx(0.3, rel=0.2), "a path that varies is given more"

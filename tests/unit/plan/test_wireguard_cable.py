@@ -112,9 +112,13 @@ def test_an_ipv6_underlay_costs_twenty_bytes_more() -> None:
     assert link.mtu == 1420
 
 
-@pytest.mark.parametrize("alive", [True, False])
-def test_a_living_peer_is_left_where_it_has_moved(alive: bool) -> None:
-    situation = SITUATIONS["wireguard, connected" if alive else "wireguard, cable lost"]
+@pytest.mark.parametrize(
+    ("health", "alive"), [(None, True), (Health.HELD, True), (Health.DOWN, False), (Health.UNKNOWN, False)]
+)
+def test_a_living_peer_is_left_where_it_has_moved(health: Health | None, alive: bool) -> None:
+    situation = SITUATIONS["wireguard, connected"]
+    if health is not None:
+        situation = replace(situation, health=dict.fromkeys(situation.health, health))
     first = gateway.decide(situation.for_gateway())
     (device,) = first.state.wireguard
     (peer,) = device.peers

@@ -74,6 +74,7 @@ async def test_a_killed_process_is_started_anew_and_moves_nothing() -> None:
         await eventually(lambda: prober.snapshot()["a"].sent != sent, timeout=PATIENCE)
         assert prober.snapshot()["a"].since == since
         assert changes == []
+        assert prober.problem == ""
     assert told == [f"it ended with status {-signal.SIGKILL}"] * 3
 
 
@@ -88,6 +89,7 @@ async def test_a_process_that_talks_nonsense_or_cannot_be_started_is_tried_again
         prober.on_end = told.append
         prober.set_targets(frozenset({NOWHERE["a"]}))
         async with running(prober):
-            await eventually(lambda: len(told) >= 2, timeout=PATIENCE)  # noqa: B023
+            await eventually(lambda: bool(prober.problem), timeout=PATIENCE)  # noqa: B023
         assert words in told[0]
+        assert words in prober.problem
         assert states(prober) == {"a": "unknown"}

@@ -1,0 +1,103 @@
+"""Lost paths leave beside the rounds, and again after one that put them back; a refusal stops nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+
+from mcnet.kernel.execute import Failure
+from mcnet.loop.failover import Failover
+from mcnet.model.errors import KernelError
+from mcnet.model.kernel import Change, KernelState, NextHop, NextHopGroup, Remove
+from mcnet.model.ownership import NextHopKind, nexthop_id
+from mcnet.plan.failover import Lost
+from tests.fakes.eventually import eventually
+
+HOPS = [
+    NextHop(nexthop_id(NextHopKind.CABLE_MEMBER4, number), "mcnet-cv", ip_address(f"245.0.0.{number}"), 4)
+    for number in (1, 2, 3)
+]
+GROUP = NextHopGroup(nexthop_id(NextHopKind.CABLE_GROUP4, 8), 4, tuple((hop.id, 1) for hop in HOPS), 128)
+STATE = KernelState(nexthops=frozenset(HOPS), groups=frozenset({GROUP}))
+
+
+class Recorder:
+    """Takes changes; refuses them or fails as told."""
+
+    def __init__(self) -> None:
+        self.applied: list[Change] = []
+        self.told: list[tuple[str, ...]] = []
+        self.states: list[KernelState] = []
+        self.refuse = False
+        self.error: KernelError | None = None
+
+    async def apply(self, changes: Sequence[Change]) -> tuple[Failure, ...]:
+        self.applied += changes
+        if self.error is not None:
+            raise self.error
+        return tuple(Failure(change, KernelError("no")) for change in changes) if self.refuse else ()
+
+    def done(self, changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState) -> None:
+        assert was != now
+        self.told.append(tuple(refused))
+        self.states.append(now)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[tuple[Failover, Recorder]]:
+    recorder = Recorder()
+    failover = Failover(recorder.apply, done=recorder.done)
+    task = asyncio.create_task(failover.run())
+    try:
+        yield failover, recorder
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def removed(recorder: Recorder) -> list[int]:
+    return [HOPS.index(change.item) for change in recorder.applied if isinstance(change, Remove)]  # type: ignore[arg-type]
+
+
+async def test_what_is_lost_leaves_at_once_and_only_once() -> None:
+    async with running() as (failover, recorder):
+        failover.holds(STATE)
+        failover.lost(Lost(frozenset(HOPS[:1])))
+        await eventually(lambda: recorder.told == [()])
+        failover.lost(Lost(frozenset(HOPS[:1])))
+        failover.lost(Lost(frozenset(HOPS[:2])))
+        await eventually(lambda: len(recorder.told) == 2)
+        assert removed(recorder) == [0, 1]
+        assert recorder.states[-1].nexthops == {HOPS[2]}
+
+
+async def test_the_last_one_stays_though_others_have_come_back() -> None:
+    async with running() as (failover, recorder):
+        failover.holds(STATE)
+        failover.lost(Lost(frozenset(HOPS[:2])))
+        await eventually(lambda: removed(recorder) == [0, 1])
+        failover.lost(Lost(frozenset(HOPS[2:])))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert removed(recorder) == [0, 1], "no round has put the others back"
+
+
+async def test_a_round_that_put_it_back_is_put_right() -> None:
+    async with running() as (failover, recorder):
+        failover.holds(STATE)
+        failover.lost(Lost(frozenset(HOPS[:1])))
+        await eventually(lambda: removed(recorder) == [0])
+        failover.holds(STATE)
+        await eventually(lambda: removed(recorder) == [0, 0])
+
+
+async def test_a_refusal_or_a_failure_is_told_and_left_to_the_round() -> None:
+    async with running() as (failover, recorder):
+        failover.holds(STATE)
+        recorder.refuse = True
+        failover.lost(Lost(frozenset(HOPS[:1])))
+        await eventually(lambda: recorder.told == [("no",)])
+        recorder.error = KernelError("no socket")
+        failover.lost(Lost(frozenset(HOPS[1:2])))
+        await eventually(lambda: recorder.told == [("no",), ("no socket",)])

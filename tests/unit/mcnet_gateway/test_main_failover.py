@@ -1,0 +1,119 @@
+"""The gateway daemon when paths are lost: what happens ahead of a round, and what a round does not undo."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mcnet.codec import advert, endpoint
+from mcnet.kernel.execute import Failure
+from mcnet.model import ownership
+from mcnet.model.cluster import cluster_number
+from mcnet.model.kernel import Add, Change, HostFacts, NextHop
+from tests.fakes.eventually import eventually
+from tests.fakes.node_daemons import NAMESPACE, Scene
+from tests.fakes.worlds import WEST, WEST_1
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(tmp_path, monkeypatch)
+
+
+def routed(scene: Scene) -> bool:
+    return len(scene.kernel.parts[ownership.GATEWAY].routes) == 2
+
+
+async def stuck(*_: object, **__: object) -> None:
+    """What a round waits for does not come."""
+    await asyncio.Event().wait()
+
+
+def cables_used(scene: Scene) -> set[int]:
+    """Remote rails in the groups."""
+    groups = scene.kernel.parts[ownership.GATEWAY].read(()).groups
+    return {member & 7 for group in groups for member, _ in group.members}
+
+
+async def test_a_lost_cable_leaves_its_group_without_a_round(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+    async with scene.gateway() as daemon:
+        for name in ("west.n1", "west.n2"):
+            scene.prober.say(name, "up")
+        await eventually(lambda: cables_used(scene) == {0, 1})
+        await eventually(lambda: advert.decode(scene.sender.datagram).reach == {cluster_number(WEST)})
+        monkeypatch.setattr(scene.kernel, "host_facts", stuck)
+        rounds = daemon._loop.rounds
+        scene.prober.say("west.n1", "down")
+        await eventually(lambda: cables_used(scene) == {1})
+        assert advert.decode(scene.sender.datagram).reach == {cluster_number(WEST)}
+        scene.prober.say("west.n2", "down")
+        assert advert.decode(scene.sender.datagram).reach == frozenset(), "the nodes hear at once"
+        assert daemon._loop.rounds == rounds
+        assert cables_used(scene) == {1}, "the last one is for a round to take away"
+
+
+async def test_a_round_that_began_before_does_not_bring_a_lost_cable_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+    apply, went_on, waiting = scene.kernel.apply, asyncio.Event(), asyncio.Event()
+
+    async def late(changes: Sequence[Change]) -> tuple[Failure, ...]:
+        if any(isinstance(change, Add) and isinstance(change.item, NextHop) for change in changes):
+            waiting.set()
+            await went_on.wait()
+            monkeypatch.setattr(scene.kernel, "host_facts", stuck)
+        return await apply(changes)
+
+    async with scene.gateway() as daemon:
+        scene.prober.say("west.n2", "up")
+        await eventually(lambda: cables_used(scene) == {1})
+        await eventually(lambda: routed(scene))
+        monkeypatch.setattr(scene.kernel, "apply", late)
+        monkeypatch.setattr(daemon._failover, "_apply", apply)
+        scene.prober.say("west.n1", "up")
+        await eventually(waiting.is_set)
+        scene.prober.say("west.n1", "down")
+        went_on.set()
+        await eventually(lambda: len(scene.kernel.parts[ownership.GATEWAY].read(()).nexthops) == 1)
+        await eventually(lambda: cables_used(scene) == {1})
+        assert daemon._failover._state.nexthops == scene.kernel.parts[ownership.GATEWAY].read(()).nexthops
+
+
+async def test_what_failover_took_away_is_no_strangers_work(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+    host_facts, opened = scene.kernel.host_facts, asyncio.Event()
+
+    async def late() -> HostFacts:
+        await opened.wait()
+        return await host_facts()
+
+    async with scene.gateway() as daemon:
+        for name in ("west.n1", "west.n2"):
+            scene.prober.say(name, "up")
+        await eventually(lambda: cables_used(scene) == {0, 1})
+        rounds = daemon._loop.rounds
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        monkeypatch.setattr(scene.kernel, "host_facts", late)
+        scene.prober.say("west.n1", "down")
+        await eventually(lambda: cables_used(scene) == {1})
+        scene.prober.say("west.n1", "up")
+        opened.set()
+        await eventually(lambda: cables_used(scene) == {0, 1})
+        assert daemon._metrics.repairs._value.get() == 0
+
+
+async def test_a_cable_that_is_held_down_carries_where_nothing_else_does(scene: Scene) -> None:
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: routed(scene))
+        scene.prober.say("west.n1", "down")
+        await eventually(lambda: not routed(scene))
+        scene.prober.say("west.n1", "down", held_until=9.0)
+        await eventually(lambda: routed(scene))
+        scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+        await eventually(lambda: "west.n2" in {target.key for target in scene.prober.targets})
+        scene.prober.say("west.n2", "up")
+        await eventually(lambda: cables_used(scene) == {1})

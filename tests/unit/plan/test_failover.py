@@ -1,0 +1,190 @@
+"""What leaves the kernel ahead of a round: lost next hops, never a group's last, and nothing that is not lost."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcnet.model.kernel import KernelState, NextHop, NextHopGroup, Remove, Replace
+from mcnet.model.ownership import OVERLAY_DEVICE, NextHopKind, nexthop_id
+from mcnet.model.probe import PathHealth
+from mcnet.plan import failover, gateway
+from mcnet.plan.addresses import cable_number, overlay_ends
+from mcnet.plan.choice import GatewayView, Health
+from mcnet.plan.failover import Lost, after, changes
+from tests.fakes.kernel import FakeKernel
+from tests.fakes.worlds import (
+    CLUSTER_NORTH,
+    CLUSTER_WEST,
+    EAST_0,
+    NORTH,
+    NORTH_0,
+    WEST,
+    WEST_0,
+    WEST_1,
+    Situation,
+    node,
+)
+
+HOPS = {
+    number: NextHop(nexthop_id(NextHopKind.OVERLAY_MEMBER4, number), "mcnet-vx", ip_address(f"244.0.0.{number}"), 4)
+    for number in (1, 2, 3)
+}
+
+
+def group(number: int, *members: int, weight: int = 1) -> NextHopGroup:
+    ids = tuple((HOPS[member].id, weight) for member in members)
+    return NextHopGroup(nexthop_id(NextHopKind.OVERLAY_GROUP4, number), 4, ids, 128)
+
+
+def state(*groups: NextHopGroup) -> KernelState:
+    return KernelState(nexthops=frozenset(HOPS.values()), groups=frozenset(groups))
+
+
+def lost(*hops: int, **members: tuple[int, ...]) -> Lost:
+    """`g8=(1,)`: hop 1 of group 8."""
+    pairs = {
+        (nexthop_id(NextHopKind.OVERLAY_GROUP4, int(name[1:])), HOPS[hop].id)
+        for name, found in members.items()
+        for hop in found
+    }
+    return Lost(frozenset(HOPS[hop] for hop in hops), frozenset(pairs))
+
+
+@pytest.mark.parametrize(
+    ("groups", "gone", "removed", "left"),
+    [
+        ([group(8, 1, 2)], lost(), [], {}),
+        ([group(8, 1, 2)], lost(1), [1], {}),
+        ([group(8, 1, 2), group(16, 1, 3)], lost(1), [1], {}),
+        ([group(8, 1, 2, 3)], lost(1, 2), [1, 2], {}),
+        ([group(8, 1)], lost(1), [], {}),
+        ([group(8, 1, 2)], lost(1, 2), [], {}),
+        ([group(8, 1, 2)], lost(3), [], {}),
+        ([group(8, 1, 2), group(16, 1)], lost(1), [], {8: (2,)}),
+        ([group(8, 1, 2, 3), group(16, 1)], lost(1, 2), [2], {8: (3,)}),
+        ([group(8, 1, 2), group(16, 1, 2)], lost(g8=(1,)), [], {8: (2,)}),
+        ([group(8, 1, 2), group(16, 1, 2)], lost(g8=(1, 2)), [], {}),
+        ([group(8, 1, 2), group(16, 1, 2)], lost(2, g8=(1,)), [], {16: (1,)}),
+    ],
+)
+def test_what_goes(
+    groups: list[NextHopGroup], gone: Lost, removed: list[int], left: dict[int, tuple[int, ...]]
+) -> None:
+    made = changes(state(*groups), gone)
+    assert [change.item for change in made if isinstance(change, Remove)] == [HOPS[number] for number in removed]
+    shrunk = {change.item.id & 0xFFFFFF: change.item for change in made if isinstance(change, Replace)}  # type: ignore[union-attr]
+    assert shrunk == {number: group(number, *members) for number, members in left.items()}
+    assert changes(after(state(*groups), made), gone) == ()
+
+
+def test_weights_stay_and_another_device_is_another_path() -> None:
+    weighed = state(group(8, 1, 2, weight=7), group(16, 1))
+    (change,) = changes(weighed, lost(1))
+    assert change.item == group(8, 2, weight=7)
+    moved = Lost(frozenset({replace(HOPS[1], device="mcnet-cw0a")}))
+    assert changes(state(group(8, 1, 2)), moved) == ()
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[KernelState, Lost]:
+    numbers = st.lists(st.sampled_from(sorted(HOPS)), min_size=1, unique=True).map(sorted)
+    groups = [group(number, *draw(numbers)) for number in draw(st.sets(st.sampled_from((8, 16, 24))))]
+    hops = draw(st.frozensets(st.sampled_from(sorted(HOPS))))
+    pairs = (
+        draw(st.frozensets(st.sampled_from([(one.id, member) for one in groups for member, _ in one.members])))
+        if groups
+        else frozenset()
+    )
+    return state(*groups), Lost(frozenset(HOPS[hop] for hop in hops), pairs)
+
+
+@given(scenes())
+async def test_no_group_becomes_empty_and_the_kernel_agrees(scene: tuple[KernelState, Lost]) -> None:
+    before, gone = scene
+    kernel = FakeKernel()
+    for item in (*before.nexthops, *before.groups):
+        kernel.nexthops[item.id] = item
+    made = changes(before, gone)
+    assert await kernel.apply(made) == ()
+    found = kernel.read(())
+    assert (found.nexthops, found.groups) == (after(before, made).nexthops, after(before, made).groups)
+    assert {one.id for one in found.groups} == {one.id for one in before.groups}
+    ids = {hop.id for hop in gone.hops}
+    for one in found.groups:
+        (was,) = (other for other in before.groups if other.id == one.id)
+        bad = {member for member, _ in was.members if member in ids or (one.id, member) in gone.members}
+        kept = {member for member, _ in was.members} - bad
+        assert {member for member, _ in one.members} == (kept or bad), "all that is lost, or nothing"
+
+
+# From probes and adverts
+
+
+CABLES = tuple(
+    replace(standing, path=replace(standing.path, families=(4,)))
+    for standing in gateway.decide(
+        Situation(endpoints=(EAST_0, WEST_0, WEST_1, NORTH_0), clusters=(CLUSTER_WEST, CLUSTER_NORTH)).for_gateway()
+    ).cables
+)
+UP, DOWN, UNKNOWN, HELD = Health.UP, Health.DOWN, Health.UNKNOWN, Health.HELD
+
+
+def test_alternatives_are_the_cables_to_a_cluster() -> None:
+    assert sorted(failover.cable_alternatives(CABLES)) == [["north.n1"], ["west.n1", "west.n2"]]
+
+
+def test_a_held_path_counts_only_where_nothing_better_leads() -> None:
+    held = PathHealth("down", held_until=9.0)
+    alternatives = failover.cable_alternatives(CABLES)
+    paths = {"west.n1": held, "west.n2": PathHealth("up"), "north.n1": held}
+    assert failover.judged(paths, alternatives) == {"west.n1": HELD, "west.n2": UP, "north.n1": UP}
+
+
+@pytest.mark.parametrize("bad", [DOWN, HELD])
+def test_lost_cables_are_those_that_are_down(bad: Health) -> None:
+    found = failover.lost_cables(CABLES, {"west.n1": bad, "west.n2": UP, "north.n1": UNKNOWN})
+    assert {hop.id for hop in found.hops} == {nexthop_id(NextHopKind.CABLE_MEMBER4, cable_number(WEST, 0))}
+    assert found.members == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("health", "reached"),
+    [
+        ({}, set()),
+        ({"west.n1": UP, "north.n1": UP}, {WEST, NORTH}),
+        ({"west.n1": DOWN, "west.n2": UP, "north.n1": UP}, {WEST, NORTH}),
+        ({"west.n1": DOWN, "west.n2": UNKNOWN, "north.n1": UP}, {NORTH}),
+        ({"west.n1": HELD, "west.n2": DOWN, "north.n1": DOWN}, set()),
+    ],
+)
+def test_what_is_still_reached(health: dict[str, Health], reached: set[str]) -> None:
+    assert failover.reach(CABLES, health, {WEST, NORTH}) == reached
+    assert failover.reach(CABLES, health, {NORTH}) == reached & {NORTH}
+
+
+def test_a_cable_in_use_that_nobody_has_judged_yet_still_reaches() -> None:
+    used = [replace(standing, active=True) for standing in CABLES]
+    assert failover.reach(used, {"west.n1": DOWN}, {WEST, NORTH}) == {WEST, NORTH}
+
+
+def test_what_a_nodes_gateways_have_lost() -> None:
+    ends = overlay_ends([node(1), node(2), node(3)])
+    clusters = (CLUSTER_WEST, CLUSTER_NORTH)
+    views = (
+        GatewayView("n2", 1, DOWN, None),
+        GatewayView("n3", 2, UP, frozenset({NORTH})),
+        GatewayView("gone", 3, DOWN, frozenset()),
+    )
+    found = failover.lost_gateways(views, ends, clusters)
+    assert found.hops == {
+        NextHop(nexthop_id(kind, 1), OVERLAY_DEVICE, ends["n2"].address(family), family)
+        for family, kind in ((4, NextHopKind.OVERLAY_MEMBER4), (6, NextHopKind.OVERLAY_MEMBER6))
+    }
+    west = cable_number(WEST, 0)
+    assert found.members == {
+        (nexthop_id(NextHopKind.OVERLAY_GROUP4, west), nexthop_id(NextHopKind.OVERLAY_MEMBER4, 2)),
+        (nexthop_id(NextHopKind.OVERLAY_GROUP6, west), nexthop_id(NextHopKind.OVERLAY_MEMBER6, 2)),
+    }
