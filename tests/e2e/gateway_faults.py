@@ -39,21 +39,18 @@ async def nothing(_: Clusterset) -> None:
 
 
 def killed(node: str, program: str = "mcnet_gateway") -> Fault:
-    """SIGKILL for a daemon; its kubelet starts it again, which the end waits for."""
+    """SIGKILL for a daemon; its kubelet starts it again, which the end waits for: until it knows what there is."""
+    component = program.removeprefix("mcnet_").replace("_", "-")
 
     async def begin(made: Clusterset) -> None:
         place = node.replace("-", "/", 1)
         done = await made.node(place, "pkill", "-KILL", "-f", f"python3 -m {program}")
         assert done.status == 0, f"{program} does not run on {node}"
 
-    async def runs(made: Clusterset) -> bool:
-        place = node.replace("-", "/", 1)
-        return (await made.node(place, "pgrep", "-f", f"python3 -m {program}")).status == 0
-
     async def end(made: Clusterset) -> None:
-        await eventually(lambda: runs(made), 120, f"{program} of {node} is back")
+        await eventually(lambda: _runs(made, component, node), 120, f"{program} of {node} is back")
 
-    return Fault(f"{program} of {node} is killed", begin, end, process=True)
+    return Fault(f"{program} of {node} is killed", begin, end, process=True, asks=node.partition("-")[0])
 
 
 def deleted(node: str, component: str = "gateway") -> Fault:
@@ -111,6 +108,11 @@ def stopped(cluster: str) -> Fault:
 
     async def end(made: Clusterset) -> None:
         await made.lab.start(f"{cluster}-cp", "kube-apiserver")
+        await eventually(lambda: answers(made), 60, f"the API server of {cluster} answers")
+
+    async def answers(made: Clusterset) -> bool:
+        async with await made.api(cluster) as api:
+            return bool(await api.list(NODE))
 
     return Fault(f"the API server of {cluster} is stopped", begin, end)
 
@@ -145,15 +147,15 @@ def cordoned(node: str) -> Fault:
 
 
 def at_once(first: Fault, second: Fault) -> Fault:
-    """The second begins as soon as the first has, and they end the other way round."""
+    """The second begins as soon as the first has; they end in the same order."""
 
     async def begin(made: Clusterset) -> None:
         await first.begin(made)
         await second.begin(made)
 
     async def end(made: Clusterset) -> None:
-        await second.end(made)
         await first.end(made)
+        await second.end(made)
 
     node = first.node or second.node
     return Fault(f"{first.name}, {second.name}", begin, end, max(first.bound, second.bound), node)
