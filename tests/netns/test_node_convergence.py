@@ -36,7 +36,8 @@ nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward
 
 
 PICTURE = """
-ip addr; ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip nexthop; nft list ruleset
+ip addr | sed 's, tentative,,'
+ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip nexthop; nft list ruleset
 cd /proc/sys/net; cat ipv4/ip_forward ipv4/fib_multipath_hash_policy
 cat ipv6/conf/all/forwarding ipv6/fib_multipath_hash_policy
 """
