@@ -335,6 +335,7 @@ class Gateway:
         found_out = filter(None, (self._refused_by_pluto, self._nat.problem, *self._public.problems))
         problems = bounded((*refused, *decision.problems, *found_out, *view.problems))
         self._journal.problems(problems)
+        me = next(one for one in view.nodes if one.name == self._settings.node)
         report = Report(
             node=self._settings.node,
             cluster=view.member.cluster,
@@ -342,9 +343,11 @@ class Gateway:
             cables=cables,
             problems=problems,
             version=mcnet.__version__,
+            weight=me.weight,
+            draining=outcome.own.weight == 0,
         )
         due = monotonic() - self._reported >= REPORT_INTERVAL
-        news = view.report is None or gateway_report.differ(cables, published) or view.report.problems != problems
+        news = view.report is None or gateway_report.differ(report, view.report)
         if not news and not due:
             return
         node = self._stores.node_object(self._settings.node)

@@ -192,7 +192,12 @@ class RouteAgent:
             endpoints=tuple(one for one in view.endpoints if one.cluster not in left),
             options=view.options,
             gateways=gateway_views.views(
-                view.own_endpoints, overlay_ends(view.nodes), health, self._listener.heard, view.clusters
+                view.own_endpoints,
+                overlay_ends(view.nodes),
+                health,
+                self._listener.heard,
+                view.clusters,
+                nodes=view.nodes,
             ),
             host=host,
             actual=replace(actual, host_rules=host_firewall.present(foreign)),

@@ -142,7 +142,7 @@ def side(context: str, member: JsonObject, gateways: Sequence[JsonObject], nodes
         context=context,
         cluster=member_codec.decode(member).cluster,
         nodes=tuple(sorted(str(node["metadata"]["name"]) for node in nodes if is_ready(node))),
-        # The lowest rail carries the traffic; a node that has none yet comes last.
+        # By rail; a node that has none yet comes last.
         gateways=tuple(sorted(labelled, key=lambda name: (rails.get(name, len(nodes)), name))),
         connected=frozenset(
             cable.cluster for report in reports for cable in report.cables if cable.state is CableState.CONNECTED

@@ -27,9 +27,12 @@ from mcnet.kernel.netlink import (
 from mcnet.model.kernel import NextHop, NextHopGroup
 from mcnet.model.ownership import ROUTE_PROTOCOL, NextHopKind, Partition, nexthop_kind
 
-_IDLE_TIMER: Final = 6000
-"""Hundredths of a second: a bucket without traffic for 60 s may move to restore the weights. Longer than the
-pauses of usual connections; the kernel's default is 120 s."""
+_IDLE_TIMER: Final = 1000
+"""Hundredths of a second: a bucket without traffic for 10 s may move to restore the weights. Nothing that passes is
+tracked, so a flow that pauses for longer does not mind; the kernel's default is 120 s."""
+_UNBALANCED_TIMER: Final = 6000
+"""Hundredths of a second: when weights were not kept for 60 s, buckets with traffic move too, so that a gateway that
+is back gets its share. The kernel's default is never."""
 
 _GROUP_FAMILY: Final = {
     NextHopKind.OVERLAY_GROUP4: 4,
@@ -112,6 +115,10 @@ def _message(item: NextHop | NextHopGroup) -> Any:
     attributes.append(("NHA_GROUP", encode_members(item.members)))
     attributes.append(("NHA_GROUP_TYPE", GROUP_RESILIENT if item.resilient else GROUP_PLAIN))
     if item.resilient:
-        buckets = [["NHA_RES_GROUP_BUCKETS", item.resilient], ["NHA_RES_GROUP_IDLE_TIMER", _IDLE_TIMER]]
-        attributes.append(("NHA_RES_GROUP", {"attrs": buckets}))
+        settings = [
+            ["NHA_RES_GROUP_BUCKETS", item.resilient],
+            ["NHA_RES_GROUP_IDLE_TIMER", _IDLE_TIMER],
+            ["NHA_RES_GROUP_UNBALANCED_TIMER", _UNBALANCED_TIMER],
+        ]
+        attributes.append(("NHA_RES_GROUP", {"attrs": settings}))
     return build(NextHopMessage(), fields, attributes)

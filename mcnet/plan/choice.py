@@ -1,14 +1,18 @@
-"""Which paths carry traffic: of a gateway's cables, and of a node's gateways.
+"""Which paths carry traffic, and how much of it: of a gateway's cables, and of a node's gateways.
 
-At present one path per remote cluster: the lowest rail that is healthy. A path nobody has judged yet (a daemon
-has just started) counts as it does in the kernel now, so that a restart moves nothing.
+All that are healthy, each by its weight. A path nobody has judged yet (a daemon has just started) counts as it does
+in the kernel now, so that a restart moves nothing. A path that drains (weight 0) carries only while nothing else
+can. What a path carries now it does not lose to a worse one: where all are alike bad, all stays as it is.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from math import gcd
+from typing import TypeVar
 
 from mcnet.model.cluster import ClusterId
+from mcnet.model.node import DEFAULT_WEIGHT
 
 
 class Health(Enum):
@@ -20,11 +24,20 @@ class Health(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Rail:
+    """A gateway's cable to one gateway of a cluster: the remote rail, and the remote gateway's weight (0: drains)."""
+
+    rail: int
+    health: Health
+    weight: int = DEFAULT_WEIGHT
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayView:
     """A gateway of the own cluster as one of its nodes sees it.
 
     `reach` are the clusters that it says it reaches, None before it has said anything; `narrow`: bytes of an IP
-    packet that pass to those of them to which less passes than its devices promise.
+    packet that pass to those of them to which less passes than its devices promise; `weight` is 0 while it drains.
     """
 
     node: str
@@ -32,32 +45,48 @@ class GatewayView:
     health: Health
     reach: frozenset[ClusterId] | None
     narrow: Mapping[ClusterId, int] = field(default_factory=dict, hash=False)
+    weight: int = DEFAULT_WEIGHT
 
 
-def choose_cables(rails: Iterable[tuple[int, Health]], in_use: Collection[int]) -> tuple[int, ...]:
-    """Remote rails over which a gateway sends to one remote cluster; () rejects.
+Path = TypeVar("Path", Rail, GatewayView)
 
-    `rails` are the configured cables' (remote rail, health); `in_use` the rails in the kernel's group now.
+
+def choose_cables(cables: Iterable[Rail], in_use: Collection[int]) -> tuple[tuple[int, int], ...]:
+    """(remote rail, weight) of the cables over which a gateway sends to one remote cluster, by rail; () rejects.
+
+    `in_use` are the rails in the kernel's group now.
     """
-    alive = sorted(
-        rail for rail, health in rails if health is Health.UP or (health is Health.UNKNOWN and rail in in_use)
-    )
-    return tuple(alive[:1])
+    alive = [one for one in cables if _alive(one, in_use)]
+    return tuple((one.rail, weight) for one, weight in _weighed(alive))
 
 
 def choose_gateways(
     gateways: Iterable[GatewayView], cluster: ClusterId, in_use: Collection[int]
-) -> tuple[GatewayView, ...]:
-    """The gateways over which a node sends to `cluster`; () rejects.
+) -> tuple[tuple[GatewayView, int], ...]:
+    """The gateways over which a node sends to `cluster`, each with its weight, by rail; () rejects.
 
-    A gateway that says that it does not reach the cluster is out. Of the others those whose probes fail come
-    last, yet one of them is kept when there is nothing better: a node whose own probes all fail must not cut
-    itself off.
+    A gateway that says that it does not reach the cluster is out. Of the others those count that are alive, and
+    have said that they reach it or are in use. Without any, those of which too little is known; and where all
+    probes fail, what was used last: a node must not cut itself off.
     """
-
-    def order(view: GatewayView) -> tuple[bool, bool, int]:
-        unproven = view.reach is None and view.rail not in in_use
-        return view.health is Health.DOWN, unproven, view.rail
-
     able = [view for view in gateways if view.reach is None or cluster in view.reach]
-    return tuple(sorted(able, key=order)[:1])
+    carrying = [view for view in able if view.rail in in_use]
+    alive = [view for view in able if _alive(view, in_use)]
+    proven = [view for view in alive if view.reach is not None or view.rail in in_use]
+    hopeful = [view for view in able if view.health is not Health.DOWN]
+    said = [view for view in hopeful if view.reach is not None]
+    return _weighed(next(filter(None, (proven, said, hopeful, carrying)), able))
+
+
+def _alive(path: Rail | GatewayView, in_use: Collection[int]) -> bool:
+    return path.health is Health.UP or (path.health is Health.UNKNOWN and path.rail in in_use)
+
+
+def _weighed(paths: Sequence[Path]) -> tuple[tuple[Path, int], ...]:
+    """`paths` by rail with weights that have no common divisor; those that drain are left out, unless all do. Of
+    two with one rail (it has just passed from one gateway to another) the first."""
+    by_rail: dict[int, Path] = {}
+    for path in sorted([path for path in paths if path.weight > 0] or paths, key=lambda path: path.rail):
+        by_rail.setdefault(path.rail, path)
+    divisor = gcd(*(path.weight for path in by_rail.values())) or 1
+    return tuple((path, path.weight // divisor or 1) for path in by_rail.values())

@@ -19,7 +19,7 @@ from mcnet.model.ownership import NextHopKind, nexthop_id
 from mcnet.plan import cable, gateway_firewall, libreswan_cable, transition, vxlan_cable, wireguard_cable, withdrawn
 from mcnet.plan.addresses import cable_number
 from mcnet.plan.cable import CablePath
-from mcnet.plan.choice import Health, choose_cables
+from mcnet.plan.choice import Health, Rail, choose_cables
 from mcnet.plan.driver import VXLAN
 from mcnet.plan.remote import Remote, Remotes, accept, families
 from mcnet.plan.routable import routable_addresses
@@ -70,6 +70,8 @@ class Standing:
     """Where the other gateway's packets come from, if not from where it says: something between translates."""
     carries: int = 0
     """Bytes that pass inside, where that is less than the device takes; 0: all that it does."""
+    share: float = 0.0
+    """Of the flows to its cluster, by weight; 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def decide(world: World) -> Decision:
     nexthops: set[NextHop] = set()
     groups: set[NextHopGroup] = set()
     routes: set[Route] = set()
-    active: set[str] = set()
+    loads = _Loads()
     reach: set[ClusterId] = set()
     narrow: dict[ClusterId, int] = {}
     for remote in remotes.clusters:
@@ -134,20 +136,20 @@ def decide(world: World) -> Decision:
             if not chosen:
                 continue
             reach.add(remote.cluster)
-            active |= {path.endpoint.name for path in chosen}
+            loads.add(remote.cluster, chosen)
             if not prefixes:
                 continue
-            members = {_member(path, family) for path in chosen}
-            narrowest = _narrowest(world, [path.probe(family) for path in chosen])
+            members = {_member(path, family): weight for path, weight in chosen}
+            narrowest = _narrowest(world, [path.probe(family) for path, _ in chosen])
             if narrowest:
                 narrow[remote.cluster] = min(narrowest, narrow.get(remote.cluster, narrowest))
             group = NextHopGroup(
                 id=nexthop_id(GROUP[family], cable_number(remote.cluster, 0)),
                 family=family,
-                members=tuple(sorted((member.id, 1) for member in members)),
+                members=tuple(sorted((member.id, weight) for member, weight in members.items())),
                 resilient=ownership.RESILIENT_BUCKETS if world.host.resilient else 0,
             )
-            nexthops |= members
+            nexthops |= members.keys()
             groups.add(group)
             routes |= {
                 Route(ownership.CABLES_TABLE, prefix, nexthop=group.id, source=source.get(family), mtu=narrowest)
@@ -181,7 +183,7 @@ def decide(world: World) -> Decision:
     )
     return Decision(
         state=state,
-        cables=_standings(cables, active, world),
+        cables=_standings(cables, loads.shares(), world),
         probed=tuple(path for path in (*wanted, *former.paths) if not path.problem),
         clock=former.clock,
         reach=frozenset(reach),
@@ -211,16 +213,39 @@ def _hops(world: World, cables: tuple[CablePath, ...]) -> dict[str, str]:
     return {name: there[one] for name, one in ids.items() if one in there}
 
 
-def _standings(cables: tuple[CablePath, ...], active: set[str], world: World) -> tuple[Standing, ...]:
+class _Loads:
+    """Which cables carry what, by the weights of all families' groups."""
+
+    def __init__(self) -> None:
+        self._groups: dict[ClusterId, list[dict[str, float]]] = {}
+
+    def add(self, cluster: ClusterId, chosen: Iterable[tuple[CablePath, int]]) -> None:
+        """One family's cables to a cluster."""
+        weights = {path.endpoint.name: weight for path, weight in chosen}
+        total = sum(weights.values())
+        self._groups.setdefault(cluster, []).append({name: weight / total for name, weight in weights.items()})
+
+    def shares(self) -> dict[str, float]:
+        """By Endpoint, of cables in use: the mean over the families that its cluster is reached by."""
+        found: dict[str, float] = {}
+        for groups in self._groups.values():
+            for group in groups:
+                for name, share in group.items():
+                    found[name] = found.get(name, 0.0) + share / len(groups)
+        return found
+
+
+def _standings(cables: tuple[CablePath, ...], shares: Mapping[str, float], world: World) -> tuple[Standing, ...]:
     held = {link.name for link in world.actual.links if link.userspace}
     moved = wireguard_cable.moved(cables, world.actual.wireguard)
     return tuple(
         Standing(
             path,
-            path.endpoint.name in active,
+            path.endpoint.name in shares,
             path.device in held,
             moved.get(path.endpoint.name),
             _narrowest(world, [path.probe(family) for family in path.families]),
+            shares.get(path.endpoint.name, 0.0),
         )
         for path in cables
     )
@@ -242,8 +267,11 @@ def _own_endpoints(world: World) -> tuple[Endpoint, ...]:
     return tuple(endpoint for endpoint in world.endpoints if endpoint.cluster == world.member.cluster)
 
 
-def _chosen(world: World, remote: Remote, cables: tuple[CablePath, ...], family: int) -> tuple[CablePath, ...]:
-    """The cables that carry `family` to a cluster: each family inside is probed and chosen by itself."""
+def _chosen(
+    world: World, remote: Remote, cables: tuple[CablePath, ...], family: int
+) -> tuple[tuple[CablePath, int], ...]:
+    """The cables that carry `family` to a cluster, with their weights: each family inside is probed and chosen by
+    itself."""
     mine = {
         path.endpoint.rail: path
         for path in cables
@@ -256,8 +284,11 @@ def _chosen(world: World, remote: Remote, cables: tuple[CablePath, ...], family:
         if group.id == group_id
         for member, _ in group.members
     }
-    rails = [(rail, world.health.get(path.probe(family), Health.UNKNOWN)) for rail, path in mine.items()]
-    return tuple(mine[rail] for rail in choose_cables(rails, in_use))
+    rails = [
+        Rail(rail, world.health.get(path.probe(family), Health.UNKNOWN), path.endpoint.weight)
+        for rail, path in mine.items()
+    ]
+    return tuple((mine[rail], weight) for rail, weight in choose_cables(rails, in_use))
 
 
 def _member(path: CablePath, family: int) -> NextHop:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from mcnet.model.gateway import Cable, CableState, RoundTrip
+from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.plan.choice import Health
 from mcnet.plan.gateway import Standing
 from mcnet.plan.health import PathHealth
@@ -36,13 +36,13 @@ def cables(
     return tuple(sorted(made, key=lambda cable: (cable.cluster, cable.rail)))
 
 
-def differ(wanted: tuple[Cable, ...], published: tuple[Cable, ...]) -> bool:
+def differ(wanted: Gateway, published: Gateway) -> bool:
     """Whether anything but measurements (round trip, loss) differs: worth a write at once."""
-    return [_plain(cable) for cable in wanted] != [_plain(cable) for cable in published]
+    return _plain(wanted) != _plain(published)
 
 
-def _plain(cable: Cable) -> Cable:
-    return replace(cable, round_trip=None, loss=0.0)
+def _plain(report: Gateway) -> Gateway:
+    return replace(report, cables=tuple(replace(cable, round_trip=None, loss=0.0) for cable in report.cables))
 
 
 def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:
@@ -67,6 +67,7 @@ def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:
         active=standing.active,
         reason=reason,
         mtu=standing.carries,
+        share=standing.share,
     )
 
 

@@ -14,8 +14,8 @@ CONNECTIONS: Final = "mcnet show connections"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """A member as the choice sees it. `nodes` are the Ready ones; `gateways` in the order in which they carry
-    traffic; `connected` are the clusters to which a cable is up."""
+    """A member as the choice sees it. `nodes` are the Ready ones; `gateways` by rail; `connected` are the
+    clusters to which a cable is up."""
 
     context: str
     cluster: ClusterId

@@ -62,6 +62,7 @@ def wanted(
         prefixes=tuple(sorted(routed, key=lambda prefix: (prefix.version, prefix))),
         sequence=published.sequence if published is not None else 0,
         signature=published.signature if published is not None else "",
+        weight=0 if node.draining else node.weight,
     )
 
 

@@ -262,18 +262,18 @@ class _Paths:
                 if not chosen:
                     routes |= {Route(ownership.OVERLAY_TABLE, prefix, RouteType.UNREACHABLE) for prefix in prefixes}
                     continue
-                members = {self._member(view, family) for view in chosen}
-                nexthops |= members
+                members = {self._member(view, family): weight for view, weight in chosen}
+                nexthops |= members.keys()
                 groups.add(
                     NextHopGroup(
                         id=group_id,
                         family=family,
-                        members=tuple(sorted((member.id, 1) for member in members)),
+                        members=tuple(sorted((member.id, weight) for member, weight in members.items())),
                         resilient=ownership.RESILIENT_BUCKETS if self.host.resilient else 0,
                     )
                 )
                 # Here too: a node that puts a pod's fragments together splits anew what is large by its own route.
-                sizes = [view.narrow[remote.cluster] for view in chosen if remote.cluster in view.narrow]
+                sizes = [view.narrow[remote.cluster] for view, _ in chosen if remote.cluster in view.narrow]
                 routes |= {
                     Route(
                         ownership.OVERLAY_TABLE,

@@ -49,6 +49,11 @@ def percent(row: Mapping[str, Any], key: str) -> str:
     return "" if value is None else f"{value * 100:.0f} %"
 
 
+def weight(row: Mapping[str, Any], key: str) -> str:
+    """A gateway's weight, or that it drains."""
+    return "drains" if row.get("draining") else "" if row.get(key) is None else str(row[key])
+
+
 def age(row: Mapping[str, Any], key: str) -> str:
     """How long ago a time was."""
     try:

@@ -153,7 +153,7 @@ async def test_gateways_are_labelled_and_unlabelled(member: Api) -> None:
         lease = {"metadata": {"name": f"rail-{rail}"}, "spec": {"holderIdentity": node}}
         await member.create(kinds.LEASE, lease, SYSTEM_NAMESPACE)
     await set_(member, "gateways", "1")
-    assert await gateways() == ("n2",)  # the lowest rail carries the traffic
+    assert await gateways() == ("n2",)  # the lowest rail stays
     assert await set_(member, "gateways", "1") == []
     await member.merge_patch(kinds.NODE, "n2", {"metadata": {"labels": {GATEWAY_LABEL: None}}})
 

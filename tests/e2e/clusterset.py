@@ -30,7 +30,7 @@ ip -o link | cut -d' ' -f2- | grep -v '^veth' | sed 's/ qlen [0-9]*//'
 ip -o addr | grep -v veth | sed 's/ *valid_lft.*//' | cut -d' ' -f2-
 ip rule; ip -6 rule
 ip route show table all | grep -v veth; ip -6 route show table all | grep -v veth
-ip nexthop
+ip nexthop | sed 's/ unbalanced_time [0-9.]*//'
 bridge fdb | grep -v veth
 for table in $(nft list tables | grep -v kube-proxy | awk '{print $2 "/" $3}'); do
   case $table in */nat|*/filter|*/mangle|*/raw) ;; *) nft list table ${table%%/*} ${table#*/};; esac
@@ -139,7 +139,7 @@ class Clusterset:
         return [cable for report in reports for cable in gateway.decode(report).cables]
 
     async def gateways(self, cluster: str) -> list[str]:
-        """The cluster's gateway nodes in the order of their rails: the first carries the traffic."""
+        """The cluster's gateway nodes in the order of their rails."""
         async with await self.api(cluster) as api:
             reports = [gateway.decode(report) for report in await api.list(GATEWAY, "mcnet-system")]
         return [report.node for report in sorted(reports, key=lambda report: report.rail or 0)]

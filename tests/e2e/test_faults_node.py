@@ -2,11 +2,13 @@
 
 import time
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from mcnet.kube.kinds import LEASE, NODE, POD
 from mcnet.lab.demo import show_traffic
+from mcnet.model.node import DRAIN_ANNOTATION
 from tests.e2e.aftermath import answered_for, daemons, picture, pings, run, stable_picture, whole_again
 from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready, without_hardware
 
@@ -72,6 +74,37 @@ async def test_full_directories_of_a_gateway_stop_neither_traffic_nor_daemons(cl
     assert await daemons(clusterset) == before
 
 
+@pytest.mark.parametrize(
+    ("drain", "back"),
+    [
+        (
+            {"metadata": {"annotations": {DRAIN_ANNOTATION: "true"}}},
+            {"metadata": {"annotations": {DRAIN_ANNOTATION: None}}},
+        ),
+        ({"spec": {"unschedulable": True}}, {"spec": {"unschedulable": None}}),
+    ],
+    ids=["marked", "cordoned"],
+)
+async def test_a_gateway_drains(clusterset: Clusterset, drain: dict[str, Any], back: dict[str, Any]) -> None:
+    first, second = await clusterset.gateways("west")
+
+    async def carrying(names: set[str]) -> bool:
+        return {cable.gateway for cable in await clusterset.cables_of("east") if cable.active} == names
+
+    async with pings(clusterset, *BOTH_WAYS) as running, await clusterset.api("west") as api:
+        await answered_for(running, 1)
+        try:
+            await api.merge_patch(NODE, first, drain)
+            await eventually(lambda: carrying({second}), 30, "east sends by the other one")
+            await answered_for(running, 3)
+        finally:
+            await api.merge_patch(NODE, first, back)
+        await eventually(lambda: carrying({first, second}), 30, "both carry again")
+        await answered_for(running, 3)
+    assert [one.lost for one in running] == [0, 0]
+    await whole_again(clusterset)
+
+
 @pytest.mark.timeout(300)
 async def test_a_gateway_node_reboots(clusterset: Clusterset) -> None:
     first, _ = await clusterset.gateways("west")
@@ -89,7 +122,9 @@ async def test_a_gateway_node_reboots(clusterset: Clusterset) -> None:
     # Three lost probes tell it: four seconds, more where the machine is too busy to judge. Reports bear
     # whole seconds, rounded down, so the gateway came back up to one second after what its cable says.
     returned = datetime.fromisoformat(back).timestamp() + 1
-    assert bystander.resumed < returned, "others take the other gateway meanwhile"
+    # Where neither the pings nor their answers went by it, nothing was missed.
+    unnoticed = bystander.longest_gap < 2
+    assert unnoticed or bystander.resumed < returned, "others take the other gateway meanwhile"
     assert without_hardware(await stable_picture(clusterset, place)) == without_hardware(before)
     for load in clusterset.loads.values():
         await load.close()

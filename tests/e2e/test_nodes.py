@@ -97,7 +97,7 @@ async def test_a_gateway_that_is_added_and_one_that_is_taken_back_under_traffic(
     async with one_gateway(clusterset), flowing(clusterset, "west-n1", "east-n2") as pings:
         await label(clusterset, "east", "east-n2", gateway=True)
         await eventually(lambda: connected(clusterset, 8), 120, "the new gateway's cables are connected")
-        # The one that carried the traffic until now goes, and comes back.
+        # The one that carried all the traffic until now goes, and comes back.
         await label(clusterset, "east", "east-n1", gateway=False)
         await eventually(lambda: gone(clusterset, "east", "east-n1"), 60, "the former gateway is forgotten")
         since = time.time()
@@ -114,7 +114,7 @@ async def test_a_gateway_that_is_added_and_one_that_is_taken_back_under_traffic(
 async def test_another_gateway_takes_over_when_the_node_is_deleted(clusterset: Clusterset) -> None:
     lab = clusterset.lab
     async with one_gateway(clusterset), added(clusterset, "east") as name:
-        # The new one gets the lowest rail, which carries the traffic.
+        # The new one gets the lowest rail.
         await label(clusterset, "east", "east-n1", gateway=False)
         await eventually(lambda: gone(clusterset, "east", "east-n1"), 60, "the former gateway is forgotten")
         await label(clusterset, "east", name, gateway=True)

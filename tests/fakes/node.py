@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from mcnet.kernel.execute import Failure
 from mcnet.model import ownership
+from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Change, KernelState
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition
 from mcnet.plan import delivery, gateway, route_agent
@@ -52,7 +53,11 @@ def wanted(situation: Situation, partition: Partition, actual: KernelState) -> K
 
 
 def judged(situation: Situation) -> Situation:
-    """Without paths that nobody has judged yet: those are left as they are, so they depend on what was before."""
+    """Without paths that nobody has judged yet, and without clusters that a node's own probes alone deny: those are
+    left as they are, so they depend on what was before."""
+    reached = frozenset[ClusterId]().union(
+        *(view.reach for view in situation.gateways if view.health is Health.UP and view.reach is not None)
+    )
     return replace(
         situation,
         health={
@@ -62,7 +67,12 @@ def judged(situation: Situation) -> Situation:
             for name in (f"{endpoint.name}{device}",)
         },
         gateways=tuple(
-            replace(view, reach=view.reach if view.reach is not None else frozenset()) for view in situation.gateways
+            replace(
+                view,
+                health=Health.UP if view.health is Health.UP else Health.DOWN,
+                reach=(view.reach or frozenset()) & reached,
+            )
+            for view in situation.gateways
         ),
     )
 

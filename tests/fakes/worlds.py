@@ -169,9 +169,9 @@ class Situation:
 
 
 def view(
-    name: str, rail: int, *, health: Health = Health.UP, reach: Iterable[ClusterId] | None = None
+    name: str, rail: int, *, health: Health = Health.UP, reach: Iterable[ClusterId] | None = None, weight: int = 100
 ) -> GatewayView:
-    return GatewayView(name, rail, health, None if reach is None else frozenset(reach))
+    return GatewayView(name, rail, health, None if reach is None else frozenset(reach), weight=weight)
 
 
 DROPPING = (
@@ -205,6 +205,12 @@ SITUATIONS: dict[str, Situation] = {
     "gateway, two rails": Situation(endpoints=(EAST_0, WEST_0, WEST_1), health={"west.n1": UP, "west.n2": UP}),
     "gateway, first rail lost": Situation(
         endpoints=(EAST_0, WEST_0, WEST_1), health={"west.n1": DOWN, "west.n2": UP}
+    ),
+    "gateway, rails of unlike weight": Situation(
+        endpoints=(EAST_0, WEST_0, replace(WEST_1, weight=25)), health={"west.n1": UP, "west.n2": UP}
+    ),
+    "gateway, first rail drains": Situation(
+        endpoints=(EAST_0, replace(WEST_0, weight=0), WEST_1), health={"west.n1": UP, "west.n2": UP}
     ),
     "gateway, the other one has gone": Situation(endpoints=(EAST_0,), withdrawn=(WEST_0,)),
     "gateway, one of two has gone": Situation(
@@ -255,6 +261,9 @@ SITUATIONS: dict[str, Situation] = {
     "node, gateway moved": Situation(nodes=TWO_GATEWAYS, gateways=(view("n3", 0, reach=[WEST]),)),
     "node, two gateways": Situation(
         nodes=TWO_GATEWAYS, gateways=(view("n2", 0, reach=[WEST]), view("n3", 1, reach=[WEST]))
+    ),
+    "node, gateways of unlike weight": Situation(
+        nodes=TWO_GATEWAYS, gateways=(view("n2", 0, reach=[WEST], weight=20), view("n3", 1, reach=[WEST], weight=50))
     ),
     "node, first gateway lost": Situation(
         nodes=TWO_GATEWAYS, gateways=(view("n2", 0, health=DOWN, reach=[WEST]), view("n3", 1, reach=[WEST]))

@@ -48,6 +48,7 @@ def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
         "remoteGateway": cable.gateway,
         "state": state,
         "active": cable.active,
+        "share": cable.share if cable.active else None,
         "roundTripSeconds": trip.last if trip else None,
         "averageSeconds": trip.average if trip else None,
         "minimumSeconds": trip.minimum if trip else None,

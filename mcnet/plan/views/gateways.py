@@ -40,16 +40,20 @@ def _gateway_row(view: ClusterView, node: str, report: Gateway | None) -> Row:
         following = following or logs(view, "gateway")
     cables = report.cables if report else ()
     connected = sum(cable.state is CableState.CONNECTED for cable in cables)
+    draining = report is not None and report.draining
     own = next((one for one in view.endpoints if (one.cluster, one.gateway) == (view.cluster, node)), None)
     return {
         "cluster": view.cluster,
         "gateway": node,
         "rail": report.rail if report else None,
         "state": NOT_READY if problems else READY,
+        "weight": report.weight if report else None,
+        "draining": draining,
         "connected": connected,
         "cables": len(cables),
         "addresses": [str(address) for address in own.private_addresses] if own else [],
         "version": report.version if report else "",
+        "note": "it drains: it is not sent to where another gateway leads as well" if draining else "",
         "why": "; ".join(problems),
         "next": following,
     }

@@ -17,7 +17,7 @@ from mcnet.model.errors import ApiError, ConflictError, KernelError, McnetError,
 from mcnet.model.gateway import CableState
 from mcnet.model.kernel import Address
 from mcnet.model.libreswan import IkeConnection, PlutoRequest, PlutoStatus, PlutoVerb
-from mcnet.model.node import PUBLIC_ADDRESS_ANNOTATION
+from mcnet.model.node import PUBLIC_ADDRESS_ANNOTATION, WEIGHT_ANNOTATION
 from mcnet.plan import libreswan_cable
 from mcnet.plan.nat_discovery import Path as NatPath
 from mcnet.plan.nat_discovery import Way
@@ -326,6 +326,26 @@ async def test_a_load_balancer_comes_and_goes_with_the_setting(scene: Scene) -> 
         assert [str(one) for one in daemon._public._sources] == ["lb:mcnet-gateway-0"]
         scene.server.add(member.encode(worlds.MEMBER))
         await eventually(lambda: services() == [] and not scene.server.all(ENDPOINT_SLICE))
+
+
+async def test_weight_and_drain_are_published_at_once(scene: Scene) -> None:
+    def said() -> tuple[int, int, bool] | None:
+        own = scene.own_endpoint()
+        reports = [gateway.decode(one) for one in scene.server.all(GATEWAY)]
+        if own is None or not reports:
+            return None
+        return endpoint.decode(own).weight, reports[0].weight, reports[0].draining
+
+    async with scene.gateway():
+        await eventually(lambda: said() == (100, 100, False))
+        plain = node_object(1, gateway=True)
+        marked = plain | {"metadata": plain["metadata"] | {"annotations": {WEIGHT_ANNOTATION: "30"}}}
+        scene.server.add(marked)
+        await eventually(lambda: said() == (30, 30, False))
+        scene.server.add(marked | {"spec": plain["spec"] | {"unschedulable": True}})
+        await eventually(lambda: said() == (0, 30, True))
+        scene.server.add(marked)
+        await eventually(lambda: said() == (30, 30, False))
 
 
 async def test_a_wrong_annotation_is_said(scene: Scene) -> None:

@@ -10,12 +10,24 @@ from hypothesis import given
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import CableState
-from mcnet.model.kernel import NftChain, NftTable, RouteType
+from mcnet.model.kernel import (
+    Add,
+    NextHop,
+    NextHopGroup,
+    NftChain,
+    NftTable,
+    Remove,
+    Replace,
+    Route,
+    RouteType,
+)
 from mcnet.plan import gateway_report, transition
-from mcnet.plan.addresses import cable_end
+from mcnet.plan.addresses import cable_end, cable_number
 from mcnet.plan.choice import Health
+from mcnet.plan.diff import diff
 from mcnet.plan.gateway import Decision, decide
 from mcnet.plan.health import PathHealth, State
+from mcnet.plan.remote import families
 from tests.fakes.worlds import EAST_0, IPSEC, NORTH, NORTH_0, SITUATIONS, WEST, WEST_0, Situation, ipsec, situations
 
 
@@ -41,10 +53,10 @@ def test_a_living_cable_carries_its_clusters_prefixes() -> None:
     assert [standing.active for standing in decision.cables] == [True]
 
 
-def test_routes_say_what_the_cable_in_use_carries_and_nodes_are_told() -> None:
+def test_routes_say_what_all_cables_in_use_carry_and_nodes_are_told() -> None:
     situation = SITUATIONS["gateway, two rails"]
-    used, other = (path for standing in decide(situation.for_gateway()).cables for path in (standing.path.probe(4),))
-    for carried, expected in (({}, 0), ({used: 1346}, 1346), ({used: 1346, other: 1300}, 1346), ({other: 1300}, 0)):
+    one, other = (path for standing in decide(situation.for_gateway()).cables for path in (standing.path.probe(4),))
+    for carried, expected in (({}, 0), ({one: 1346}, 1346), ({one: 1346, other: 1300}, 1300), ({other: 1300}, 1300)):
         decision = decide(replace(situation.for_gateway(), carried=carried))
         assert {route.mtu for route in decision.state.routes} == {expected}
         assert decision.narrow == ({WEST: expected} if expected else {})
@@ -57,17 +69,48 @@ def test_a_lost_cable_takes_its_routes_along() -> None:
     assert decision.state.fdb, "the cable stays configured, so that its probes can be answered again"
 
 
-def test_the_next_rail_takes_over() -> None:
-    before, after = decided("gateway, two rails"), decided("gateway, first rail lost")
-    assert [hop.via for hop in before.state.nexthops] == [cable_end(WEST, 0).address4]
-    assert [hop.via for hop in after.state.nexthops] == [cable_end(WEST, 1).address4]
-    assert {group.id for group in before.state.groups} == {group.id for group in after.state.groups}
+FIRST, SECOND = cable_end(WEST, 0).address4, cable_end(WEST, 1).address4
+
+
+@pytest.mark.parametrize(
+    ("name", "hops"),
+    [
+        ("gateway, two rails", {FIRST: 1, SECOND: 1}),
+        ("gateway, rails of unlike weight", {FIRST: 4, SECOND: 1}),
+        ("gateway, first rail drains", {SECOND: 1}),
+        ("gateway, first rail lost", {SECOND: 1}),
+    ],
+)
+def test_all_healthy_cables_carry_by_weight(name: str, hops: dict[object, int]) -> None:
+    decision = decided(name)
+    (group,) = decision.state.groups
+    by_id = {hop.id: hop.via for hop in decision.state.nexthops}
+    assert {by_id[member]: weight for member, weight in group.members} == hops
+    assert group.id == ownership.nexthop_id(ownership.NextHopKind.CABLE_GROUP4, cable_number(WEST, 0))
+    shares = {cable_end(WEST, one.path.endpoint.rail).address4: one.share for one in decision.cables if one.active}
+    assert shares == {via: weight / sum(hops.values()) for via, weight in hops.items()}
 
 
 def test_a_restart_keeps_what_the_kernel_uses() -> None:
-    running = decided("gateway, first rail lost").state
-    restarted = replace(SITUATIONS["gateway, two rails"], health={})
-    assert decide(restarted.for_gateway(running)).state == running
+    for name in ("gateway, two rails", "gateway, first rail lost", "gateway, rails of unlike weight"):
+        running = decided(name).state
+        restarted = replace(SITUATIONS[name], health={})
+        assert decide(restarted.for_gateway(running)).state == running
+
+
+def test_a_cable_that_dies_leaves_the_group_before_its_next_hop_goes() -> None:
+    before, after = decided("gateway, two rails").state, decided("gateway, first rail lost").state
+    changes = [change for change in diff(after, before) if isinstance(change.item, NextHop | NextHopGroup | Route)]
+    assert [(type(change), type(change.item)) for change in changes] == [(Replace, NextHopGroup), (Remove, NextHop)]
+
+
+def test_a_next_hop_that_went_with_its_device_comes_back_into_the_group() -> None:
+    wanted = decided("gateway, two rails").state
+    (group,) = wanted.groups
+    lost = next(hop for hop in wanted.nexthops if hop.via == FIRST)
+    left = replace(group, members=tuple(member for member in group.members if member[0] != lost.id))
+    actual = replace(wanted, nexthops=wanted.nexthops - {lost}, groups=frozenset({left}))
+    assert diff(wanted, actual) == (Add(lost, "missing"), Replace(left, group, "differs"))
 
 
 def test_no_cluster_can_speak_for_another() -> None:
@@ -202,7 +245,21 @@ def test_in_every_situation(situation: Situation) -> None:
     state = decision.state
     ids, groups = {hop.id for hop in state.nexthops}, {group.id for group in state.groups}
     assert all(member in ids for group in state.groups for member, _ in group.members)
-    assert all(len(group.members) == 1 for group in state.groups), "one cable per remote cluster, for now"
+    for family in families(situation.member) if situation.facts.ipv6 else (4,):
+        alive = {
+            standing.path.endpoint.name
+            for standing in decision.cables
+            if family in standing.path.families
+            and situation.health.get(standing.path.probe(family)) is Health.UP
+            and standing.path.endpoint.weight
+            and not standing.path.problem
+        }
+        assert alive <= {standing.path.endpoint.name for standing in decision.cables if standing.active}
+    for cluster in decision.reach:
+        shares = {
+            one.path.endpoint.name: one.share for one in decision.cables if one.path.endpoint.cluster == cluster
+        }
+        assert sum(shares.values()) == pytest.approx(1)
     devices = {link.name for link in state.links}
     for route in state.routes:
         if route.type is RouteType.UNICAST:
@@ -243,10 +300,12 @@ def test_families_fail_over_each_for_itself() -> None:
     second = replace(DUAL.endpoints[1], gateway="n2", rail=1, private_addresses=(ip_address("192.168.2.2"),))
     both = {"west.n1": Health.UP, "west.n1 IPv6": Health.DOWN, "west.n2": Health.UP, "west.n2 IPv6": Health.UP}
     decision = decide(replace(DUAL, endpoints=(*DUAL.endpoints, second), health=both).for_gateway())
-    assert {hop.family: hop.via for hop in decision.state.nexthops} == {
-        4: cable_end(WEST, 0).address4,
-        6: cable_end(WEST, 1).address6,
+    assert {(hop.family, hop.via) for hop in decision.state.nexthops} == {
+        (4, cable_end(WEST, 0).address4),
+        (4, cable_end(WEST, 1).address4),
+        (6, cable_end(WEST, 1).address6),
     }
+    assert [standing.share for standing in decision.cables] == [0.25, 0.75], "the mean of both families"
 
 
 def test_a_dual_stack_cluster_and_one_with_ipv4_use_what_both_have() -> None:

@@ -53,6 +53,19 @@ def test_a_gateway_without_ipv6_in_its_kernel_offers_none() -> None:
     assert (made.cable_address4 is None, made.cable_address6) == (False, None)
 
 
+def test_a_gateway_that_drains_says_so_and_keeps_all_else() -> None:
+    usual = wanted(member=MEMBER, node=node(1), rail=0, advertised=ADVERTISED, host=host(), published=None)
+    assert usual.weight == 100
+    for marked, weight in (
+        (replace(node(1), weight=30), 30),
+        (replace(node(1), draining=True), 0),
+        (replace(node(1), weight=30, draining=True), 0),
+    ):
+        made = wanted(member=MEMBER, node=marked, rail=0, advertised=ADVERTISED, host=host(), published=usual)
+        assert made == replace(usual, weight=weight)
+        assert must_publish(made, replace(usual, signature="c2ln"))
+
+
 def test_the_user_s_limit_of_the_underlay_only_lowers() -> None:
     for limit, said in ((0, 1500), (1400, 1400), (9000, 1500)):
         member = replace(MEMBER, underlay_mtu=limit)

@@ -28,12 +28,22 @@ def firewall(decision: Decision) -> NftTable:
     return table
 
 
-def test_a_node_reaches_remote_prefixes_over_the_lowest_gateway() -> None:
-    decision = decided("node, two gateways")
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("node, two gateways", {"n2": 1, "n3": 1}),
+        ("node, gateways of unlike weight", {"n2": 2, "n3": 5}),
+        ("node, first gateway lost", {"n3": 1}),
+    ],
+)
+def test_a_node_reaches_remote_prefixes_over_all_gateways_by_weight(name: str, weights: dict[str, int]) -> None:
+    decision = decided(name)
     (group,) = decision.state.groups
-    (member,) = decision.state.nexthops
-    assert group.members == ((member.id, 1),)
-    assert member.via == overlay_ends(SITUATIONS["node, two gateways"].nodes)["n2"].address4
+    ends = overlay_ends(SITUATIONS[name].nodes)
+    vias = {hop.id: hop.via for hop in decision.state.nexthops}
+    assert {vias[member]: weight for member, weight in group.members} == {
+        ends[node].address4: weight for node, weight in weights.items()
+    }
     over = routes(decision, ownership.OVERLAY_TABLE)
     assert {prefix: route.nexthop for prefix, route in over.items()} == {
         "10.20.0.0/16": group.id,
@@ -42,21 +52,16 @@ def test_a_node_reaches_remote_prefixes_over_the_lowest_gateway() -> None:
     assert {route.source for route in over.values()} == {ip_address("10.10.0.1")}
 
 
-def test_what_passes_by_the_gateway_in_use_is_in_the_nodes_routes() -> None:
+def test_what_passes_by_all_gateways_in_use_is_in_the_nodes_routes() -> None:
     """A node that puts a pod's fragments together, as conntrack does on bridges, splits them by its own route."""
     situation = SITUATIONS["node, two gateways"]
     first, second = situation.gateways
-    for sizes, expected in (({}, 0), ({"n2": 1346}, 1346), ({"n2": 1346, "n3": 1300}, 1346), ({"n3": 1300}, 0)):
+    for sizes, expected in (({}, 0), ({"n2": 1346}, 1346), ({"n2": 1346, "n3": 1300}, 1300), ({"n3": 1300}, 1300)):
         told = tuple(
             replace(one, narrow={WEST: sizes[one.node]}) if one.node in sizes else one for one in (first, second)
         )
         over = routes(decide(replace(situation, gateways=told).for_route_agent()), ownership.OVERLAY_TABLE)
         assert {route.mtu for route in over.values()} == {expected}
-
-
-def test_a_lost_gateway_is_left_for_the_next() -> None:
-    (member,) = decided("node, first gateway lost").state.nexthops
-    assert member.via == overlay_ends(SITUATIONS["node, first gateway lost"].nodes)["n3"].address4
 
 
 def test_an_unreachable_cluster_is_rejected_never_the_default_route() -> None:

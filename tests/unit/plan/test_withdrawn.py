@@ -76,7 +76,7 @@ def test_its_packets_are_taken_in_and_none_are_sent_to_it() -> None:
     both = Situation(endpoints=(EAST_0, WEST_0, WEST_1), health=SITUATIONS["gateway, two rails"].health)
     left = replace(both, endpoints=(EAST_0, WEST_1), withdrawn=(WEST_0,))
     before, after = gateway.decide(both.for_gateway()), gateway.decide(left.for_gateway())
-    assert [one.path.endpoint.name for one in before.cables if one.active] == ["west.n1"]
+    assert [one.path.endpoint.name for one in before.cables if one.active] == ["west.n1", "west.n2"]
     assert [one.path.endpoint.name for one in after.cables] == ["west.n2"]
     assert [path.endpoint.name for path in after.probed] == ["west.n2"]
     assert after.state.fdb == before.state.fdb

@@ -15,6 +15,7 @@ from mcnet.plan.cluster_view import ClusterView
 from mcnet.plan.views.connections import connection_rows
 from mcnet.plan.views.endpoints import endpoint_rows
 from mcnet.plan.views.gateways import gateway_rows
+from mcnet.show import forms
 from tests.fakes.identities import identity_of
 
 EAST, WEST = ClusterId("east"), ClusterId("west")
@@ -29,6 +30,7 @@ CABLE = Cable(
     round_trip=RoundTrip(0.002, 0.001, 0.0015, 0.003, 0.0005),
     since="2026-01-01T00:00:00Z",
     active=True,
+    share=0.5,
 )
 
 
@@ -57,6 +59,23 @@ def test_a_connection() -> None:
     row = only(connection_rows(VIEW))
     assert (row["cluster"], row["remoteCluster"], row["state"], row["why"]) == ("east", "west", "connected", "")
     assert (row["roundTripSeconds"], row["driver"], row["since"]) == (0.002, "vxlan", "2026-01-01T00:00:00Z")
+    assert row["share"] == 0.5
+
+
+def test_a_cable_that_carries_nothing_has_no_share() -> None:
+    idle = replace(CABLE, active=False, share=0.0)
+    assert only(connection_rows(replace(VIEW, gateways=(Gateway("e1", EAST, 0, (idle,)),))))["share"] is None
+
+
+@pytest.mark.parametrize("draining", [False, True])
+def test_a_gateways_weight_and_whether_it_drains(draining: bool) -> None:
+    report = replace(VIEW.gateways[0], weight=30, draining=draining)
+    row = only(gateway_rows(replace(VIEW, gateways=(report,))))
+    assert (row["weight"], row["draining"], row["state"]) == (30, draining, "ready")
+    assert ("drains" in row["note"]) == draining
+    assert forms.weight(row, "weight") == ("drains" if draining else "30")
+    silent = only(gateway_rows(replace(VIEW, gateways=())))
+    assert forms.weight(silent, "weight") == ""
 
 
 def test_an_error_names_reason_port_and_addresses() -> None:
