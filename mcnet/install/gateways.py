@@ -87,7 +87,8 @@ async def drain(
     if wait.timeout and not dry_run:
         # The second run only looks whether anybody still sends by it: all have had their time.
         again = node.drained and not gateway_settled.unsaid(node)
-        await _left(api, name, replace(wait, grace=0.0) if again else wait, progress, alone=alone)
+        wait = replace(wait, grace=0.0) if again else wait
+        await _left(api, name, wait, progress, alone=alone, force=force)
     return not node.drained
 
 

@@ -87,7 +87,10 @@ async def follow(api: Api, at: int, obj: dict[str, Any]) -> None:
 
 def pod(node: str) -> dict[str, Any]:
     labels = {"app.kubernetes.io/name": "mcnet", "app.kubernetes.io/component": "gateway"}
-    spec = {"nodeName": node, "containers": [{"name": "gateway", "image": "none"}]}
+    # Without grace, since no kubelet is there to end it: it would stay for the tests that follow.
+    spec = {
+        "nodeName": node, "containers": [{"name": "gateway", "image": "none"}], "terminationGracePeriodSeconds": 0,
+    }  # fmt: skip
     return {"metadata": {"name": f"gateway-{node}", "labels": labels}, "spec": spec}
 
 
