@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.bench import daemons, dns, joining, probing, services, startup, throughput
+from tests.bench import daemons, dns, failover, joining, probing, services, startup, throughput
 from tests.bench.document import write
 from tests.bench.machine import machine
 
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "probing": probing.run,
     "throughput": throughput.run_vxlan,
     "throughput_wireguard": throughput.run_wireguard,
+    "failover": failover.run,
     "dns": dns.run,
     "services": services.run,
 }

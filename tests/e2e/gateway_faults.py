@@ -40,15 +40,19 @@ async def nothing(_: Clusterset) -> None:
 
 def killed(node: str, program: str = "mcnet_gateway") -> Fault:
     """SIGKILL for a daemon; its kubelet starts it again, which the end waits for: until it knows what there is."""
-    component = program.removeprefix("mcnet_").replace("_", "-")
+    port = {"mcnet_gateway": 4581, "mcnet_route_agent": 4582}[program]
+    place = node.replace("-", "/", 1)
 
     async def begin(made: Clusterset) -> None:
-        place = node.replace("-", "/", 1)
         done = await made.node(place, "pkill", "-KILL", "-f", f"python3 -m {program}")
         assert done.status == 0, f"{program} does not run on {node}"
 
+    async def ready(made: Clusterset) -> bool:
+        # Asked itself: what the API server has of a pod may be from before it was killed.
+        return (await made.node(place, "curl", "-sf", f"http://127.0.0.1:{port}/readyz")).status == 0
+
     async def end(made: Clusterset) -> None:
-        await eventually(lambda: _runs(made, component, node), 120, f"{program} of {node} is back")
+        await eventually(lambda: ready(made), 120, f"{program} of {node} is back")
 
     return Fault(f"{program} of {node} is killed", begin, end, process=True, asks=node.partition("-")[0])
 
