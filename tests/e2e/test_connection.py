@@ -100,7 +100,8 @@ async def test_traffic_moves_when_a_gateway_is_lost(
         finally:
             for link in LINKS[lost]:
                 await lab.impair(first, link, Impairment())
-        assert (0.5 if certain else 0) < pings.longest_gap < 10, f"longest gap {pings.longest_gap:.1f} s"
+        # Nobody can notice it before the third probe is due.
+        assert (0.2 if certain else 0) < pings.longest_gap < 10, f"longest gap {pings.longest_gap:.1f} s"
         await eventually(lambda: _all_connected(clusterset), 30, "all cables are connected again")
         await eventually(lambda: _shares(clusterset, {first: 0.5, second: 0.5}), 30, "both carry again")
         since = time.time()
