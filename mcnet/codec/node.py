@@ -1,6 +1,7 @@
 """Node: what mcnet reads of Kubernetes' own Node objects. Nothing is ever written from here."""
 
 from datetime import datetime
+from typing import Final
 
 from mcnet.codec import public_address
 from mcnet.codec.fields import Fields, JsonObject, fields_of, plain_address, plain_network
@@ -20,6 +21,10 @@ from mcnet.model.node import (
 )
 from mcnet.model.ownership import PORT_BASES
 from mcnet.model.public_address import Source
+
+SHUTDOWN: Final = "node is shutting down"
+"""What kubelets say in the condition Ready from the beginning of a shutdown on; nothing else tells it (Kubernetes,
+pkg/kubelet/nodeshutdown, ShutdownStatus)."""
 
 
 def decode(obj: JsonObject) -> Node:
@@ -41,7 +46,15 @@ def decode(obj: JsonObject) -> Node:
         public_port_base=_port(metadata, PUBLIC_PORT_BASE_ANNOTATION)[0],
         nat=metadata.child("labels").text(NAT_MARK, "") or metadata.child("annotations").text(NAT_MARK, ""),
         weight=_weight(metadata)[0],
-        draining=_drain(metadata)[0] or spec.flag("unschedulable"),
+        draining=_drain(metadata)[0] or spec.flag("unschedulable") or _shuts_down(fields),
+    )
+
+
+def _shuts_down(fields: Fields) -> bool:
+    """Whether the node's kubelet ends its pods since the machine is shut down (graceful node shutdown)."""
+    return any(
+        one.text("type", "") == "Ready" and one.text("status", "") == "False" and SHUTDOWN in one.text("message", "")
+        for one in fields.child("status").children("conditions")
     )
 
 

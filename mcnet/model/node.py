@@ -49,7 +49,7 @@ class Node:
     weight: int = DEFAULT_WEIGHT
     """Of WEIGHTS, also while it drains."""
     draining: bool = False
-    """As a gateway it is to carry nothing while another one does: marked so, or cordoned."""
+    """As a gateway it is to carry nothing while another one does: marked so, cordoned, or shut down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,25 @@ def test_a_gateways_weight(annotations: dict[str, str], spec: dict[str, bool], w
     assert node.annotation_problems(marked) == ()
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "draining"),
+    [
+        ("True", "kubelet is posting ready status", False),
+        ("False", "container runtime is down", False),
+        ("False", "node is shutting down", True),
+        ("False", "[container runtime is down, node is shutting down]", True),
+        ("True", "node is shutting down", False),
+    ],
+)
+def test_a_node_that_is_shut_down_drains(status: str, message: str, draining: bool) -> None:
+    going = copy.deepcopy(NODE)
+    going["status"]["conditions"] = [  # type: ignore[index]
+        {"type": "MemoryPressure", "status": "False"},
+        {"type": "Ready", "status": status, "reason": "KubeletNotReady", "message": message},
+    ]
+    assert node.decode(going).draining is draining
+
+
 @pytest.mark.parametrize("weight", ["0", "101", "-1", "1.5", "much", "²", "9" * 5000])
 def test_a_wrong_weight_counts_as_none(weight: str) -> None:
     odd = copy.deepcopy(NODE)
