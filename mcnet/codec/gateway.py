@@ -79,6 +79,8 @@ def _round_trip(times: RoundTrip) -> JsonObject:
 
 
 def _decode_cable(fields: Fields) -> Cable:
+    """A gateway of a version that names no shares uses one cable for each cluster."""
+    active = fields.flag("active")
     return Cable(
         cluster=ClusterId(fields.text("cluster")),
         gateway=fields.text("gateway"),
@@ -93,8 +95,8 @@ def _decode_cable(fields: Fields) -> Cable:
         round_trip=_decode_round_trip(fields),
         loss=fields.decimal("loss"),
         since=fields.text("since", ""),
-        active=fields.flag("active"),
-        share=fields.decimal("share"),
+        active=active,
+        share=fields.decimal("share", 1.0 if active else 0.0),
         reason=fields.text("reason", ""),
         mtu=fields.number("mtu", 0),
     )

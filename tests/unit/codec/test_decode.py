@@ -159,6 +159,14 @@ def test_a_node_behind_nat() -> None:
     assert node.annotation_problems(behind) == ()
 
 
+@pytest.mark.parametrize(("active", "share"), [(True, 1.0), (False, 0.0)])
+def test_a_cable_of_a_gateway_that_knows_no_shares(active: bool, share: float) -> None:
+    report = gateway.encode(Gateway("node-1", WEST, 0), namespace="n")
+    report["status"]["cables"] = [{"cluster": "e", "gateway": "g", "rail": 0, "state": "connected", "active": active}]
+    (cable,) = gateway.decode(report).cables
+    assert (cable.active, cable.share) == (active, share)
+
+
 @pytest.mark.parametrize(
     ("annotations", "spec", "weight", "draining"),
     [
