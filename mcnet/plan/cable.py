@@ -43,6 +43,8 @@ class CablePath:
     """UDP port that this gateway listens on."""
     obstacle: str = ""
     """Why packets may find no way although both sides are there: said when they don't."""
+    turn: int = 0
+    """How often its device has been given new keys: what probes said before is not about these."""
 
     @property
     def outer(self) -> int:
@@ -63,8 +65,10 @@ class CablePath:
         return self.address(family) if self.driver == VXLAN else None
 
     def probe(self, family: int) -> str:
-        """What the probes of this cable are called: each family inside has its own, and so has each device."""
+        """What the probes of this cable are called: each family inside has its own, and each device with each of its
+        keys."""
         name = self.endpoint.name if self.driver == VXLAN else f"{self.endpoint.name} {self.device}"
+        name = f"{name} {self.turn}" if self.turn else name
         return name if family == self.families[0] else f"{name} IPv{family}"
 
 
@@ -108,7 +112,14 @@ def _path(options: ClusterSet | None, own: Endpoint, remote: Endpoint, way: Way)
     assert agreed.other is not None
     slot = ownership.key_slot(agreed.own.key_epoch, agreed.other.key_epoch)
     made = _by_libreswan if agreed.driver == LIBRESWAN else _by_wireguard
-    return _to(way, _between(made(own, remote, slot), own, remote, family, inside))
+    path = replace(made(own, remote, slot), turn=_turn(agreed.driver, own, remote, slot))
+    return _to(way, _between(path, own, remote, family, inside))
+
+
+def _turn(driver: str, own: Endpoint, remote: Endpoint, slot: int) -> int:
+    """Of a slot's device: the two take turns, and the sum of both gateways' epochs counts them."""
+    epochs = sum(offer.key_epoch for end in (own, remote) for offer in end.drivers if offer.name == driver)
+    return max(0, epochs if slot == epochs % 2 else epochs - 1) // 2
 
 
 def _to(way: Way, path: CablePath) -> CablePath:
@@ -132,6 +143,7 @@ def alternatives(own: Endpoint, wanted: Iterable[CablePath]) -> tuple[CablePath,
         if family is None or _unreachable(own, remote, family, inside):
             continue
         made = [by(own, remote, slot) for by in (_by_wireguard, _by_libreswan) for slot in (0, 1)]
+        made = [replace(one, turn=_turn(one.driver, own, remote, number % 2)) for number, one in enumerate(made)]
         made += [] if remote.port_base != own.port_base else [_by_vxlan(own, remote, family)]
         found += [
             _between(one, own, remote, family, inside)

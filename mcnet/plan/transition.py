@@ -108,7 +108,10 @@ def in_use(
     """The cable that counts now for each gateway: the wanted one once it is up, or where it is in use already (a
     daemon that has just started knows nothing of probes). `hops` is the device of the next hop by gateway, as the
     kernel has it."""
-    old = {path.endpoint.name: path for path in former}
+    # What carries the traffic now goes on, and else what is encrypted comes first: two may be about to go.
+    old: dict[str, CablePath] = {}
+    for path in sorted(former, key=lambda path: (hops.get(path.endpoint.name) == path.device, path.driver != VXLAN)):
+        old[path.endpoint.name] = path
     return tuple(
         path
         if path.endpoint.name not in old or is_up(path, health) or hops.get(path.endpoint.name) == path.device
