@@ -11,7 +11,7 @@ from mcnet.codec.cable_keys import public_key
 from mcnet.model.cluster import ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import KernelState, Vxlan
-from mcnet.plan import gateway, wireguard_cable
+from mcnet.plan import cable, gateway, transition, wireguard_cable
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.transition import GRACE
@@ -242,3 +242,36 @@ async def test_a_gateway_that_has_left_keeps_no_cable() -> None:
     await pair.round(EAST)
     assert not east.state.links
     assert not east.state.wireguard
+
+
+def with_epoch(cluster: ClusterId, epoch: int) -> Endpoint:
+    offer = wireguard_cable.offer(identity_of(cluster), "n1", epoch)
+    return replace(ENDPOINTS[cluster], drivers=(offer, *ENDPOINTS[cluster].drivers))
+
+
+def test_probes_of_other_keys_are_others_and_a_former_cable_keeps_its_own() -> None:
+    """Two devices take turns: what is said of one with its keys of before does not count for the new ones."""
+    before, seen = "", set()
+    for step in range(8):
+        own, remote = with_epoch(EAST, step // 2), with_epoch(WEST, (step + 1) // 2)
+        (path,) = cable.paths(ClusterSet("wireguard"), own, (remote,))
+        assert path.probe(4) not in seen
+        others = {one.probe(4) for one in cable.alternatives(own, (path,))}
+        assert path.probe(4) not in others
+        assert not before or before in others, "what carried until now is probed on"
+        before = path.probe(4)
+        seen.add(before)
+
+
+@pytest.mark.parametrize(
+    ("carries", "stays"),
+    [("mcnet-cv", "mcnet-cv"), ("mcnet-cw0b", "mcnet-cw0b"), ("", "mcnet-cw0b"), ("x", "mcnet-cw0b")],
+)
+def test_of_former_cables_the_one_that_carries_goes_on_else_one_that_is_encrypted(carries: str, stays: str) -> None:
+    own, remote = with_epoch(EAST, 1), with_epoch(WEST, 1)
+    wanted = cable.paths(ClusterSet("wireguard"), own, (remote,))
+    former = [one for one in cable.alternatives(own, wanted) if one.device in ("mcnet-cv", "mcnet-cw0b")]
+    assert len(former) == 2
+    for order in (former, former[::-1]):
+        (used,) = transition.in_use(wanted, order, health={}, hops={remote.name: carries} if carries else {})
+        assert used.device == stays
