@@ -88,6 +88,7 @@ async def test_the_driver_changes_under_traffic_and_nothing_goes_in_the_clear(cl
         await _switch(clusterset, "wireguard")
         async with sniffed(clusterset, "east/n1", "west/n1", "west/n2") as lines:
             await eventually(lambda: _no_vxlan(clusterset), 60, "the old cables have gone")
+            await answered_for(running, 1)  # what was on its way before has been read too
             lines.clear()
             await answered_for(running, 3)
         assert lines
@@ -152,7 +153,8 @@ async def _no_devices(clusterset: Clusterset, node: str) -> bool:
 
 
 async def test_a_wrong_key_is_mended_before_it_is_used(encrypted: Clusterset) -> None:
-    """By hand, in the device: what has been agreed lasts until the next handshake, two minutes at most."""
+    """By hand, in all devices of a cluster's only gateway: wireguard-go begins a handshake anew at once, and what it
+    can't send until then the probes notice."""
     devices = await _devices(encrypted)
     target = encrypted.pod("west-n1").address
     async with pings(encrypted, WAYS[1]) as running, sniffed(encrypted, "east/n1") as lines:
@@ -168,7 +170,7 @@ async def test_a_wrong_key_is_mended_before_it_is_used(encrypted: Clusterset) ->
 
         await eventually(told, 30, "that somebody changed it is told")
         await eventually(lambda: running[0].answered_since(time.time() - 0.5), 30, "it is carried again")
-    assert running[0].lost == 0
+    assert running[0].longest_gap < 5, "it is healed within seconds"
     assert lines
     assert not [line for line in lines if target in line]
     await whole_again(encrypted)
