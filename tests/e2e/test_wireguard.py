@@ -152,7 +152,7 @@ async def _no_devices(clusterset: Clusterset, node: str) -> bool:
     return "mcnet-cw" not in (await clusterset.node(node.replace("-", "/", 1), "ip", "-o", "link")).output
 
 
-async def test_a_wrong_key_is_mended_before_it_is_used(encrypted: Clusterset) -> None:
+async def test_a_wrong_key_is_mended_within_seconds(encrypted: Clusterset) -> None:
     """By hand, in all devices of a cluster's only gateway: wireguard-go begins a handshake anew at once, and what it
     can't send until then the probes notice."""
     devices = await _devices(encrypted)
