@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.bench import aggregate, daemons, dns, failover, groups, joining, probing, services, startup, throughput
+from tests.bench import daemons, dns, failover, groups, joining, probing, services, startup, throughput
 from tests.bench.document import write
 from tests.bench.machine import machine
 
@@ -18,7 +18,6 @@ BENCHMARKS = {
     "throughput_wireguard": throughput.run_wireguard,
     "failover": failover.run,
     "groups": groups.run,
-    "aggregate": aggregate.run,
     "dns": dns.run,
     "services": services.run,
 }
