@@ -71,7 +71,7 @@ async def report_cable(api: Api, remote: str) -> None:
     if not await api.find(kinds.DAEMON_SET, "mcnet-gateway", SYSTEM_NAMESPACE):
         return
     trip = RoundTrip(0.001, 0.001, 0.001, 0.001, 0.0)
-    cable = Cable(ClusterId(remote), "n1", 0, CableState.CONNECTED, "vxlan", round_trip=trip, active=True)
+    cable = Cable(ClusterId(remote), "n1", 0, CableState.CONNECTED, "vxlan", round_trip=trip, active=True, share=1.0)
     for node in labelled_gateways(await api.list(kinds.NODE)):
         if not await api.find(kinds.GATEWAY, node, SYSTEM_NAMESPACE):
             await api.apply(gateway_codec.bare(node=node, namespace=SYSTEM_NAMESPACE))
