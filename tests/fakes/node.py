@@ -64,7 +64,8 @@ def judged(situation: Situation) -> Situation:
             name: Health.UP if situation.health.get(name) is Health.UP else Health.DOWN
             for endpoint in situation.endpoints
             for device in ("", *(f" {ownership.wireguard_device(endpoint.rail, slot)}" for slot in (0, 1)))
-            for name in (f"{endpoint.name}{device}",)
+            for turn in ("", " 1")
+            for name in (f"{endpoint.name}{device}{turn}",)
         },
         gateways=tuple(
             replace(

@@ -286,7 +286,7 @@ SITUATIONS: dict[str, Situation] = {
     "wireguard, connected": Situation(**SECURED, health={"west.n1 mcnet-cw0a": UP}),
     "wireguard, cable lost": Situation(**SECURED, health={"west.n1 mcnet-cw0a": DOWN}),
     "wireguard, new key": Situation(
-        **SECURED | {"endpoints": (secured(EAST_0), secured(WEST_0, 2))}, health={"west.n1 mcnet-cw0a": UP}
+        **SECURED | {"endpoints": (secured(EAST_0), secured(WEST_0, 2))}, health={"west.n1 mcnet-cw0a 1": UP}
     ),
     "wireguard, another slot": Situation(
         **SECURED | {"endpoints": (secured(EAST_0), secured(WEST_0, 1))}, health={"west.n1 mcnet-cw0b": UP}
@@ -370,9 +370,10 @@ def situations(draw: st.DrawFn) -> Situation:
         for number in range(1, draw(st.integers(1, 3)))
     )
     health = {
-        f"{one.name}{device}{family}": draw(HEALTH)
+        f"{one.name}{device}{turn}{family}": draw(HEALTH)
         for one in remote_endpoints
         for device in ("", f" mcnet-cw{one.rail}a", f" mcnet-cw{one.rail}b")
+        for turn in ("", " 1")
         for family in ("", " IPv6")
     }
     return Situation(
