@@ -119,7 +119,7 @@ async def test_a_gateway_node_reboots(clusterset: Clusterset) -> None:
         await eventually(lambda: _pods_run(clusterset, since), 60, "all its pods run")
         await answered_for([bystander], 1)
     (back,) = [cable.since for cable in await clusterset.cables_of("east") if cable.gateway == first]
-    # Three lost probes tell it: four seconds, more where the machine is too busy to judge. Reports bear
+    # Three lost probes tell it: half a second, more where the machine is too busy to judge. Reports bear
     # whole seconds, rounded down, so the gateway came back up to one second after what its cable says.
     returned = datetime.fromisoformat(back).timestamp() + 1
     # Where neither the pings nor their answers went by it, nothing was missed.
