@@ -54,10 +54,12 @@ async def run_tests(
 
 
 def command(kernel: Kernel, share: Path, console: Path) -> list[str | Path]:
-    """The emulator's command line. The machine ends with whoever started it."""
+    """The emulator's command line. The machine ends with whoever started it. It has one processor: emulators before
+    QEMU 8.1 may let another one run into the breakpoint that Linux puts where it changes its own code, after that
+    breakpoint is gone, which is a panic ("Oops: int3", https://bugzilla.redhat.com/show_bug.cgi?id=2216496)."""
     argv: list[str | Path] = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults"]
     argv += ["-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35", "-cpu", "max"]
-    argv += ["-accel", "tcg,thread=multi", "-smp", "2", "-m", "2G", "-serial", f"file:{console}"]
+    argv += ["-accel", "tcg", "-smp", "1", "-m", "2G", "-serial", f"file:{console}"]
     argv += ["-kernel", kernel.image, "-initrd", share / "initramfs", "-append", "console=ttyS0 quiet panic=-1"]
     for name, path, right in ((HOST, Path("/"), ",readonly=on"), (SHARE, share, "")):
         files = f"local,id={name},path={path},security_model=none,multidevs=remap{right}"
