@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tests.bench import daemons, dns, failover, groups, joining, probing, services, startup, throughput
+from tests.bench import aggregate, daemons, dns, failover, groups, joining, probing, services, startup, throughput
 from tests.bench.document import write
 from tests.bench.machine import machine
 
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "throughput": throughput.run_vxlan,
     "throughput_wireguard": throughput.run_wireguard,
     "failover": failover.run,
+    "aggregate": aggregate.run,
     "groups": groups.run,
     "dns": dns.run,
     "services": services.run,
