@@ -47,15 +47,16 @@ class Replacement:
         while True:
             await asyncio.sleep(CHECK * random.uniform(0.8, 1.0))
             try:
-                await self.look(datetime.now(UTC), time.monotonic())
+                await self.look(time.monotonic())
                 self._failure = ""
             except McnetError as error:
                 if error.message != self._failure:
                     log.warning("gateways not looked after", reason=error.message)
                 self._failure = error.message
 
-    async def look(self, now: datetime, clock: float) -> None:
-        """One look, and at most one change; `clock` is in seconds and never jumps."""
+    async def look(self, clock: float) -> None:
+        """One look, and at most one change; `clock` is in seconds and never jumps. Since when a node is not Ready was
+        written by the clock of the cluster's control plane, so that is asked what time it is now."""
         member = self._member()
         if not self._is_leader() or member is None or not member.gateways.auto:
             self._last = None
@@ -66,6 +67,7 @@ class Replacement:
         if clock - self._last < PAUSE:
             return
         nodes = await self._api.list(NODE)
+        now = await self._api.date() or datetime.now(UTC)
         action = decide(nodes, member.gateways.number, dict(member.node_selector), now)
         match action:
             case None:

@@ -14,6 +14,9 @@ from tests.e2e.gateway_faults import Fault
 AGAIN = 10.0
 """Seconds after which a gateway whose links are whole again counts as one: a handshake of WireGuard that was lost is
 sent again after 5 (its REKEY_TIMEOUT), and then probes have to be answered."""
+LINKS = 4
+"""How much more often something happens to links than anything else: flows that have left a gateway that was cordoned
+come back slowly, and are not there when it is cut."""
 GATEWAYS = ("east-n1", "east-n2", "west-n1", "west-n2")
 
 
@@ -46,7 +49,7 @@ def acts(seed: int, seconds: float) -> tuple[Act, ...]:
                 back[fault.node] = moment + AGAIN
         away = {node for node, until in back.items() if until > moment}
         if possible := _possible([fault for _, fault in running], told, away):
-            fault = choice.choice(possible)
+            (fault,) = choice.choices(possible, [LINKS if one.bound else 1 for one in possible])
             told.append(fault.name)
             running.append((moment + choice.uniform(1, 12), fault))
             found.append(Act(moment, fault, begins=True))

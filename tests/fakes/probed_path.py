@@ -15,14 +15,14 @@ from mcnet.probe.ping import Clock
 from mcnet.probe.sockets import Received
 
 Result = TypeVar("Result")
-Kind: TypeAlias = Literal["set", "suspended", "stalled", "stalled inside", "cut", "whole"]
+Kind: TypeAlias = Literal["set", "suspended", "stalled", "stalled reading", "stalled sending", "cut", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """At `moment` (seconds the machine was awake): the system's clock is set `seconds` forwards (or backwards); the
-    machine is suspended; the prober's process gets no processor, between two rounds or inside of one; the path is
-    cut, or whole again."""
+    machine is suspended; the prober's process gets no processor, between two rounds, after it has read a socket or
+    before it sends; the path is cut, or whole again."""
 
     moment: float
     kind: Kind
@@ -41,8 +41,10 @@ class ProbedPath:
     wall: float = 1.8e9
     """By how much the system's clock is ahead of `awake`."""
     whole: bool = True
-    stall: float = 0.0
-    """Seconds for which the process will be stalled when it uses a socket."""
+    reading: float = 0.0
+    """Seconds for which the process will be stalled when it has read."""
+    sending: float = 0.0
+    """The same before it sends."""
     coming: list[tuple[float, bytes]] = field(default_factory=list)
     """When the next replies come."""
     here: list[tuple[float, bytes]] = field(default_factory=list)
@@ -83,8 +85,10 @@ class ProbedPath:
                     self.wall += trouble.seconds
                 case "stalled":
                     end += trouble.seconds
-                case "stalled inside":
-                    self.stall += trouble.seconds
+                case "stalled reading":
+                    self.reading += trouble.seconds
+                case "stalled sending":
+                    self.sending += trouble.seconds
                 case "cut" | "whole":
                     self.whole = trouble.kind == "whole"
         self._until(max(end, self.awake))
@@ -96,23 +100,19 @@ class ProbedPath:
         self.awake = moment
 
     def _send(self, request: bytes) -> None:
-        self._stalled()
+        seconds, self.sending = self.sending, 0.0
+        self.passes(seconds)
         if self.whole:
             # An IPv4 header, and the request as the reply (RFC 792).
             self.coming.append((self.awake + self.round_trip, bytes([0x45]) + bytes(19) + bytes([0]) + request[1:]))
 
     def _receive(self) -> Received | None:
         if not self.here:
-            # After the last one: what comes during the stall is not read in this round.
-            self._stalled()
+            seconds, self.reading = self.reading, 0.0
+            self.passes(seconds)
             return None
         came, reply = self.here.pop(0)
         return Received(ADDRESS, reply, max(0.0, self.awake + self.wall - came))
-
-    def _stalled(self) -> None:
-        seconds, self.stall = self.stall, 0.0
-        if seconds:
-            self.passes(seconds)
 
 
 ADDRESS = IPv4Address("192.0.2.1")

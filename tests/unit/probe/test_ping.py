@@ -8,14 +8,14 @@ from contextlib import suppress
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcnet.codec.icmp import decode_reply
 from mcnet.model.probe import PathHealth, Target
 from mcnet.plan.damping import HOLDS, QUIET
 from mcnet.probe import ping
-from mcnet.probe.ping import Prober
+from mcnet.probe.ping import Clock, Prober
 from mcnet.probe.sockets import Received
 from tests.fakes.mutations import damaged
 from tests.fakes.probed_path import ADDRESS, Kind, ProbedPath, Trouble, in_order
@@ -131,12 +131,13 @@ async def test_targets_come_and_go_and_keep_their_history() -> None:
     running.cancel()
 
 
-KINDS: list[Kind] = ["set", "suspended", "stalled", "stalled inside"]
+KINDS: list[Kind] = ["set", "suspended", "stalled", "stalled reading", "stalled sending"]
 SECONDS = {
     "set": st.sampled_from([-864000.0, -3600.0, -5.0, -0.2, -0.05, 0.05, 0.1, 0.2, 0.25, 5.0, 3600.0, 864000.0]),
     "suspended": st.sampled_from([1.0, 30.0, 7200.0, 864000.0]),
     "stalled": st.floats(0.001, 3.0),
-    "stalled inside": st.floats(0.001, 3.0),
+    "stalled reading": st.floats(0.001, 3.0),
+    "stalled sending": st.floats(0.001, 3.0),
 }
 TROUBLES = st.lists(
     st.sampled_from(KINDS).flatmap(lambda kind: st.tuples(st.floats(0.5, 2), st.just(kind), SECONDS[kind])),
@@ -147,11 +148,10 @@ ROUND_TRIPS = st.sampled_from([0.0005, 0.04, 0.12, 0.26, 0.31, 0.44])
 """Seconds: several probes are on their way at once on the longer ones."""
 
 
-async def probed(path: ProbedPath, told: list[str], *, after: float) -> PathHealth:
-    """Probe until all trouble has been there and for some seconds after; each new state is added to `told`."""
+async def probed(path: ProbedPath, *, after: float, known: dict[str, PathHealth] | None = None) -> PathHealth:
+    """What a prober says that probes until all trouble has been there, and for some seconds after."""
     prober = Prober(interval=0.1, multiplier=3, clock=path.clock())
-    prober.on_change = lambda: told.append(prober.snapshot()["a"].state)
-    prober.set_targets(frozenset({Target("a", ADDRESS, "nowhere")}))
+    prober.set_targets(frozenset({Target("a", ADDRESS, "nowhere")}), known)
     running = asyncio.create_task(prober.run())
     while path.troubles:  # noqa: ASYNC110 - time passes by this alone
         await asyncio.sleep(0.1)
@@ -161,17 +161,18 @@ async def probed(path: ProbedPath, told: list[str], *, after: float) -> PathHeal
     return prober.snapshot()["a"]
 
 
+@example(0.12, [(0.13, "set", 0.1)])
+@example(0.0005, [(0.55, "stalled sending", 0.14)])
 @given(ROUND_TRIPS, TROUBLES)
 def test_no_clock_that_is_set_no_suspend_and_no_stall_is_a_loss(
     round_trip: float, troubles: list[tuple[float, Kind, float]]
 ) -> None:
     path = ProbedPath(round_trip)
     path.troubles = in_order(path.awake, troubles)
-    told: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         path.install(patch)
-        assert path.run(probed(path, told, after=5.0)).state == "up"
-    assert told == ["up"]
+        found = path.run(probed(path, after=5.0))
+    assert (found.state, found.lost) == ("up", 0)
 
 
 @settings(max_examples=30)
@@ -190,20 +191,18 @@ def test_whatever_happened_the_path_is_at_last_what_it_is(
         path.troubles.append(Trouble(path.awake + 60.0, "cut"))
     with pytest.MonkeyPatch.context() as patch:
         path.install(patch)
-        found = path.run(probed(path, [], after=HOLDS[len(cuts)] + 1 if whole else 2.0))
+        found = path.run(probed(path, after=HOLDS[len(cuts)] + 1 if whole else 2.0))
     assert found.state == ("up" if whole else "down")
 
 
-async def test_a_clock_that_is_set_while_another_prober_takes_over_changes_nothing(
+def test_the_system_s_clock_set_before_another_prober_takes_over_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """That the path has been up for long is known by a clock that goes on: it is not held down when it is lost."""
-    path = ProbedPath(0.001, awake=time.monotonic())
-    before = PathHealth("up", since=path.awake - 2 * QUIET, falls=4)
+    assert Clock().awake is time.monotonic, "one clock for all processes"
+    path = ProbedPath(0.001, whole=False)
+    path.install(monkeypatch)
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    prober = Prober(interval=0.01, multiplier=2)
-    prober.set_targets(frozenset({TARGET}), {"a": before})
-    running = asyncio.create_task(prober.run())
-    await until(prober, "a", "down")
-    running.cancel()
-    assert prober.snapshot()["a"].falls == 1
+    known = {"a": PathHealth("up", since=path.awake - 2 * QUIET, falls=4)}
+    found = path.run(probed(path, after=2.0, known=known))
+    assert (found.state, found.falls) == ("down", 1)
