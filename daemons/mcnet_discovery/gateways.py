@@ -5,13 +5,14 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import assert_never
 
 from mcnet.kube.api import Api
 from mcnet.kube.kinds import NODE
 from mcnet.loop.log import Log
-from mcnet.model.errors import McnetError
+from mcnet.model.errors import ForbiddenError, McnetError
 from mcnet.model.member import Member
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.plan.gateway_nodes import unmark
@@ -47,15 +48,16 @@ class Replacement:
         while True:
             await asyncio.sleep(CHECK * random.uniform(0.8, 1.0))
             try:
-                await self.look(datetime.now(UTC), time.monotonic())
+                await self.look(time.monotonic())
                 self._failure = ""
             except McnetError as error:
                 if error.message != self._failure:
                     log.warning("gateways not looked after", reason=error.message)
                 self._failure = error.message
 
-    async def look(self, now: datetime, clock: float) -> None:
-        """One look, and at most one change; `clock` is in seconds and never jumps."""
+    async def look(self, clock: float) -> None:
+        """One look, and at most one change; `clock` is in seconds and never jumps. Since when a node is not Ready was
+        written by the clock of the cluster's control plane, so that is asked what time it is now."""
         member = self._member()
         if not self._is_leader() or member is None or not member.gateways.auto:
             self._last = None
@@ -66,7 +68,7 @@ class Replacement:
         if clock - self._last < PAUSE:
             return
         nodes = await self._api.list(NODE)
-        action = decide(nodes, member.gateways.number, dict(member.node_selector), now)
+        action = decide(nodes, member.gateways.number, dict(member.node_selector), await self._now())
         match action:
             case None:
                 return
@@ -82,3 +84,10 @@ class Replacement:
         self._last = clock
         log.info("gateway replaced", what=why)
         await self._told("GatewayReplaced", why)
+
+    async def _now(self) -> datetime:
+        """The API server's clock; the own one where that does not say."""
+        with suppress(ForbiddenError):
+            if (now := await self._api.date()) is not None:
+                return now
+        return datetime.now(UTC)

@@ -2,7 +2,9 @@
 
 It sends, matches replies and feeds mcnet.plan.health, which judges; it knows nothing of cables or routes. A
 missing device or an unreachable route is a loss like any other. A round whose own timer was late by half an
-interval or more judges no loss: then this process was asleep, not the path.
+interval or more judges no loss: then this process was asleep, or the machine, not the path. No clock of these can be
+set (`Clock`); the system's tells one thing only, how long a reply lay in its socket, where it was not when that was
+read before.
 
 Replies wait in the sockets until the next round, since waking up for each would cost more than all else together;
 the kernel has noted when each came. Only while a path is not up they are looked for sooner.
@@ -28,20 +30,41 @@ _LOOK: Final = 0.05
 """Seconds after a round at which answers of paths that are not up are looked for."""
 
 
+def _boot_time() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Seconds, by clocks that nobody sets. `awake` stands still while the machine is suspended, `passed` does not."""
+
+    awake: Callable[[], float] = time.monotonic
+    """CLOCK_MONOTONIC, which all processes of a machine share. Histories are in it: time in which nobody could probe
+    is neither silence nor quiet."""
+    passed: Callable[[], float] = _boot_time
+    """CLOCK_BOOTTIME: by it a round is late."""
+
+
 @dataclass(slots=True)
 class _Path:
-    """A target's history and the probes that wait for an answer: sending time (monotonic) by number."""
+    """A target's history and the probes that wait for an answer: by number when (`Clock.awake`) sending it began, and
+    when it was over."""
 
     target: Target
     history: History
-    waiting: dict[int, float] = field(default_factory=dict)
+    waiting: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
 class Prober:
     """Probes a changing set of targets until `run` is cancelled."""
 
     def __init__(
-        self, *, interval: float = 1.0, multiplier: int = 3, on_change: Callable[[], object] | None = None
+        self,
+        *,
+        interval: float = 1.0,
+        multiplier: int = 3,
+        on_change: Callable[[], object] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`interval` in seconds; a path is down after `multiplier` losses in a row; `on_change` is called after
         a path's state changed."""
@@ -56,7 +79,9 @@ class Prober:
         self._token = secrets.token_bytes(TOKEN_BYTES)
         self._identifier = secrets.randbelow(1 << 16)
         self._number = 0
-        self._began = time.time() - time.monotonic()
+        self._clock = clock or Clock()
+        self._looked = self._clock.awake()
+        """When the sockets were read last."""
         self._news = False
         """Whether a path's standing changed since it was announced."""
         self._paths: dict[str, _Path] = {}
@@ -75,7 +100,7 @@ class Prober:
         `known` is, by key, what an earlier prober said of targets that are new to this one.
         """
         kept = {path.target: path for path in self._paths.values()}
-        now = self._now()
+        now = self._clock.awake()
         before = known or {}
         self._paths = {
             target.key: kept.get(target)
@@ -88,7 +113,7 @@ class Prober:
             self._close(key)
 
     def snapshot(self, keys: Iterable[str] | None = None) -> dict[str, PathHealth]:
-        """The health of the targets `keys`, or of all, by key. Times of change are seconds since the epoch."""
+        """The health of the targets `keys`, or of all, by key. Times of change are `Clock.awake`'s."""
         return {key: health(self._paths[key].history) for key in (self._paths if keys is None else keys)}
 
     def standings(self) -> dict[str, tuple[str, bool]]:
@@ -98,35 +123,33 @@ class Prober:
 
     async def run(self) -> None:
         """Probe until cancelled."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
+        passed = self._clock.passed
+        due = passed()
         try:
             while True:
-                await asyncio.sleep(max(0.0, due - loop.time()))
-                late = loop.time() - due
+                await asyncio.sleep(max(0.0, due - passed()))
+                late = passed() - due
                 self._round(punctual=late < _SLACK * self._interval)
                 if any(path.history.state != "up" for path in self._paths.values()):
                     await asyncio.sleep(min(_LOOK, self._interval / 2))
                     self._drain()
                     self._announce()
-                due = due + self._interval if late < self._interval else loop.time() + self._interval
+                due = due + self._interval if late < self._interval else passed() + self._interval
         finally:
             for key in list(self._sockets):
                 self._close(key)
 
-    def _now(self) -> float:
-        """Seconds since the epoch, by a clock that goes on evenly when the system's is set."""
-        return self._began + time.monotonic()
-
     def _round(self, *, punctual: bool) -> None:
+        now = self._clock.awake()
         self._drain()
         for path in self._paths.values():
-            self._judge(path, punctual=punctual)
+            self._judge(path, punctual=punctual, now=now)
             self._probe(path)
         self._announce()
 
-    def _judge(self, path: _Path, *, punctual: bool) -> None:
-        """Count probes that waited long enough as lost; after a late round nothing can be said of any."""
+    def _judge(self, path: _Path, *, punctual: bool, now: float) -> None:
+        """Count probes as lost that had waited long enough at `now`, until when all replies have been read; in a late
+        round nothing can be said of any."""
         if not path.waiting:
             return
         if not punctual:
@@ -136,17 +159,16 @@ class Prober:
             return
         # Half an interval of tolerance: this round and the sending round were each a little late.
         limit = patience(path.history, self._interval) - self._interval / 2
-        now = time.monotonic()
-        for number, sent in list(path.waiting.items()):
+        for number, (_, sent) in list(path.waiting.items()):
             if now - sent >= limit:
                 del path.waiting[number]
                 self._asked.pop(number, None)
-                self._learn(path, observe_loss(path.history, multiplier=self._multiplier, now=self._now()))
+                self._learn(path, observe_loss(path.history, multiplier=self._multiplier, now=now))
 
     def _probe(self, path: _Path) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF
         target = path.target
-        path.waiting[self._number] = time.monotonic()
+        began = self._clock.awake()
         self._asked[self._number] = path
         request = encode_request(target.address.version, Echo(self._token, self._identifier, self._number))
         key = _socket_key(target)
@@ -156,6 +178,7 @@ class Prober:
             # No device, no route, a full queue: no reply will come, which is what counts. The socket may be
             # bound to a device that was re-created, so the next round opens another.
             self._close(key)
+        path.waiting[self._number] = began, self._clock.awake()
 
     def _socket(self, key: tuple[int, str, Address | None]) -> socket.socket:
         if key not in self._sockets:
@@ -169,8 +192,10 @@ class Prober:
 
     def _drain(self) -> None:
         """Take the replies that wait on all sockets."""
+        began = self._clock.awake()
         for key, opened in self._sockets.items():
             self._drain_one(key[0], opened)
+        self._looked = began
 
     def _drain_one(self, version: int, opened: socket.socket) -> None:
         while True:
@@ -186,14 +211,15 @@ class Prober:
                 self._count(echo.number, received.sender, received.delay)
 
     def _count(self, number: int, sender: Address, delay: float) -> None:
-        """Both ends of the round trip are monotonic; only the wait in the socket is wall-clock time."""
+        """Only the wait in the socket, `delay`, is by a clock that may have been set meanwhile."""
         path = self._asked.get(number)
         if path is None or path.target.address != sender:
             return
         del self._asked[number]
-        elapsed = time.monotonic() - path.waiting.pop(number)
-        rtt = elapsed - delay if delay < elapsed else elapsed
-        self._learn(path, observe_reply(path.history, rtt, now=self._now()))
+        now = self._clock.awake()
+        elapsed, lay = now - path.waiting.pop(number)[0], min(delay, now - self._looked)
+        rtt = elapsed - lay if lay < elapsed else elapsed
+        self._learn(path, observe_reply(path.history, rtt, now=now))
 
     def _learn(self, path: _Path, history: History) -> None:
         self._news = self._news or _standing(path.history) != _standing(history)

@@ -66,13 +66,13 @@ class SupervisedProber:
             return
         self._order()
         same = {key for key, target in wanted.items() if self._targets.get(key) == target}
-        now = time.time()
+        now = time.monotonic()
         self._paths = {key: self._paths[key] if key in same else PathHealth(since=now) for key in sorted(wanted)}
         self._since = {key: self._since[key] if key in same else self._number for key in wanted}
         self._targets = wanted
 
     def snapshot(self) -> dict[str, PathHealth]:
-        """The health of every target, by key. Times of change are seconds since the epoch."""
+        """The health of every target, by key. Times of change are those of mcnet.probe.ping.Clock.awake."""
         return dict(self._paths)
 
     async def run(self) -> None:

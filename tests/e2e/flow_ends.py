@@ -1,6 +1,6 @@
 """Both ends of many flows, as programs of their own: `serve ADDRESS PORT`, and `send ADDRESS PORT FLOWS STREAMS
-INTERVAL [SERVER QUERY]`, which also asks a DNS server a question (hexadecimal) as often. Standard library only: they
-run inside of a pod's network, by `python3 -c`.
+INTERVAL [SERVER QUERY ADDRESS]`, which also asks a DNS server a question (hexadecimal) as often, to which one IPv4
+address is the right answer. Standard library only: they run inside of a pod's network, by `python3 -c`.
 
 The sender sends a number by each of FLOWS UDP sockets and STREAMS TCP connections every INTERVAL seconds, until its
 standard input ends; then it prints what became of them as JSON. How long a flow was interrupted follows from when
@@ -77,6 +77,8 @@ class Flow:
         self.name = name
         self.sent: list[float] = []
         self.answered: dict[int, float] = {}
+        self.wrong: list[tuple[float, str]] = []
+        """Answers that were not as they should be: when they came, and what was said."""
 
     def next(self) -> bytes:
         self.sent.append(time.time())
@@ -103,19 +105,25 @@ class Flow:
         sent = sum(moment <= until for moment in self.sent)
         lost = sum(number not in self.answered for number in range(sent))
         waits = [self.answered[number] - self.sent[number] for number in self.answered]
-        return {"name": self.name, "sent": sent, "lost": lost, "runs": runs, "slowest": max(waits, default=0.0)}
+        slowest = max(waits, default=0.0)
+        return {
+            "name": self.name, "sent": sent, "lost": lost, "runs": runs, "slowest": slowest, "wrong": self.wrong,
+        }  # fmt: skip
 
 
 class Lookups(asyncio.DatagramProtocol):
-    """Takes the answers of a DNS server: those that have records (RFC 1035, 4.1.1)."""
+    """Takes the answers of a DNS server. Right is NOERROR with one record, the end of the message (RFC 1035, 4.1)."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, address: str) -> None:
         self.flow = flow
+        self.data = socket.inet_aton(address)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        number, flags, _, records = struct.unpack("!4H", data[:8])
-        if flags & 0xF == 0 and records:
-            self.flow.took(number)
+        low, flags, _, records = struct.unpack("!4H", data[:8])
+        newest = len(self.flow.sent) - 1
+        self.flow.took(newest - ((newest - low) & 0xFFFF))
+        if (flags & 0xF, records) != (0, 1) or not data.endswith(self.data):
+            self.flow.wrong.append((time.time(), data.hex()))
 
     def error_received(self, exc: Exception) -> None:
         pass
@@ -146,11 +154,11 @@ async def by_udp(address: str, port: int) -> Sender:
     return flow, lambda data: transport.sendto(data, (address, port))
 
 
-async def by_name(server: str, query: bytes) -> Sender:
-    """Questions to a DNS server, by the low 16 bits of their number."""
+async def by_name(server: str, query: bytes, address: str) -> Sender:
+    """Questions to a DNS server, by the low 16 bits of their number; `address` is the right answer."""
     flow = Flow("dns")
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(partial(Lookups, flow), remote_addr=(server, 53))
+    transport, _ = await loop.create_datagram_endpoint(partial(Lookups, flow, address), remote_addr=(server, 53))
     return flow, lambda data: transport.sendto(data[-2:] + query[2:])
 
 
@@ -159,7 +167,7 @@ async def send(address: str, port: int, flows: int, streams: int, interval: floa
     loop = asyncio.get_running_loop()
     senders = [await by_udp(address, port) for _ in range(flows)]
     if names:
-        senders.append(await by_name(names[0], bytes.fromhex(names[1])))
+        senders.append(await by_name(names[0], bytes.fromhex(names[1]), names[2]))
     takers = []
     for _ in range(streams):
         reader, writer = await asyncio.open_connection(address, port)

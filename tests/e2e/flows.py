@@ -18,24 +18,34 @@ PORT = 7007
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """A name, and the one IPv4 address that it has."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """What became of one flow. `runs` are its interruptions: when (seconds since the epoch), and for how many
-    seconds; `slowest`: seconds that the slowest answer took."""
+    seconds; `slowest`: seconds that the slowest answer took; `wrong`: when which answers (hexadecimal) came that were
+    not as they should be."""
 
     name: str
     sent: int
     lost: int
     runs: tuple[tuple[float, float], ...]
     slowest: float
+    wrong: tuple[tuple[float, str], ...] = ()
 
     @property
     def longest(self) -> float:
         """Seconds of the longest interruption: of TCP the longest wait for an answer."""
-        return max((seconds for _, seconds in self.runs), default=0.0) if self.is_udp else self.slowest
+        return self.slowest if self.name.startswith("tcp") else max((run for _, run in self.runs), default=0.0)
 
     @property
     def is_udp(self) -> bool:
-        return not self.name.startswith("tcp")
+        return self.name.startswith("udp")
 
 
 @dataclass
@@ -56,7 +66,12 @@ class Flows:
     @property
     def tcp(self) -> float:
         """Seconds of the longest wait in any TCP connection."""
-        return max(flow.longest for flow in self.found if not flow.is_udp)
+        return max(flow.longest for flow in self.found if flow.name.startswith("tcp"))
+
+    @property
+    def dns(self) -> Flow:
+        """The look-ups."""
+        return next(flow for flow in self.found if flow.name == "dns")
 
     @property
     def interrupted(self) -> int:
@@ -67,26 +82,29 @@ class Flows:
 @asynccontextmanager
 async def flowing(
     made: Clusterset, source: WebPod, target: WebPod, *, flows: int = 16, streams: int = 4, interval: float = 0.02,
-    port: int = PORT, name: str = "",
+    port: int = PORT, name: Name | None = None,
 ) -> AsyncIterator[Flows]:  # fmt: skip
     """`flows` by UDP and `streams` by TCP while the block runs, a packet each every `interval` seconds. They do not
-    run by kubectl: whatever happens to API servers and kubelets does not end them. With `name` the pod's DNS server
-    is asked for its address as often, as a flow `dns`."""
+    run by kubectl: whatever happens to API servers and kubelets does not end them. With `name` the source's DNS
+    server is asked for its address as often, as a flow `dns`."""
     to = target.address
     result = Flows()
     server = await _started([*await into(made, target), "python3", "-c", ENDS, "serve", to, str(port)])
     try:
         argv = ["send", to, str(port), str(flows), str(streams), str(interval)]
         if name:
-            argv += [await _server(made, source), dns.message.make_query(name, "A").to_wire().hex()]
+            argv += [
+                await _server(made, source),
+                dns.message.make_query(name.name, "A").to_wire().hex(),
+                name.address,
+            ]
         client = await _started([*await into(made, source), "python3", "-c", ENDS, *argv])
         try:
             yield result
         finally:
             said = await _ended(client)
         result.found += [
-            Flow(one["name"], one["sent"], one["lost"], tuple(map(tuple, one["runs"])), one["slowest"])
-            for one in json.loads(said)
+            Flow(**one | {key: tuple(map(tuple, one[key])) for key in ("runs", "wrong")}) for one in json.loads(said)
         ]
     finally:
         await _ended(server)

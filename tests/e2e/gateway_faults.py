@@ -14,6 +14,8 @@ from tests.e2e.clusterset import Clusterset, eventually, is_ready
 LOSS = 2.0
 """Seconds that the loss of a link or a node may interrupt a flow on a machine that runs two clusters and other tests
 on two cores. What it takes where there is time is measured by `python -m tests.bench failover`."""
+LOOKUP = 5.0
+"""Seconds after which a resolver asks again (resolv.conf(5), `timeout`): an answer that takes longer is none."""
 
 Act = Callable[[Clusterset], Awaitable[None]]
 
@@ -32,6 +34,8 @@ class Fault:
     """Whether a daemon is away meanwhile, which notices nothing."""
     asks: str = ""
     """The cluster whose API server it needs, for its end too."""
+    back: float = 0.0
+    """Seconds that its end may well take."""
 
 
 async def nothing(_: Clusterset) -> None:
@@ -54,7 +58,7 @@ def killed(node: str, program: str = "mcnet_gateway") -> Fault:
     async def end(made: Clusterset) -> None:
         await eventually(lambda: ready(made), 120, f"{program} of {node} is back")
 
-    return Fault(f"{program} of {node} is killed", begin, end, process=True, asks=node.partition("-")[0])
+    return Fault(f"{program} of {node} is killed", begin, end, process=True, asks=node.partition("-")[0], back=2)
 
 
 def deleted(node: str, component: str = "gateway") -> Fault:
@@ -118,7 +122,7 @@ def stopped(cluster: str) -> Fault:
         async with await made.api(cluster) as api:
             return bool(await api.list(NODE))
 
-    return Fault(f"the API server of {cluster} is stopped", begin, end)
+    return Fault(f"the API server of {cluster} is stopped", begin, end, back=10)
 
 
 def drained(node: str) -> Fault:

@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator
+from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
@@ -17,14 +18,17 @@ from mcnet.lab.impair import LinkName
 from mcnet.lab.spec import LabSpec
 from mcnet.model.gateway import CableState
 from tests.e2e import gateway_faults as faults
+from tests.e2e import load, lookups
 from tests.e2e.aftermath import picture
 from tests.e2e.clusterset import CLUSTERS, Clusterset, brought_up, eventually
-from tests.e2e.flows import flowing
+from tests.e2e.flows import Flows, flowing
 from tests.e2e.gateway_faults import Fault
+from tests.e2e.random_faults import Told, acts
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
-GATEWAYS = ("east-n1", "east-n2", "west-n1", "west-n2")
+Pictures: TypeAlias = dict[str, list[str]]
+
 PLACES = tuple(f"{cluster}/n{number}" for cluster in CLUSTERS for number in (1, 2, 3))
 SECONDS = float(os.environ.get("MCNET_RANDOM_SECONDS", "60"))
 SEED = int(os.environ.get("MCNET_RANDOM_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
@@ -42,6 +46,14 @@ async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluste
             await made.mcnet("join", "broker-info.mcnet", *by, "--gateways", "2")
         await whole(made)
         yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def fresh(made: Clusterset) -> Pictures:
+    """What every kernel holds before anything has failed."""
+    found = {place: await picture(made, place) for place in PLACES}
+    assert all(any("mcnet" in line for line in lines) for lines in found.values())
+    return found
 
 
 async def test_every_cable_carries_flows(made: Clusterset) -> None:
@@ -133,62 +145,55 @@ async def test_what_is_lost_for_a_moment_only(made: Clusterset, fault: Fault) ->
     assert late == [], f"coming back costs nothing (it began at {began}, ended at {ended})"
 
 
-async def test_random_faults(made: Clusterset) -> None:
+async def test_random_faults(made: Clusterset, fresh: Pictures) -> None:
     """In any overlap that leaves a path on each side; by the seed the same ones again."""
     print(f"MCNET_RANDOM_SEED={SEED} MCNET_RANDOM_SECONDS={SECONDS:g}")
-    choice = random.Random(SEED)
-    before = {place: await picture(made, place) for place in PLACES}
-    running: list[tuple[float, Fault]] = []
-    told: list[str] = []
-    async with flowing(made, made.pod("west-n3"), made.pod("east-n3")) as flows:
-        end = time.time() + SECONDS
+    planned = acts(SEED, SECONDS)
+    print(*planned, sep="\n")
+    told = Told()
+    async with lookups.exported(made, "east", "west-n3") as name:
         try:
-            while time.time() < end:
-                for until, fault in [one for one in running if one[0] <= time.time()]:
-                    await fault.end(made)
-                    print(f"{time.time():.1f} over: {fault.name}")
-                    running.remove((until, fault))
-                for fault in choice.sample(possible := _possible(running, told), min(1, len(possible))):
-                    told.append(fault.name)
-                    print(f"{time.time():.1f} {fault.name}")
-                    running.append((time.time() + choice.uniform(1, 12), fault))
-                    await fault.begin(made)
-                await asyncio.sleep(choice.uniform(0.2, 4))
-        finally:
-            for _, fault in reversed(running):
-                await fault.end(made)
-        await whole(made)
-        await asyncio.sleep(2)
-    print(f"UDP {flows.udp:.3f} s, TCP {flows.tcp:.3f} s")
-    for start, seconds in sorted({run for flow in flows.found for run in flow.runs if run[1] > faults.LOSS / 2}):
-        print(f"{start:.1f} interrupted for {seconds:.3f} s")
-    assert flows.udp < faults.LOSS
-    assert flows.tcp < faults.LOSS + 1
-    await eventually(lambda: _as_before(made, before), 120, "every kernel is as at the beginning")
+            async with flowing(made, made.pod("west-n3"), made.pod("east-n3"), name=name) as flows:
+                await told.run(made, planned)
+                await whole(made)
+                await asyncio.sleep(2)
+            print(f"UDP {flows.udp:.3f} s, TCP {flows.tcp:.3f} s, look-ups {flows.dns.slowest:.3f} s")
+            late = _too_long(flows, told)
+            assert not late, "\n".join(late)
+            assert [(found, told.during(moment)) for moment, found in flows.dns.wrong] == []
+            assert flows.tcp < faults.LOSS + 1
+            assert flows.dns.slowest < faults.LOOKUP
+        except BaseException as error:
+            error.add_note(f"MCNET_RANDOM_SEED={SEED} MCNET_RANDOM_SECONDS={SECONDS:g} makes these faults again")
+            raise
+    await _as_fresh(made, fresh)
 
 
-def _possible(running: list[tuple[float, Fault]], told: list[str]) -> list[Fault]:
-    """Faults that leave a gateway on each side that nothing else has taken out, each at most once at a time. No link
-    goes while a daemon is away, which would not notice, nor an API server, without which it would not come back; and
-    each daemon is killed once, else its kubelet takes ever longer to start it."""
-    out = {fault.node for _, fault in running if fault.node}
-    stopped = {fault.name for _, fault in running}
-    free = [
-        node
-        for node in GATEWAYS
-        if node not in out and not any(other.partition("-")[0] == node.partition("-")[0] for other in out)
+def _too_long(flows: Flows, told: Told) -> list[str]:
+    """Interruptions that nothing excuses, and during what they were. A look-up stays in its cluster, on one node: no
+    fault of a gateway costs it its answer."""
+    return [
+        f"{flow.name} interrupted for {seconds:.3f} s from {start:.1f} on, during: {told.during(start)}"
+        for flow in flows.found
+        for start, seconds in flow.runs
+        if flow.name == "dns" or seconds >= faults.LOSS
     ]
-    kills = [faults.killed(node) for node in GATEWAYS] + [faults.killed("west-n3", "mcnet_route_agent")]
-    away = {cluster for cluster in CLUSTERS if faults.stopped(cluster).name in stopped}
-    made = [fault for fault in kills if fault.name not in told and fault.asks not in away]
-    for node in free:
-        if not any(fault.process for _, fault in running):
-            made += [faults.cut(node, LinkName.WAN), faults.gone(node)]
-        if node.partition("-")[0] not in away:
-            made.append(faults.cordoned(node))
-    asked = {fault.asks for _, fault in running}
-    made += [faults.stopped(cluster) for cluster in CLUSTERS if cluster not in asked]
-    return [fault for fault in made if fault.name not in stopped]
+
+
+async def test_a_busy_machine_is_no_fault(made: Clusterset) -> None:
+    """Every processor has twice more to do than it can: no path is given up for it, not even for a moment."""
+    before = await load.seen(made)
+    began = time.time()
+    async with (
+        load.busy(),
+        flowing(made, made.pod("west-n3"), made.pod("east-n3")) as flows,
+        flowing(made, made.pod("west-n3"), made.pod("west-n2"), port=7008) as inside,
+    ):
+        await asyncio.sleep(load.SECONDS)
+    print(f"UDP {flows.udp:.3f} s, inside of a cluster {inside.udp:.3f} s; TCP {flows.tcp:.3f} s, {inside.tcp:.3f} s")
+    assert await load.alarms(made, began) == []
+    assert await load.seen(made) == before
+    assert flows.udp <= inside.udp, "what a busy machine loses it loses inside of a cluster too"
 
 
 async def whole(made: Clusterset) -> None:
@@ -206,5 +211,17 @@ async def _carries_nothing(made: Clusterset, node: str) -> bool:
     return not any(cable.active for cable in await made.cables_of(other) if cable.gateway == node)
 
 
-async def _as_before(made: Clusterset, before: dict[str, list[str]]) -> bool:
-    return all([await picture(made, place) == before[place] for place in PLACES])
+async def _as_fresh(made: Clusterset, fresh: Pictures) -> None:
+    """Wait until every kernel holds what it held when all had just started."""
+    differs: list[str] = []
+
+    async def equal() -> bool:
+        differs[:] = [
+            f"{place}: {line}" for place in PLACES for line in set(await picture(made, place)) ^ set(fresh[place])
+        ]
+        return not differs
+
+    try:
+        await eventually(equal, 120, "every kernel is as after a fresh start")
+    except AssertionError as error:
+        raise AssertionError(f"{error}:\n" + "\n".join(sorted(differs))) from None

@@ -8,13 +8,17 @@ from contextlib import suppress
 from ipaddress import IPv4Address
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from mcnet.codec.icmp import decode_reply
-from mcnet.model.probe import Target
+from mcnet.model.probe import PathHealth, Target
+from mcnet.plan.damping import HOLDS, QUIET
 from mcnet.probe import ping
-from mcnet.probe.ping import Prober
+from mcnet.probe.ping import Clock, Prober
 from mcnet.probe.sockets import Received
 from tests.fakes.mutations import damaged
+from tests.fakes.probed_path import ADDRESS, Kind, ProbedPath, Trouble, in_order
 
 TARGET = Target("a", IPv4Address("192.0.2.1"), "nowhere")
 
@@ -38,7 +42,7 @@ async def test_a_missing_device_is_a_path_that_is_down() -> None:
     prober = Prober(interval=0.05, multiplier=2, on_change=lambda: calls.append("changed"))
     prober.set_targets(frozenset({TARGET}))
     assert prober.snapshot()["a"].state == "unknown"
-    began = time.time()
+    began = time.monotonic()
     running = asyncio.create_task(prober.run())
     await until(prober, "a", "down")
     running.cancel()
@@ -125,3 +129,80 @@ async def test_targets_come_and_go_and_keep_their_history() -> None:
     prober.set_targets(frozenset())
     assert prober.snapshot() == {}
     running.cancel()
+
+
+KINDS: list[Kind] = ["set", "suspended", "stalled", "stalled reading", "stalled sending"]
+SECONDS = {
+    "set": st.sampled_from([-864000.0, -3600.0, -5.0, -0.2, -0.05, 0.05, 0.1, 0.2, 0.25, 5.0, 3600.0, 864000.0]),
+    "suspended": st.sampled_from([1.0, 30.0, 7200.0, 864000.0]),
+    "stalled": st.floats(0.001, 3.0),
+    "stalled reading": st.floats(0.001, 3.0),
+    "stalled sending": st.floats(0.001, 3.0),
+}
+TROUBLES = st.lists(
+    st.sampled_from(KINDS).flatmap(lambda kind: st.tuples(st.floats(0.5, 2), st.just(kind), SECONDS[kind])),
+    max_size=4,
+)
+"""More than half a second apart, in which a verdict that is wrong all the same is followed by a right one."""
+ROUND_TRIPS = st.sampled_from([0.0005, 0.04, 0.12, 0.26, 0.31, 0.44])
+"""Seconds: several probes are on their way at once on the longer ones."""
+
+
+async def probed(path: ProbedPath, *, after: float, known: dict[str, PathHealth] | None = None) -> PathHealth:
+    """What a prober says that probes until all trouble has been there, and for some seconds after."""
+    prober = Prober(interval=0.1, multiplier=3, clock=path.clock())
+    prober.set_targets(frozenset({Target("a", ADDRESS, "nowhere")}), known)
+    running = asyncio.create_task(prober.run())
+    while path.troubles:  # noqa: ASYNC110 - time passes by this alone
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(after)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    return prober.snapshot()["a"]
+
+
+@example(0.12, [(0.13, "set", 0.1)])
+@example(0.0005, [(0.55, "stalled sending", 0.14)])
+@given(ROUND_TRIPS, TROUBLES)
+def test_no_clock_that_is_set_no_suspend_and_no_stall_is_a_loss(
+    round_trip: float, troubles: list[tuple[float, Kind, float]]
+) -> None:
+    path = ProbedPath(round_trip)
+    path.troubles = in_order(path.awake, troubles)
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=5.0))
+    assert (found.state, found.lost) == ("up", 0)
+
+
+@settings(max_examples=30)
+@given(ROUND_TRIPS, TROUBLES, st.lists(st.tuples(st.floats(0.1, 5), st.floats(0.1, 5)), max_size=3), st.booleans())
+def test_whatever_happened_the_path_is_at_last_what_it_is(
+    round_trip: float, troubles: list[tuple[float, Kind, float]], cuts: list[tuple[float, float]], whole: bool
+) -> None:
+    """Up when it has answered for as long as it may be held down, down when it has been silent for two seconds."""
+    path = ProbedPath(round_trip)
+    lost: list[tuple[float, Kind, float]] = [
+        one for answers, silent in cuts for one in ((answers, "cut", 0.0), (silent, "whole", 0.0))
+    ]
+    both = in_order(path.awake, troubles) + in_order(path.awake, lost)
+    path.troubles = sorted(both, key=lambda trouble: trouble.moment)
+    if not whole:
+        path.troubles.append(Trouble(path.awake + 60.0, "cut"))
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=HOLDS[len(cuts)] + 1 if whole else 2.0))
+    assert found.state == ("up" if whole else "down")
+
+
+def test_the_system_s_clock_set_before_another_prober_takes_over_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That the path has been up for long is known by a clock that goes on: it is not held down when it is lost."""
+    assert Clock().awake is time.monotonic, "one clock for all processes"
+    path = ProbedPath(0.001, whole=False)
+    path.install(monkeypatch)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    known = {"a": PathHealth("up", since=path.awake - 2 * QUIET, falls=4)}
+    found = path.run(probed(path, after=2.0, known=known))
+    assert (found.state, found.falls) == ("down", 1)
