@@ -196,7 +196,7 @@ class RouteAgent:
         if self._outcome is None or view is None:
             return False
         me = next((node for node in view.nodes if node.name == self._settings.node), None)
-        if me is not None and not me.gateway and any(one.gateway == me.name for one in view.own_endpoints):
+        if me is not None and self._stores.leaves_behind(me, view.own_endpoints):
             await self._publisher.retire_gateway(view.member.cluster, me.name)
         await self._report(view, self._outcome.decision, self._outcome.problems)
         await self._repairs.tell(self._say_repaired)
