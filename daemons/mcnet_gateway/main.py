@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic, time
 
@@ -16,7 +16,7 @@ from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
-from mcnet.loop.failover import Failover
+from mcnet.loop.failover import Failover, noting
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
@@ -27,12 +27,11 @@ from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import KernelError
 from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
-from mcnet.model.kernel import Address, Change, KernelState
+from mcnet.model.kernel import Address, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
 from mcnet.model.probe import PathHealth, Target
 from mcnet.model.public_address import Kind, Source
 from mcnet.plan import (
-    drift,
     failover,
     gateway,
     gateway_report,
@@ -101,7 +100,6 @@ class Gateway:
         self._loop = Reconciler(self._round, name="gateway", metrics=self._metrics.loop, resync=REPORT_INTERVAL)
         self._prober = prober or _prober(settings)
         self._prober.on_change = self._probes_changed
-        self._failover = Failover(self._kernel.apply, done=self._failed_over)
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", resync=REPORT_INTERVAL, longest_backoff=5.0)
         # pluto may take seconds to answer, which must not hold up a round.
@@ -123,7 +121,7 @@ class Gateway:
         """Of the Endpoint that this process published last."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
         self._repairs = Repairs(self._metrics.repairs)
-        self._held: drift.Held | None = None
+        self._failover = Failover(self._kernel.apply, done=noting(self._journal, self._repairs))
         self._options: ClusterSet | None = None
         self._identity: PrivateIdentity | None = None
         self._clock: dict[str, float] = {}
@@ -171,7 +169,7 @@ class Gateway:
         view = self._stores.view(self._settings.node)
         node = self._stores.node_object(self._settings.node)
         if view is None or node is None:
-            self._held = None
+            self._repairs.lose_track()
             return False  # not joined (any more): leaving is what removes, not this daemon
         if not any(one.gateway for one in view.nodes if one.name == self._settings.node):
             self._resign()
@@ -185,7 +183,7 @@ class Gateway:
         changes = diff(decision.state, world.actual)
         failures = await self._kernel.apply(changes)
         self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
-        self._note_repairs(decision.state, changes, failures)
+        self._repairs.round(decision.state, changes, [failure.change for failure in failures])
         self._follow(view, world, decision)
         self._clock = dict(decision.clock)
         self._outcome = _Outcome(world.own, decision, failures)
@@ -213,12 +211,6 @@ class Gateway:
         if state is not None:
             self._failover.holds(state)
 
-    def _failed_over(
-        self, changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState
-    ) -> None:
-        self._journal.kernel(changes, refused, failover.REASON)
-        self._held = drift.after(self._held, was, now)
-
     def _health(self) -> dict[str, Health]:
         cables = self._outcome.decision.cables if self._outcome is not None else ()
         return failover.judged(self._prober.snapshot(), failover.cable_alternatives(cables))
@@ -230,14 +222,8 @@ class Gateway:
             self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
         self._prober.set_targets(frozenset())
         self._failover.holds(KernelState())
-        self._outcome = self._held = None
+        self._outcome = None
         self._repairs.forget()
-
-    def _note_repairs(self, wanted: KernelState, changes: Sequence[Change], failures: Sequence[Failure]) -> None:
-        refused = [failure.change for failure in failures]
-        done = [change for change in changes if change not in refused]
-        self._repairs.add(drift.repairs(self._held, done))
-        self._held = drift.held(wanted, refused)
 
     async def _agree(self, _: str) -> bool:
         """Have pluto begin, keep and end what the last round wants of it; it is not started where that is nothing."""

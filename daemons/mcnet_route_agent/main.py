@@ -1,18 +1,17 @@
 """The route agent's wiring: observe, mcnet.plan.route_agent, apply, report; prober and adverts beside it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from prometheus_client import CollectorRegistry
 
 import mcnet
-from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
-from mcnet.loop.failover import Failover
+from mcnet.loop.failover import Failover, noting
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
@@ -21,7 +20,7 @@ from mcnet.loop.wiring import Journal, run_daemon, unready
 from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.errors import KernelError
 from mcnet.model.foreign import ForeignChain
-from mcnet.model.kernel import Change, KernelState
+from mcnet.model.kernel import KernelState
 from mcnet.model.member import Member
 from mcnet.model.node import Node, NodeState
 from mcnet.model.ownership import GATEWAY, OVERLAY_DEVICE, ROUTE_AGENT
@@ -29,7 +28,6 @@ from mcnet.model.probe import Target
 from mcnet.plan import (
     delivery,
     departed,
-    drift,
     failover,
     gateway_views,
     host_firewall,
@@ -89,7 +87,6 @@ class RouteAgent:
         self._gateways: dict[str, TunnelEnd] = {}
         self._listener = listener or AdvertListener()
         self._listener.on_change = self._advert_changed
-        self._failover = Failover(self._kernel.apply, done=self._failed_over)
         self._view: View | None = None
         """What the last round saw, None before it."""
         # A loop of its own: an API server that is away or slow must not hold up the data path.
@@ -105,7 +102,7 @@ class RouteAgent:
         """Whether rules of ours may stand in other programs' chains: unknown at first."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
         self._repairs = Repairs(self._metrics.repairs)
-        self._held: drift.Held | None = None
+        self._failover = Failover(self._kernel.apply, done=noting(self._journal, self._repairs))
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -151,12 +148,6 @@ class RouteAgent:
         if state is not None:
             self._failover.holds(state)
 
-    def _failed_over(
-        self, changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState
-    ) -> None:
-        self._journal.kernel(changes, refused, failover.REASON)
-        self._held = drift.after(self._held, was, now)
-
     def _health(self) -> dict[str, Health]:
         paths = self._prober.snapshot()
         return failover.judged(paths, [list(paths)])
@@ -176,14 +167,14 @@ class RouteAgent:
             return False
         view = self._stores.view(self._settings.node)
         if view is None:
-            self._held = None
+            self._repairs.lose_track()
             return False  # not joined (any more): leaving is what removes, not this daemon
         world = await self._world(view)
         decision = route_agent.decide(world)
         changes = diff(decision.state, world.actual)
         failures = await self._kernel.apply(changes)
         self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
-        self._note_repairs(decision.state, changes, failures)
+        self._repairs.round(decision.state, changes, [failure.change for failure in failures])
         self._metrics.show(world.gateways)
         self._follow(view, world)
         self._view = view
@@ -199,19 +190,13 @@ class RouteAgent:
             raise KernelError(failures[0].error.message)
         return bool(changes)
 
-    def _note_repairs(self, wanted: KernelState, changes: Sequence[Change], failures: Sequence[Failure]) -> None:
-        refused = [failure.change for failure in failures]
-        done = [change for change in changes if change not in refused]
-        self._repairs.add(drift.repairs(self._held, done))
-        self._held = drift.held(wanted, refused)
-
     async def _publish(self, _: str) -> bool:
         """Tell the API server of the last round: what it says of this node is read anew each time."""
         view = self._stores.view(self._settings.node) if self._stores.synced else None
         if self._outcome is None or view is None:
             return False
         me = next((node for node in view.nodes if node.name == self._settings.node), None)
-        if me is not None and not me.gateway and any(one.gateway == me.name for one in view.own_endpoints):
+        if me is not None and self._stores.leaves_behind(me, view.own_endpoints):
             await self._publisher.retire_gateway(view.member.cluster, me.name)
         await self._report(view, self._outcome.decision, self._outcome.problems)
         await self._repairs.tell(self._say_repaired)

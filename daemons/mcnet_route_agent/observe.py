@@ -3,13 +3,13 @@
 An object that can't be decoded is left out and named in a problem; it never stops a round.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mcnet.codec import cluster, clusterset, endpoint, member, node, node_state
 from mcnet.codec.batch import decode_all
 from mcnet.kube.api import Api
-from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, MEMBER, NODE, NODE_STATE, JsonObject
+from mcnet.kube.kinds import CLUSTER, CLUSTERSET, ENDPOINT, GATEWAY, MEMBER, NODE, NODE_STATE, JsonObject
 from mcnet.kube.store import Store
 from mcnet.model.cluster import Cluster, ClusterSet
 from mcnet.model.endpoint import Endpoint
@@ -50,10 +50,19 @@ class Stores:
             fields=f"metadata.name={node_name}",
             on_change=lambda: None,
         )
+        # What its daemon measures concerns nobody here; that it is there does, on a node that is no gateway any more.
+        self.reports = Store(
+            api,
+            GATEWAY,
+            namespace=namespace,
+            fields=f"metadata.name={node_name}",
+            on_change=lambda: None,
+            on_object=lambda before, _: on_change("a gateway's report is there") if before is None else None,
+        )
 
     @property
     def all(self) -> tuple[Store, ...]:
-        return self.members, self.clusters, self.endpoints, self.clustersets, self.nodes, self.states
+        return self.members, self.clusters, self.endpoints, self.clustersets, self.nodes, self.states, self.reports
 
     @property
     def synced(self) -> bool:
@@ -80,6 +89,14 @@ class Stores:
     def state_object(self, name: str) -> JsonObject | None:
         """The NodeState as the API server has it: what events are about."""
         return self.states.get(name)
+
+    def leaves_behind(self, node: Node, own: Iterable[Endpoint]) -> bool:
+        """Whether a node that is no gateway has something of one at the API server; `own` are its cluster's
+        Endpoints. The report may be there without the Endpoint: where both daemons hear late of the label, after the
+        node was away, the gateway's may report once more after the other one has taken back what there was."""
+        return not node.gateway and (
+            self.reports.get(node.name) is not None or any(one.gateway == node.name for one in own)
+        )
 
     def node_object(self, name: str) -> JsonObject | None:
         """The Node as the API server has it (its UID goes into owner references)."""

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -111,16 +112,8 @@ def remove(
     """
     from mcnet.install import gateways
 
-    steps = Steps()
-
-    async def work() -> bool:
-        async with _waiting(context, kubeconfig, timeout, no_wait=no_wait or dry_run) as (api, wait):
-            return await gateways.remove(api, node, wait, steps, force=force, dry_run=dry_run)
-
-    try:
-        changed = run(work())
-    finally:
-        steps.clear()
+    given = _Leaving(context, kubeconfig, timeout, force=force, no_wait=no_wait, dry_run=dry_run)
+    steps, changed = _leave(gateways.remove, node, given)
     if not changed:
         steps.done(f"Nothing had to be changed: {node} is no gateway")
     else:
@@ -147,16 +140,8 @@ def drain(
     """
     from mcnet.install import gateways
 
-    steps = Steps()
-
-    async def work() -> bool:
-        async with _waiting(context, kubeconfig, timeout, no_wait=no_wait or dry_run) as (api, wait):
-            return await gateways.drain(api, node, wait, steps, force=force, dry_run=dry_run)
-
-    try:
-        changed = run(work())
-    finally:
-        steps.clear()
+    given = _Leaving(context, kubeconfig, timeout, force=force, no_wait=no_wait, dry_run=dry_run)
+    steps, changed = _leave(gateways.drain, node, given)
     if not changed:
         steps.done(f"Nothing had to be changed: {node} drains")
     else:
@@ -288,10 +273,42 @@ def set_(
         steps.done(f"{changed.node} is no gateway now: it counts once it is one")
 
 
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """The options of the commands that have all others leave a gateway."""
+
+    context: str | None
+    kubeconfig: Path | None
+    timeout: int
+    force: bool
+    no_wait: bool
+    dry_run: bool
+
+
+class _Operation(Protocol):
+    """mcnet.install.gateways.drain or remove."""
+
+    async def __call__(
+        self, api: "Api", name: str, wait: "Waiting", progress: Steps, *, force: bool, dry_run: bool
+    ) -> bool: ...
+
+
+def _leave(operation: _Operation, node: str, given: _Leaving) -> tuple[Steps, bool]:
+    """Do it, showing its progress; whether anything had to be changed."""
+    steps = Steps()
+
+    async def work() -> bool:
+        async with _waiting(given) as (api, wait):
+            return await operation(api, node, wait, steps, force=given.force, dry_run=given.dry_run)
+
+    try:
+        return steps, run(work())
+    finally:
+        steps.clear()
+
+
 @asynccontextmanager
-async def _waiting(
-    context: str | None, kubeconfig: Path | None, timeout: int, *, no_wait: bool
-) -> "AsyncIterator[tuple[Api, Waiting]]":
+async def _waiting(given: _Leaving) -> "AsyncIterator[tuple[Api, Waiting]]":
     """The cluster, and the other contexts of the kubeconfig to look whether they follow."""
     from contextlib import AsyncExitStack
 
@@ -300,16 +317,18 @@ async def _waiting(
     from mcnet.show.gather import open_context
 
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(await from_kubeconfig(context=context, kubeconfig=kubeconfig))
-        if no_wait:
+        api = await stack.enter_async_context(
+            await from_kubeconfig(context=given.context, kubeconfig=given.kubeconfig)
+        )
+        if given.no_wait or given.dry_run:
             yield api, Waiting(timeout=0)
             return
         others: dict[str, Api] = {}
-        for name in contexts(kubeconfig):
-            opened = await open_context(name, kubeconfig, OTHERS_TIMEOUT)
+        for name in contexts(given.kubeconfig):
+            opened = await open_context(name, given.kubeconfig, OTHERS_TIMEOUT)
             if isinstance(opened, Exception):
                 continue
             await stack.enter_async_context(opened)
             if opened.server != api.server:
                 others[opened.server] = opened
-        yield api, Waiting(timeout=timeout, others=tuple(others.values()))
+        yield api, Waiting(timeout=given.timeout, others=tuple(others.values()))

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from mcnet.loop.repairs import Repairs
+from mcnet.loop.wiring import Journal
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import Change, KernelState
 from mcnet.plan import failover
@@ -23,6 +25,18 @@ class Refused(Protocol):
 
     @property
     def error(self) -> KernelError: ...
+
+
+def noting(
+    journal: Journal, repairs: Repairs
+) -> Callable[[Sequence[Change], Sequence[str], KernelState, KernelState], None]:
+    """A daemon's `done`: changes are logged as those of its rounds, and the next round takes them for its own."""
+
+    def done(changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState) -> None:
+        journal.kernel(changes, refused, failover.REASON)
+        repairs.beside(was, now)
+
+    return done
 
 
 class Failover:

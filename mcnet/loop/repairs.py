@@ -1,7 +1,8 @@
 """What others do to a daemon's kernel objects, told without haste: counted, gathered into few events, paced.
 
 Another program may fight over an object for ever. Then the repairs slow down, to one in a few seconds, and the
-events get rarer, each with all that happened since the last one. Which changes are repairs is mcnet.plan.drift's.
+events get rarer, each with all that happened since the last one. Which changes are repairs is mcnet.plan.drift's;
+what it compares them with, what the daemon left behind, is kept here.
 """
 
 import time
@@ -13,7 +14,8 @@ from prometheus_client import Counter
 
 from mcnet.codec.wording import describe_repair
 from mcnet.loop.log import Log
-from mcnet.model.kernel import Change
+from mcnet.model.kernel import Change, KernelState
+from mcnet.plan import drift
 
 LISTED = 5
 """Repairs that one event names; the others are counted in it."""
@@ -34,16 +36,31 @@ log = Log("repairs")
 
 
 class Repairs:
-    """Remembers what was repaired since the last event. `clock` gives monotonic seconds."""
+    """Remembers what was repaired since the last event, and what the kernel held after the last change of the daemon.
+    `clock` gives monotonic seconds."""
 
     def __init__(self, counter: Counter, clock: Callable[[], float] = time.monotonic) -> None:
         self._counter = counter
         self._clock = clock
+        self._held: drift.Held | None = None
         self._pending: Tally[str] = Tally()
         self._unnamed = 0
         self._rounds: deque[float] = deque()
         self._events = float(BURST)
         self._refilled = clock()
+
+    def round(self, wanted: KernelState, changes: Sequence[Change], refused: Sequence[Change]) -> None:
+        """A round wanted `wanted` and made `changes`, of which the kernel refused `refused`."""
+        self.add(drift.repairs(self._held, [change for change in changes if change not in refused]))
+        self._held = drift.held(wanted, refused)
+
+    def beside(self, was: KernelState, now: KernelState) -> None:
+        """The daemon has changed next hops and groups from `was` to `now` without a round."""
+        self._held = drift.after(self._held, was, now)
+
+    def lose_track(self) -> None:
+        """The next round is like the first one: what it changes was not repaired."""
+        self._held = None
 
     def add(self, changes: Sequence[Change]) -> None:
         """`changes` repaired what somebody else did, in one round."""
@@ -59,7 +76,8 @@ class Repairs:
         log.warning("repaired what somebody else changed", what=summary(Tally(map(describe_repair, changes))))
 
     def forget(self) -> None:
-        """What was repaired is nobody's business any more."""
+        """What was repaired is nobody's business any more, and what is there now is not this daemon's."""
+        self.lose_track()
         self._pending.clear()
         self._unnamed = 0
 

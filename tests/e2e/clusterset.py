@@ -21,7 +21,7 @@ from mcnet.lab.lab import Lab, place_of
 from mcnet.lab.processes import Completed
 from mcnet.lab.spec import LabSpec
 from mcnet.lab.workload import WebPod, Workload
-from mcnet.model.gateway import Cable
+from mcnet.model.gateway import Cable, CableState
 
 CLUSTERS = ("east", "west")
 
@@ -137,6 +137,15 @@ class Clusterset:
         async with await self.api(cluster) as api:
             reports = await api.list(GATEWAY, "mcnet-system")
         return [cable for report in reports for cable in gateway.decode(report).cables]
+
+    async def all_carry(self, count: int, seconds: float = 180) -> None:
+        """Wait until there are `count` cables, each as both its ends report it, and all of them carry traffic."""
+
+        async def do() -> bool:
+            cables = await self.cables()
+            return len(cables) == count and all(one.state is CableState.CONNECTED and one.active for one in cables)
+
+        await eventually(do, seconds, f"{count} cables carry traffic")
 
     async def gateways(self, cluster: str) -> list[str]:
         """The cluster's gateway nodes in the order of their rails."""

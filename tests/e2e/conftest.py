@@ -1,4 +1,5 @@
-"""One lab for all end-to-end tests that need a joined clusterset: bringing it up takes most of the time.
+"""One lab for all end-to-end tests that need a joined clusterset: bringing it up takes most of the time. And one for
+those that need two gateways in each cluster.
 
 A test leaves it as it found it: connected, all links whole, all daemons running. While working on a test, set
 MCNET_E2E_LAB to the name of a lab that is up (`mcnet lab up --with-image --name N`): it is used and left up.
@@ -13,10 +14,12 @@ import pytest_asyncio
 from mcnet.lab.image import ensure_image, image_reference
 from mcnet.lab.lab import Lab
 from mcnet.lab.spec import LabSpec
-from tests.e2e.clusterset import CLUSTERS, Clusterset
+from tests.e2e.clusterset import CLUSTERS, Clusterset, brought_up
 
 SHARED = "bare"
 """The fixture that all tests of the shared lab need."""
+LAST = "made"
+"""The fixture of tests that run after all others: its lab ends with the session, and is not up beside theirs."""
 FAILED = pytest.StashKey[bool]()
 """Whether the test itself failed."""
 
@@ -63,6 +66,21 @@ async def clusterset(joined: Clusterset, request: pytest.FixtureRequest) -> Asyn
         await joined.join()
 
 
+@pytest_asyncio.fixture(name=LAST, scope="session", loop_scope="session")
+async def two_gateways(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusterset]:
+    """Two clusters of two gateways and a worker each; east's API server is the broker. MCNET_E2E_LAB names a lab of
+    three nodes a cluster that is up: it is used and left up."""
+    spec = LabSpec(name=f"f{os.getpid()}", nodes=3)
+    existing = os.environ.get("MCNET_E2E_LAB", "")
+    async with brought_up(spec, tmp_path_factory.mktemp("gateways"), existing=existing) as made:
+        await made.mcnet("deploy-broker", "--context", "east")
+        for cluster in CLUSTERS:
+            by = ("--context", cluster, "--broker-context", "east")
+            await made.mcnet("join", "broker-info.mcnet", *by, "--gateways", "2")
+        await made.all_carry(8)
+        yield made
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--labs", choices=("shared", "own"),
@@ -76,7 +94,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         one for one in items if labs in (None, "shared" if SHARED in getattr(one, "fixturenames", ()) else "own")
     ]
     config.hook.pytest_deselected(items=[one for one in items if one not in wanted])
-    items[:] = wanted
+    items[:] = sorted(wanted, key=lambda one: LAST in getattr(one, "fixturenames", ()))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,24 +8,21 @@ import json
 import os
 import random
 import time
-from collections.abc import AsyncIterator
 from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
 
 from mcnet.lab.impair import LinkName
-from mcnet.lab.spec import LabSpec
-from mcnet.model.gateway import CableState
 from tests.e2e import gateway_faults as faults
 from tests.e2e import load, lookups
 from tests.e2e.aftermath import picture
-from tests.e2e.clusterset import CLUSTERS, Clusterset, brought_up, eventually
+from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
 from tests.e2e.flows import Flows, flowing
 from tests.e2e.gateway_faults import Fault
 from tests.e2e.random_faults import Told, acts
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 Pictures: TypeAlias = dict[str, list[str]]
 
@@ -34,21 +31,7 @@ SECONDS = float(os.environ.get("MCNET_RANDOM_SECONDS", "60"))
 SEED = int(os.environ.get("MCNET_RANDOM_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusterset]:
-    """MCNET_E2E_LAB names a lab of three nodes a cluster that is up: it is used and left up."""
-    spec = LabSpec(name=f"f{os.getpid()}", nodes=3)
-    existing = os.environ.get("MCNET_E2E_LAB", "")
-    async with brought_up(spec, tmp_path_factory.mktemp("failover"), existing=existing) as made:
-        await made.mcnet("deploy-broker", "--context", "east")
-        for cluster in CLUSTERS:
-            by = ("--context", cluster, "--broker-context", "east")
-            await made.mcnet("join", "broker-info.mcnet", *by, "--gateways", "2")
-        await whole(made)
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def fresh(made: Clusterset) -> Pictures:
     """What every kernel holds before anything has failed."""
     found = {place: await picture(made, place) for place in PLACES}
@@ -198,12 +181,7 @@ async def test_a_busy_machine_is_no_fault(made: Clusterset) -> None:
 
 async def whole(made: Clusterset) -> None:
     """Wait until all four cables carry traffic, as both sides see it."""
-
-    async def is_whole() -> bool:
-        cables = await made.cables()
-        return len(cables) == 8 and all(cable.state is CableState.CONNECTED and cable.active for cable in cables)
-
-    await eventually(is_whole, 180, "all cables carry traffic")
+    await made.all_carry(8)
 
 
 async def _carries_nothing(made: Clusterset, node: str) -> bool:

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
+import pytest
+
 from mcnet.kernel import execute, observe
 from mcnet.loop.failover import Failover
 from mcnet.model.kernel import Change, FdbEntry, KernelState, Link, Neighbour, NextHop, NextHopGroup, Route, Vxlan
@@ -122,25 +124,30 @@ async def watching() -> AsyncIterator[Watcher]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def silence(peer: Namespace, number: int) -> None:
+async def silence(remote: Namespace, number: int) -> None:
     """What comes for one gateway is dropped without a word, its device and link stay up."""
     rule = f"ip daddr {FAR[number]} drop"
     table = f"nft 'table inet t{number} {{ chain i {{ type filter hook input priority 0; {rule}; }}; }}'"
-    await asyncio.to_thread(peer.run, shell(table))
+    await asyncio.to_thread(remote.run, shell(table))
 
 
-def test_a_silent_path_leaves_all_groups_and_the_last_of_one_stays(namespace: Namespace, peer: Namespace) -> None:
+@pytest.fixture
+def remote(namespace: Namespace, peer: Namespace) -> Namespace:
+    """The remote gateways, connected to the namespace of the near one."""
     connect(namespace, peer, name="wan0", addresses=("192.0.2.1/24", "192.0.2.2/24"))
     peer.run(bring(far()))
+    return peer
 
+
+def test_a_silent_path_leaves_all_groups_and_the_last_of_one_stays(namespace: Namespace, remote: Namespace) -> None:
     async def body() -> None:
         async with watching() as watcher:
-            await silence(peer, 1)
+            await silence(remote, 1)
             await eventually(lambda: len(watcher.done) == 2)
             found = await observe.read(GATEWAY, sysctls=())
             assert found.groups == {group(8, 2), group(16, 2), group(24, 1)}
             assert found.routes == near().routes
-            await silence(peer, 2)
+            await silence(remote, 2)
             await eventually(lambda: watcher.states()["2"] == "down")
             assert (await observe.read(GATEWAY, sysctls=())).groups == found.groups, (
                 "all are lost: the last set stays"
@@ -149,13 +156,10 @@ def test_a_silent_path_leaves_all_groups_and_the_last_of_one_stays(namespace: Na
     namespace.run(body())
 
 
-def test_one_next_hop_leaves_every_group_in_one_request(namespace: Namespace, peer: Namespace) -> None:
-    connect(namespace, peer, name="wan0", addresses=("192.0.2.1/24", "192.0.2.2/24"))
-    peer.run(bring(far()))
-
+def test_one_next_hop_leaves_every_group_in_one_request(namespace: Namespace, remote: Namespace) -> None:
     async def body() -> None:
         async with watching() as watcher:
-            await silence(peer, 2)
+            await silence(remote, 2)
             await eventually(lambda: len(watcher.done) == 1)
             found = await observe.read(GATEWAY, sysctls=())
             assert found.groups == {group(8, 1), group(16, 1), group(24, 1)}
@@ -167,13 +171,10 @@ def test_one_next_hop_leaves_every_group_in_one_request(namespace: Namespace, pe
     namespace.run(body())
 
 
-def test_a_killed_prober_changes_no_group(namespace: Namespace, peer: Namespace) -> None:
-    connect(namespace, peer, name="wan0", addresses=("192.0.2.1/24", "192.0.2.2/24"))
-    peer.run(bring(far()))
-
+def test_a_killed_prober_changes_no_group(namespace: Namespace, remote: Namespace) -> None:
     async def body() -> None:
         async with watching() as watcher:
-            await silence(peer, 2)
+            await silence(remote, 2)
             await eventually(lambda: len(watcher.done) == 1)
             before = await observe.read(GATEWAY, sysctls=())
             for _ in range(3):

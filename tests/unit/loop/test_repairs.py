@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from mcnet.loop import repairs as module
 from mcnet.loop.repairs import Repairs
-from mcnet.model.kernel import Add, Remove, Route, RouteType
+from mcnet.model.kernel import Add, KernelState, NextHop, Remove, Route, RouteType
 
 
 def route(number: int) -> Route:
@@ -21,6 +21,10 @@ class Bench:
         self.repairs = Repairs(Counter("repairs", "x", registry=self.registry), lambda: self.now)
         self.events: list[str] = []
         self.reachable = True
+
+    @property
+    def count(self) -> float | None:
+        return self.registry.get_sample_value("repairs_total")
 
     async def write(self, note: str) -> bool:
         if self.reachable:
@@ -41,7 +45,7 @@ async def test_one_event_says_what_was_repaired(bench: Bench) -> None:
     assert bench.events == [
         "route 10.1.0.0/16 in table 7 unreachable was missing; route 10.2.0.0/16 in table 7 unreachable was added"
     ]
-    assert bench.registry.get_sample_value("repairs_total") == 2
+    assert bench.count == 2
 
 
 async def test_many_repairs_make_one_short_note(bench: Bench) -> None:
@@ -69,6 +73,31 @@ async def test_what_was_repaired_by_a_gateway_that_is_none_any_more_is_not_told(
     bench.repairs.forget()
     await bench.repairs.tell(bench.write)
     assert bench.events == []
+
+
+async def test_what_another_one_took_away_is_repaired(bench: Bench) -> None:
+    wanted = KernelState(routes=frozenset({route(1), route(2)}))
+    changes = [Add(route(1)), Add(route(2))]
+    bench.repairs.round(wanted, changes, refused=[changes[1]])
+    assert bench.count == 0, "the first round of a process may find anything"
+    bench.repairs.round(wanted, [changes[1]], refused=[])
+    assert bench.count == 0, "it was refused before"
+    bench.repairs.round(wanted, changes, refused=[changes[1]])
+    assert bench.count == 1, "one of them is still missing"
+    bench.repairs.lose_track()
+    bench.repairs.round(wanted, changes, refused=[])
+    assert bench.count == 1, "as the first round"
+
+
+async def test_what_the_daemon_did_beside_its_rounds_is_no_repair(bench: Bench) -> None:
+    hops = [NextHop(number, "wan0", None, 4) for number in (1, 2)]
+    before, after = KernelState(nexthops=frozenset(hops)), KernelState(nexthops=frozenset(hops[:1]))
+    bench.repairs.round(before, [], refused=[])
+    bench.repairs.beside(before, after)
+    bench.repairs.round(before, [Add(hops[1])], refused=[])
+    assert bench.count == 0
+    bench.repairs.round(before, [Add(hops[1])], refused=[])
+    assert bench.count == 1
 
 
 async def test_a_fight_gets_rarer_events_and_slower_rounds_and_is_forgiven(bench: Bench) -> None:

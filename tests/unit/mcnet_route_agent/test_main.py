@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcnet.codec import advert, endpoint, member, node_state
+from mcnet.codec import advert, endpoint, gateway, member, node_state
 from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, NODE_STATE
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
@@ -216,6 +216,17 @@ async def test_a_node_that_is_no_gateway_any_more_is_cleared(scene: Scene, monke
     left = scene.kernel.parts[ownership.GATEWAY].read(())
     assert [*left.links, *left.routes, *left.nexthops, *left.groups, *left.tables] == []
     assert [one["metadata"]["name"] for one in scene.server.all(ENDPOINT)] == ["east.n2", "west.n1"]
+
+
+async def test_what_a_former_gateway_reports_too_late_is_taken_back(scene: Scene) -> None:
+    """After its Endpoint has gone, and again: its daemon may hear of the label later than this one."""
+    async with scene.route_agent():
+        await eventually(lambda: ready(scene))
+        for _ in range(2):
+            scene.server.add(
+                gateway.bare(node="n1", namespace=NAMESPACE), gateway.bare(node="n2", namespace=NAMESPACE)
+            )
+            await eventually(lambda: [one["metadata"]["name"] for one in scene.server.all(GATEWAY)] == ["n2"])
 
 
 async def test_a_device_deleted_by_hand_comes_back(scene: Scene) -> None:
