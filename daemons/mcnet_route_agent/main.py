@@ -154,7 +154,7 @@ class RouteAgent:
     def _failed_over(
         self, changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState
     ) -> None:
-        self._journal.kernel(changes, refused, failover.REASON)
+        self._journal.kernel(changes, refused, failover.reason(changes))
         self._held = drift.after(self._held, was, now)
 
     def _health(self) -> dict[str, Health]:

@@ -4,8 +4,8 @@ It sends, matches replies and feeds mcnet.plan.health, which judges; it knows no
 missing device or an unreachable route is a loss like any other. A round whose own timer was late by half an
 interval or more judges no loss: then this process was asleep, not the path.
 
-Replies wait in the sockets until the next round, since waking up for each would cost more than all else together;
-the kernel has noted when each came. Only while a path is not up they are looked for sooner.
+Replies wait in the sockets until a moment after their round, or the next one, since waking up for each would cost
+more than all else together; the kernel has noted when each came.
 """
 
 import asyncio
@@ -18,14 +18,16 @@ from typing import Final
 
 from mcnet.codec.icmp import TOKEN_BYTES, Echo, decode_reply, encode_request
 from mcnet.model.kernel import Address
-from mcnet.model.probe import PathHealth, Target
+from mcnet.model.ownership import MARK_DSCP
+from mcnet.model.probe import PathHealth, Standing, Target
 from mcnet.plan.health import History, health, observe_loss, observe_reply, patience, resumed
-from mcnet.probe.sockets import open_socket, receive, send
+from mcnet.probe.sockets import Received, open_socket, receive, send
 
 _SLACK: Final = 0.5
 """Share of an interval by which a round may be late and still judge."""
 _LOOK: Final = 0.05
-"""Seconds after a round at which answers of paths that are not up are looked for."""
+"""Seconds after a round at which answers are looked for: most have come by then, and may say that a path is up
+again, or marked. The others' wait for the next round."""
 
 
 @dataclass(slots=True)
@@ -91,9 +93,8 @@ class Prober:
         """The health of the targets `keys`, or of all, by key. Times of change are seconds since the epoch."""
         return {key: health(self._paths[key].history) for key in (self._paths if keys is None else keys)}
 
-    def standings(self) -> dict[str, tuple[str, bool]]:
-        """Of every target, by key, what is announced when it changes: its state, and whether it answers again but is
-        held down."""
+    def standings(self) -> dict[str, Standing]:
+        """Of every target, by key, what is announced when it changes."""
         return {key: _standing(path.history) for key, path in self._paths.items()}
 
     async def run(self) -> None:
@@ -105,10 +106,9 @@ class Prober:
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 late = loop.time() - due
                 self._round(punctual=late < _SLACK * self._interval)
-                if any(path.history.state != "up" for path in self._paths.values()):
-                    await asyncio.sleep(min(_LOOK, self._interval / 2))
-                    self._drain()
-                    self._announce()
+                await asyncio.sleep(min(_LOOK, self._interval / 2))
+                self._drain()
+                self._announce()
                 due = due + self._interval if late < self._interval else loop.time() + self._interval
         finally:
             for key in list(self._sockets):
@@ -141,7 +141,8 @@ class Prober:
             if now - sent >= limit:
                 del path.waiting[number]
                 self._asked.pop(number, None)
-                self._learn(path, observe_loss(path.history, multiplier=self._multiplier, now=self._now()))
+                losses = path.target.losses or self._multiplier
+                self._learn(path, observe_loss(path.history, multiplier=losses, now=self._now()))
 
     def _probe(self, path: _Path) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF
@@ -183,17 +184,18 @@ class Prober:
                 return
             echo = decode_reply(version, received.data)
             if echo is not None and (echo.token, echo.identifier) == (self._token, self._identifier):
-                self._count(echo.number, received.sender, received.delay)
+                self._count(echo.number, received)
 
-    def _count(self, number: int, sender: Address, delay: float) -> None:
+    def _count(self, number: int, received: Received) -> None:
         """Both ends of the round trip are monotonic; only the wait in the socket is wall-clock time."""
         path = self._asked.get(number)
-        if path is None or path.target.address != sender:
+        if path is None or path.target.address != received.sender:
             return
         del self._asked[number]
         elapsed = time.monotonic() - path.waiting.pop(number)
-        rtt = elapsed - delay if delay < elapsed else elapsed
-        self._learn(path, observe_reply(path.history, rtt, now=self._now()))
+        rtt = elapsed - received.delay if received.delay < elapsed else elapsed
+        marked = received.dscp == MARK_DSCP
+        self._learn(path, observe_reply(path.history, rtt, now=self._now(), marked=marked))
 
     def _learn(self, path: _Path, history: History) -> None:
         self._news = self._news or _standing(path.history) != _standing(history)
@@ -207,8 +209,8 @@ class Prober:
                 self.on_change()
 
 
-def _standing(history: History) -> tuple[str, bool]:
-    return history.state, history.answers
+def _standing(history: History) -> Standing:
+    return history.state, history.answers, history.marked
 
 
 def _socket_key(target: Target) -> tuple[int, str, Address | None]:

@@ -105,9 +105,11 @@ async def test_what_costs_no_packet(made: Clusterset, fault: Fault) -> None:
     "fault",
     [
         faults.cut("west-n1", LinkName.WAN),
+        faults.cut("west-n1", LinkName.CLUSTER),
         faults.gone("west-n2"),
         faults.at_once(faults.stopped("west"), faults.cut("west-n1", LinkName.WAN)),
         faults.at_once(faults.stopped("east"), faults.gone("east-n2")),
+        faults.at_once(faults.stopped("east"), faults.cut("west-n2", LinkName.CLUSTER)),
     ],
     ids=lambda fault: fault.name,
 )
@@ -178,12 +180,13 @@ def _possible(running: list[tuple[float, Fault]], told: list[str]) -> list[Fault
         for node in GATEWAYS
         if node not in out and not any(other.partition("-")[0] == node.partition("-")[0] for other in out)
     ]
-    kills = [faults.killed(node) for node in GATEWAYS] + [faults.killed("west-n3", "mcnet_route_agent")]
+    kills = [faults.killed(node) for node in GATEWAYS if node not in out]
+    kills.append(faults.killed("west-n3", "mcnet_route_agent"))
     away = {cluster for cluster in CLUSTERS if faults.stopped(cluster).name in stopped}
     made = [fault for fault in kills if fault.name not in told and fault.asks not in away]
     for node in free:
         if not any(fault.process for _, fault in running):
-            made += [faults.cut(node, LinkName.WAN), faults.gone(node)]
+            made += [faults.cut(node, LinkName.WAN), faults.cut(node, LinkName.CLUSTER), faults.gone(node)]
         if node.partition("-")[0] not in away:
             made.append(faults.cordoned(node))
     asked = {fault.asks for _, fault in running}
