@@ -4,8 +4,8 @@ It sends, matches replies and feeds mcnet.plan.health, which judges; it knows no
 missing device or an unreachable route is a loss like any other. A round whose own timer was late by half an
 interval or more judges no loss: then this process was asleep, not the path.
 
-Replies wait in the sockets until a moment after their round, or the next one, since waking up for each would cost
-more than all else together; the kernel has noted when each came.
+Replies wait in the sockets until the next round, since waking up for each would cost more than all else together;
+the kernel has noted when each came. Only while a path is not up, or there are few, they are looked for sooner.
 """
 
 import asyncio
@@ -26,8 +26,9 @@ from mcnet.probe.sockets import Received, open_socket, receive, send
 _SLACK: Final = 0.5
 """Share of an interval by which a round may be late and still judge."""
 _LOOK: Final = 0.05
-"""Seconds after a round at which answers are looked for: most have come by then, and may say that a path is up
-again, or marked. The others' wait for the next round."""
+"""Seconds after a round at which answers are looked for, of paths that are not up, or of few."""
+_FEW: Final = 12
+"""Paths up to which answers are always looked for soon: a mark is read sooner, for half a percent of a core."""
 
 
 @dataclass(slots=True)
@@ -106,9 +107,10 @@ class Prober:
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 late = loop.time() - due
                 self._round(punctual=late < _SLACK * self._interval)
-                await asyncio.sleep(min(_LOOK, self._interval / 2))
-                self._drain()
-                self._announce()
+                if len(self._paths) <= _FEW or any(path.history.state != "up" for path in self._paths.values()):
+                    await asyncio.sleep(min(_LOOK, self._interval / 2))
+                    self._drain()
+                    self._announce()
                 due = due + self._interval if late < self._interval else loop.time() + self._interval
         finally:
             for key in list(self._sockets):
