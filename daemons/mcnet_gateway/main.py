@@ -39,6 +39,7 @@ from mcnet.plan import (
     nat_discovery,
     own_endpoint,
     pace,
+    soft_mark,
     withdrawn,
 )
 from mcnet.plan.addresses import overlay_ends
@@ -207,13 +208,17 @@ class Gateway:
         reach = failover.reach(decision.cables, health, decision.reach)
         narrow = {cluster: size for cluster, size in decision.narrow.items() if cluster in reach}
         self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, reach, narrow))
-        self._failover.lost(failover.lost_cables(decision.cables, health))
+        marks = soft_mark.wanted(self._prober.snapshot(), drains=self._outcome.own.weight == 0)
+        self._failover.lost(failover.lost_cables(decision.cables, health, self._marked(), marks=marks))
         if state is not None:
             self._failover.holds(state)
 
     def _health(self) -> dict[str, Health]:
         cables = self._outcome.decision.cables if self._outcome is not None else ()
         return failover.judged(self._prober.snapshot(), failover.cable_alternatives(cables))
+
+    def _marked(self) -> frozenset[str]:
+        return frozenset(name for name, path in self._prober.snapshot().items() if path.marked)
 
     def _resign(self) -> None:
         """A node that is a gateway again later begins anew: what its cables' probes and its adverts said until now no
@@ -294,6 +299,8 @@ class Gateway:
             clusters=view.clusters,
             endpoints=view.endpoints,
             health=self._health(),  # as late as can be: after all that takes time
+            marked=self._marked(),
+            marks=soft_mark.wanted(self._prober.snapshot(), drains=own.weight == 0),
             host=host,
             actual=actual,
             options=self._options,
@@ -318,11 +325,13 @@ class Gateway:
             for path in decision.probed
             for family in path.families
         )
+        multiplier = view.member.probe_multiplier or self._settings.probe_multiplier
+        # The few probes of nodes have no part in the pace, which is promised by the number of cables.
         self._prober.set_pace(
             interval=pace.interval(view.member.probe_interval or self._settings.probe_interval, paths=len(targets)),
-            multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
+            multiplier=multiplier,
         )
-        self._prober.set_targets(targets)
+        self._prober.set_targets(targets | self._witnesses(view, used, multiplier))
         self._discover(view, world, decision)
         self._sizes.set(
             {
@@ -336,6 +345,11 @@ class Gateway:
             advert.encode(self._settings.node, world.own.rail, decision.reach, decision.narrow),
             _overlay_targets(view, used),
         )
+
+    def _witnesses(self, view: View, used: Sequence[int], multiplier: int) -> set[Target]:
+        """Nodes to probe, by the family that they probe their gateways by."""
+        me, paths = self._settings.node, self._prober.snapshot()
+        return soft_mark.targets(view.nodes, me, paths, used[0], multiplier) if used else set()
 
     def _discover(self, view: View, world: gateway.World, decision: gateway.Decision) -> None:
         """Tell NAT discovery whom to ask, and which of the paths it found have died."""
@@ -363,7 +377,8 @@ class Gateway:
         refused = (failure.error.message for failure in failures)
         ours = (self._prober.problem, self._refused_by_pluto, self._nat.problem, *self._public.problems)
         found_out = filter(None, ours)
-        problems = bounded((*refused, *decision.problems, *found_out, *view.problems))
+        isolated = (soft_mark.ISOLATED,) if decision.marks and outcome.own.weight else ()
+        problems = bounded((*refused, *isolated, *decision.problems, *found_out, *view.problems))
         self._journal.problems(problems)
         me = next(one for one in view.nodes if one.name == self._settings.node)
         report = Report(

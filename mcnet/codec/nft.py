@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import NOTES, NOTES_TYPE, is_seal, verdict
 from mcnet.model.kernel import NftChain, NftFingerprint, NftSet, NftTable
+from mcnet.model.ownership import MARKED_SET
 
 _MARK: Final = "mcnet:"
 _CHUNK: Final = 120
@@ -37,11 +38,32 @@ def render(table: NftTable) -> str:
     return "\n".join([*lines, "}", ""])
 
 
+def render_elements(old: NftTable, table: NftTable) -> str | None:
+    """The script that turns `old` into `table` where only elements of sets differ; None where more does."""
+    before = {item.name: item for item in old.sets}
+    now = {item.name: item for item in table.sets}
+    if replace(old, sets=()) != replace(table, sets=()) or before.keys() != now.keys():
+        return None
+    if any(replace(item, elements=now[name].elements) != now[name] for name, item in before.items()):
+        return None
+    lines = []
+    for name, item in sorted(now.items()):
+        if item != before[name]:
+            lines.append(f"flush set inet {table.name} {name}")
+            if item.elements:
+                lines.append(f"add element inet {table.name} {name} {{ {', '.join(_elements(item))} }}")
+    return "\n".join([*lines, ""])
+
+
 def _render_set(nft_set: NftSet) -> list[str]:
+    return _set_block(nft_set.name, nft_set.type, nft_set.flags, _elements(nft_set))
+
+
+def _elements(nft_set: NftSet) -> list[str]:
     elements = canonical(nft_set.type, nft_set.flags, nft_set.elements)
     if "ifname" in nft_set.type:
-        elements = [_quote_names(nft_set.type, element) for element in elements]
-    return _set_block(nft_set.name, nft_set.type, nft_set.flags, elements)
+        return [_quote_names(nft_set.type, element) for element in elements]
+    return elements
 
 
 def _quote_names(kind: str, element: str) -> str:
@@ -128,7 +150,8 @@ def _fingerprint(
     name: str, sets: Any, chains: Any, strange: list[str], notes: tuple[tuple[str, str], ...]
 ) -> NftFingerprint:
     digest = _hash([sets, chains, sorted(strange)])
-    return NftFingerprint(name=name, digest=digest, notes=tuple(sorted(notes)))
+    _, _, marked = sets.get(MARKED_SET, (None, None, ()))
+    return NftFingerprint(name=name, digest=digest, notes=tuple(sorted(notes)), marked=bool(marked))
 
 
 def _set_digest(kind: str, flags: Sequence[str], elements: Iterable[Any]) -> list[Any]:

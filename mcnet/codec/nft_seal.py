@@ -4,12 +4,15 @@ The marks in rules' comments say what was written, not what stands there now: so
 its comment. So after a table is written its listing is read back, and its digest goes into the set of notes as the
 comment of one more element. Nothing is remembered elsewhere; whoever reads the table compares. A table without a
 seal, or with one of another nft (whose listing may look different), is no edited table: it is written once more.
+Elements of the set of marks are changed without writing the table anew, and so are not under the seal.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+from mcnet.model.ownership import MARKED_SET
 
 NOTES: Final = "notes"
 """The set whose elements' comments are the notes of a table, and its seal."""
@@ -85,12 +88,13 @@ def _seal_of(element: object) -> str:
 
 
 def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what changes by itself, sets' elements sorted. Notes are left out: they have a check."""
+    """An object without what changes by itself, sets' elements sorted. Notes and marks are left out: whoever compares
+    the table with a wanted one compares them too."""
     bare: dict[str, Any] = _still(entry)
     body = bare.get("set")
     if body:
         elements = body.pop("elem", ())
-        if body.get("name") != NOTES:
+        if body.get("name") not in (NOTES, MARKED_SET):
             body["elem"] = sorted(map(_text, elements))
     return bare
 

@@ -41,7 +41,7 @@ class News:
 def encode_order(order: Order) -> bytes:
     """The line for it."""
     targets = [
-        [target.key, str(target.address), target.device, str(target.source) if target.source else None]
+        [target.key, str(target.address), target.device, str(target.source) if target.source else None, target.losses]
         for target in sorted(order.targets, key=lambda target: target.key)
     ]
     body = {
@@ -60,8 +60,10 @@ def decode_order(line: bytes) -> Order:
             interval=float(body["interval"]),
             multiplier=int(body["multiplier"]),
             targets=frozenset(
-                Target(str(key), ip_address(address), str(device), ip_address(source) if source else None)
-                for key, address, device, source in body["targets"]
+                Target(
+                    str(key), ip_address(address), str(device), ip_address(source) if source else None, int(losses)
+                )
+                for key, address, device, source, losses in body["targets"]
             ),
             known=_health(body["known"]),
         )
@@ -94,8 +96,8 @@ def _paths(paths: Mapping[str, PathHealth]) -> dict[str, list[Any]]:
 def _health(found: Mapping[str, list[Any]]) -> dict[str, PathHealth]:
     paths = {}
     for key, values in found.items():
-        state, *numbers = values
-        if len(values) != _FIELDS or state not in ("up", "down", "unknown"):
+        state, *numbers, marked = values
+        if len(values) != _FIELDS or state not in ("up", "down", "unknown") or type(marked) is not bool:
             raise ValueError(f"no health of a path: {values!r:.80}")
         if not all(number is None or type(number) in (int, float) for number in numbers):
             raise ValueError(f"no health of a path: {values!r:.80}")

@@ -122,6 +122,8 @@ async def _replace(session: Session, old: KernelObject, item: KernelObject, tree
             await links.add(session, item)
         case WireguardDevice(), WireguardDevice():
             await wireguard.configure(old, item)
+        case NftTable(), NftTable():
+            await nftables.change(old, item)
         case _, NextHop() | NextHopGroup():
             await nexthops.replace(session, item)
         case _, Route():

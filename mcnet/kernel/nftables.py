@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 
-from mcnet.codec.nft import fingerprint, parse, render
+from mcnet.codec.nft import fingerprint, parse, render, render_elements
 from mcnet.codec.nft_seal import sealing
 from mcnet.kernel.errors import translate
 from mcnet.model.errors import KernelError
@@ -44,6 +44,16 @@ async def replace(table: NftTable) -> None:
     found, wanted = parse(output), fingerprint(table)
     if (found.digest, found.notes) == (wanted.digest, wanted.notes):
         await run_script(sealing(table.name, json.loads(output)["nftables"]), f"seal nft table inet {table.name}")
+
+
+async def change(old: NftTable, table: NftTable) -> None:
+    """Turn `old`, which the kernel holds, into `table`: by elements alone where nothing else differs, which takes one
+    short transaction however large the table is. Raises KernelError; then nothing changed."""
+    script = render_elements(old, table)
+    if script is None:
+        await replace(table)
+    elif script:
+        await run_script(script, f"change elements of nft table inet {table.name}")
 
 
 async def remove(name: str) -> None:

@@ -33,7 +33,7 @@ def noting(
     """A daemon's `done`: changes are logged as those of its rounds, and the next round takes them for its own."""
 
     def done(changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState) -> None:
-        journal.kernel(changes, refused, failover.REASON)
+        journal.kernel(changes, refused, failover.reason(changes))
         repairs.beside(was, now)
 
     return done

@@ -53,6 +53,7 @@ class Cable:
     active: bool = False
     """Whether the routes of its cluster use this cable now."""
     reason: str = ""
+    """Why it is not connected; why it is not used although it is, where the other gateway asked for that."""
     mtu: int = 0
     """Bytes that pass inside, where the way carries less than the device takes; 0: all that it does."""
     share: float = 0.0

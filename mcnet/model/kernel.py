@@ -209,6 +209,8 @@ class NftFingerprint:
     writing and sealing, or after an upgrade: then it is written once more."""
     edited: bool = False
     """The listing differs from the one that was sealed: somebody changed the table since."""
+    marked: bool = False
+    """Whether `mcnet.model.ownership.MARKED_SET` has elements; they are in the digest too, but not in the seal."""
 
     @property
     def key(self) -> str:

@@ -84,6 +84,11 @@ RULE_END: Final = 307
 
 NODE_NFT_TABLE: Final = "mcnet"
 GATEWAY_NFT_TABLE: Final = "mcnet_gateway"
+MARKED_SET: Final = "marked"
+"""The set of the gateway's table with the protocols (ICMP, ICMPv6) whose echo replies over cables are marked: empty,
+or both. The only elements that are changed without writing their table anew."""
+MARK_DSCP: Final = 0x2B
+"""The DSCP of a marked echo reply (docs/decisions/soft-mark.md). xxxx11 is for local use (RFC 2474, section 6)."""
 HOST_RULE_MARK: Final = "mcnet:host:"
 """Comments of our rules in other programs' chains (`--manage-host-firewall`) begin with it."""
 

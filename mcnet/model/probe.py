@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 State: TypeAlias = Literal["up", "down", "unknown"]
 """See mcnet.plan.health."""
+Standing: TypeAlias = tuple[State, bool, bool]
+"""Of a path: its state, whether it answers again but is held down, whether its answers are marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,8 @@ class Target:
     address: IPv4Address | IPv6Address
     device: str
     source: IPv4Address | IPv6Address | None = None
+    losses: int = 0
+    """Lost probes in a row after which it is down, where that is another number than the prober's; 0: it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,15 @@ class PathHealth:
     """How often it went down one time after the other, without two quiet minutes in between."""
     held_until: float = 0.0
     """It answers and is down all the same, as it comes and goes: until this time (the caller's clock). 0: not so."""
+    marked: bool = False
+    """Its answers say that it is better not used (mcnet.plan.soft_mark)."""
 
     @property
     def loss(self) -> float:
         """Share of the window's probes that were lost, 0 to 1."""
         return self.lost / self.sent if self.sent else 0.0
+
+    @property
+    def standing(self) -> Standing:
+        """What is told at once when it changes."""
+        return self.state, bool(self.held_until), self.marked

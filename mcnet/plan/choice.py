@@ -1,8 +1,9 @@
 """Which paths carry traffic, and how much of it: of a gateway's cables, and of a node's gateways.
 
 All that are healthy, each by its weight. A path nobody has judged yet (a daemon has just started) counts as it does
-in the kernel now, so that a restart moves nothing. A path that drains (weight 0) carries only while nothing else
-can. What a path carries now it does not lose to a worse one: where all are alike bad, all stays as it is.
+in the kernel now, so that a restart moves nothing. A path that drains (weight 0) or is marked (mcnet.plan.soft_mark)
+carries only while nothing else can. What a path carries now it does not lose to a worse one: where all are alike
+bad, all stays as it is.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,11 +28,13 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rail:
-    """A gateway's cable to one gateway of a cluster: the remote rail, and the remote gateway's weight (0: drains)."""
+    """A gateway's cable to one gateway of a cluster: the remote rail, and the remote gateway's weight (0: drains).
+    `marked`: the remote gateway says that what comes to it does not arrive, or that it drains."""
 
     rail: int
     health: Health
     weight: int = DEFAULT_WEIGHT
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def choose_cables(cables: Iterable[Rail], in_use: Collection[int]) -> tuple[tupl
     `in_use` are the rails in the kernel's group now.
     """
     alive = [one for one in cables if _alive(one, in_use)]
-    return tuple((one.rail, weight) for one, weight in _weighed(alive))
+    return tuple((one.rail, weight) for one, weight in _weighed([one for one in alive if not one.marked] or alive))
 
 
 def choose_gateways(

@@ -45,11 +45,11 @@ def held(wanted: KernelState, refused: Iterable[Change] = ()) -> Held:
 
 
 def after(before: Held | None, was: KernelState, now: KernelState) -> Held | None:
-    """What is there after the daemon has changed next hops and groups from `was` to `now` beside its rounds."""
+    """What is there after the daemon has changed next hops, groups or marks from `was` to `now` beside rounds."""
     if before is None:
         return None
-    old: frozenset[KernelObject] = was.nexthops | was.groups
-    new: frozenset[KernelObject] = now.nexthops | now.groups
+    old: frozenset[KernelObject] = was.nexthops | was.groups | was.tables
+    new: frozenset[KernelObject] = now.nexthops | now.groups | now.tables
     return Held((before.items - (old - new)) | (new - old), clean=before.clean)
 
 

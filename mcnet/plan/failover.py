@@ -1,4 +1,4 @@
-"""What leaves the next-hop groups at once when a path is lost, ahead of the round that looks at everything.
+"""What leaves the next-hop groups at once when a path is lost or marked, ahead of the round that looks at all.
 
 A round reads the kernel and all objects, which takes its time on a large node; deleting a next hop takes one request,
 and the kernel takes it out of all groups itself. Pure. It only takes away what the round will not want either, and
@@ -9,17 +9,17 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mcnet.model.cluster import Cluster, ClusterId
-from mcnet.model.kernel import Change, KernelState, NextHop, NextHopGroup, Remove, Replace
+from mcnet.model.kernel import Change, KernelState, NextHop, NextHopGroup, NftTable, Remove, Replace
 from mcnet.model.ownership import OVERLAY_DEVICE, nexthop_id
 from mcnet.model.probe import PathHealth
-from mcnet.plan import gateway, route_agent
+from mcnet.plan import gateway, route_agent, soft_mark
 from mcnet.plan.addresses import TunnelEnd, cable_number
 from mcnet.plan.choice import GatewayView, Health
 from mcnet.plan.damping import needed
 from mcnet.plan.gateway import Standing
 from mcnet.plan.gateway_report import health_of
 
-REASON = "its path was lost"
+REASON = "its path was lost, or is better not used"
 GONE = (Health.DOWN, Health.HELD)
 
 
@@ -29,6 +29,8 @@ class Lost:
 
     hops: frozenset[NextHop] = frozenset()
     members: frozenset[tuple[int, int]] = frozenset()
+    marks: bool | None = None
+    """Of a gateway: whether it is to mark its answers (mcnet.plan.soft_mark); None leaves that as it is."""
 
 
 def judged(paths: Mapping[str, PathHealth], alternatives: Iterable[Collection[str]]) -> dict[str, Health]:
@@ -49,9 +51,26 @@ def cable_alternatives(standings: Iterable[Standing]) -> list[list[str]]:
     return list(found.values())
 
 
-def lost_cables(standings: Iterable[Standing], health: Mapping[str, Health]) -> Lost:
-    """Of a gateway: the next hops of cables that are down."""
+def lost_cables(
+    standings: Collection[Standing],
+    health: Mapping[str, Health],
+    marked: Collection[str] = (),
+    *,
+    marks: bool | None = None,
+) -> Lost:
+    """Of a gateway: the next hops of cables that are down, and of those whose probes are `marked` where one that is
+    not is up and in use. `marks` are its own."""
+    fine = {
+        (standing.path.endpoint.cluster, family)
+        for standing in standings
+        for family in standing.path.families
+        if standing.active
+        and not standing.path.problem
+        and health.get(standing.path.probe(family)) is Health.UP
+        and standing.path.probe(family) not in marked
+    }
     return Lost(
+        marks=marks,
         hops=frozenset(
             NextHop(
                 id=nexthop_id(
@@ -64,8 +83,12 @@ def lost_cables(standings: Iterable[Standing], health: Mapping[str, Health]) -> 
             )
             for standing in standings
             for family in standing.path.families
-            if not standing.path.problem and health.get(standing.path.probe(family)) in GONE
-        )
+            if not standing.path.problem
+            and (
+                health.get(standing.path.probe(family)) in GONE
+                or (standing.path.probe(family) in marked and (standing.path.endpoint.cluster, family) in fine)
+            )
+        ),
     )
 
 
@@ -117,7 +140,7 @@ def lost_gateways(views: Iterable[GatewayView], ends: Mapping[str, TunnelEnd], c
 
 
 def changes(state: KernelState, lost: Lost) -> tuple[Change, ...]:
-    """What to take away now from what the kernel holds; () if nothing can be."""
+    """What to take away now from what the kernel holds, and whether answers are marked; () if nothing can be."""
     gone = {hop.id for hop in state.nexthops & lost.hops}
     smaller = {group: _without(group, gone, lost.members) for group in state.groups}
     # Deleting these would empty a group, so where they can be spared they leave group by group.
@@ -130,21 +153,43 @@ def changes(state: KernelState, lost: Lost) -> tuple[Change, ...]:
         for group, left in sorted(smaller.items(), key=lambda item: item[0].id)
         if left and {member for member, _ in set(group.members) - set(left)} - set(deleted)
     ]
-    return (*removals, *shrunk)
+    return (*removals, *shrunk, *_remarked(state, lost.marks))
 
 
 def after(state: KernelState, done: Iterable[Change]) -> KernelState:
     """`state` after the `changes` have been made."""
     removed = {change.item.id for change in done if isinstance(change, Remove) and isinstance(change.item, NextHop)}
     groups = {group.id: group for group in state.groups}
+    tables = {table.name: table for table in state.tables}
     for change in done:
         if isinstance(change, Replace) and isinstance(change.item, NextHopGroup):
             groups[change.item.id] = change.item
+        if isinstance(change, Replace) and isinstance(change.item, NftTable):
+            tables[change.item.name] = change.item
     return replace(
         state,
         nexthops=frozenset(hop for hop in state.nexthops if hop.id not in removed),
         groups=frozenset(replace(group, members=_without(group, removed, ())) for group in groups.values()),
+        tables=frozenset(tables.values()),
     )
+
+
+def reason(changes: Iterable[Change]) -> str:
+    """Why all of them are made, for the log."""
+    return ", ".join(sorted({change.reason for change in changes}))
+
+
+def _remarked(state: KernelState, marks: bool | None) -> tuple[Change, ...]:
+    """The gateway's table with other marks and nothing else: elements of a set, which is quickly done."""
+    if marks is None:
+        return ()
+    wanted = soft_mark.marks(marks)
+    found = [
+        (table, replace(table, sets=tuple(wanted if one.name == wanted.name else one for one in table.sets)))
+        for table in state.tables
+        if isinstance(table, NftTable)
+    ]
+    return tuple(Replace(old, new, soft_mark.REASON) for old, new in found if new != old)
 
 
 def _without(

@@ -16,7 +16,16 @@ from mcnet.model.libreswan import IkeConnection
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
-from mcnet.plan import cable, gateway_firewall, libreswan_cable, transition, vxlan_cable, wireguard_cable, withdrawn
+from mcnet.plan import (
+    cable,
+    gateway_firewall,
+    libreswan_cable,
+    soft_mark,
+    transition,
+    vxlan_cable,
+    wireguard_cable,
+    withdrawn,
+)
 from mcnet.plan.addresses import cable_number
 from mcnet.plan.cable import CablePath
 from mcnet.plan.choice import Health, Rail, choose_cables
@@ -55,6 +64,10 @@ class World:
     """Bytes that pass inside, by what the probes are called, of cables whose way carries less than they promise."""
     ways: cable.Ways = field(default_factory=dict)
     """What NAT discovery has found."""
+    marked: frozenset[str] = frozenset()
+    """What the probes are called whose answers are marked (mcnet.plan.soft_mark)."""
+    marks: bool | None = None
+    """Whether this gateway is to mark its own answers; None: as it does."""
     now: float = 0.0
     """Seconds, by a clock that never goes back."""
 
@@ -72,6 +85,8 @@ class Standing:
     """Bytes that pass inside, where that is less than the device takes; 0: all that it does."""
     share: float = 0.0
     """Of the flows to its cluster, by weight; 0 to 1."""
+    marked: bool = False
+    """Whether its answers are marked, in one family at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,8 @@ class Decision:
     """What pluto is to have."""
     former: tuple[CablePath, ...] = ()
     """Cables that are kept although others are wanted: what pluto has of them stays."""
+    marks: bool = False
+    """Whether this gateway marks its own answers."""
 
 
 def decide(world: World) -> Decision:
@@ -120,6 +137,7 @@ def decide(world: World) -> Decision:
         standings = tuple(Standing(path, False) for path in cables)
         return Decision(KernelState(), standings, problems=(*remotes.problems, cable.no_outer_address(world.own)))
     throws = exceptions(remotes, (world.own, *_own_endpoints(world)), world.nodes)
+    marks = _marks(world)
     default = world.options.default_driver == VXLAN
     neighbours, fdb = vxlan_cable.peers(every)
     source = routable_addresses(world.host.links, world.member.pod_prefixes, used)
@@ -178,7 +196,11 @@ def decide(world: World) -> Decision:
         | libreswan_cable.routes(every)
         | throw_routes(ownership.CABLES_TABLE, throws),
         tables=frozenset(
-            {gateway_firewall.table(own=world.own, member=world.member, remotes=remotes, cables=every, throws=throws)}
+            {
+                gateway_firewall.table(
+                    own=world.own, member=world.member, remotes=remotes, cables=every, throws=throws, marks=marks
+                )
+            }
         ),
     )
     return Decision(
@@ -191,7 +213,15 @@ def decide(world: World) -> Decision:
         problems=remotes.problems,
         ike=libreswan_cable.connections(world.own, wanted, secrets) if secrets is not None else frozenset(),
         former=former.paths,
+        marks=marks,
     )
+
+
+def _marks(world: World) -> bool:
+    """A cluster's only node has nobody to reach."""
+    if world.marks is None and len(world.nodes) > 1:
+        return soft_mark.present(world.actual)
+    return bool(world.marks)
 
 
 def _leaving(world: World, remotes: Remotes, keys: wireguard_cable.Keys | None) -> tuple[CablePath, ...]:
@@ -246,6 +276,7 @@ def _standings(cables: tuple[CablePath, ...], shares: Mapping[str, float], world
             moved.get(path.endpoint.name),
             _narrowest(world, [path.probe(family) for family in path.families]),
             shares.get(path.endpoint.name, 0.0),
+            any(path.probe(family) in world.marked for family in path.families),
         )
         for path in cables
     )
@@ -285,8 +316,9 @@ def _chosen(
         for member, _ in group.members
     }
     rails = [
-        Rail(rail, world.health.get(path.probe(family), Health.UNKNOWN), path.endpoint.weight)
+        Rail(rail, world.health.get(probe, Health.UNKNOWN), path.endpoint.weight, probe in world.marked)
         for rail, path in mine.items()
+        for probe in [path.probe(family)]
     ]
     return tuple((mine[rail], weight) for rail, weight in choose_cables(rails, in_use))
 

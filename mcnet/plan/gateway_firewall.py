@@ -6,6 +6,8 @@ nobody has to reach it (docs/decisions/libreswan.md).
 
 Nothing from a cable goes anywhere but to this cluster's pods and services and, ICMP only, to the cable address
 itself: a remote cluster can neither use the gateway as a router nor reach what listens on the node.
+
+Echo replies that leave by a cable are marked while the set of marks has their protocol (mcnet.plan.soft_mark).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +17,7 @@ from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Network, NftChain, NftSet, NftTable
 from mcnet.model.member import Member
-from mcnet.plan import ports
+from mcnet.plan import ports, soft_mark
 from mcnet.plan.addresses import cable_end, cable_number
 from mcnet.plan.cable import CablePath
 from mcnet.plan.driver import LIBRESWAN, VXLAN, WIREGUARD
@@ -29,10 +31,16 @@ ICMP = {4: "icmp", 6: "icmpv6"}
 
 
 def table(
-    *, own: Endpoint, member: Member, remotes: Remotes, cables: Iterable[CablePath], throws: tuple[Network, ...] = ()
+    *,
+    own: Endpoint,
+    member: Member,
+    remotes: Remotes,
+    cables: Iterable[CablePath],
+    throws: tuple[Network, ...] = (),
+    marks: bool = False,
 ) -> NftTable:
     """The whole table, the same text for the same inputs. `throws` are hosts in remote prefixes that are no pods:
-    gateways and this cluster's own nodes (mcnet.plan.throw)."""
+    gateways and this cluster's own nodes (mcnet.plan.throw). `marks`: echo replies are marked."""
     cables = tuple(cable for cable in cables if cable.remote is not None and not cable.problem)
     by_vxlan, by_libreswan = (tuple(cable for cable in cables if cable.driver == one) for one in (VXLAN, LIBRESWAN))
     wireguard = any(cable.driver == WIREGUARD for cable in cables)
@@ -61,7 +69,7 @@ def table(
         sets += [_sources(name, family, group, remotes, throws) for family in (4, 6)]
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
-        sets=tuple(sets),
+        sets=(*sets, soft_mark.marks(marks)),
         chains=(
             NftChain("to_local", "", tuple(to_local)),
             *(NftChain(name, "", _only_its_sources(name)) for name in sorted(checked)),
@@ -87,6 +95,12 @@ def table(
                 "cable_forward",
                 "type filter hook forward priority filter",
                 (f"udp dport {port} jump cable_port_of_others",),
+            ),
+            NftChain("answers", "", tuple(_mark(family) for family in (4, 6))),
+            NftChain(
+                "answer_output",
+                "type filter hook output priority mangle",
+                (f"oifname {CABLES} goto answers", *_by_libreswan(by_libreswan, "goto answers")),
             ),
         ),
     )
@@ -126,8 +140,23 @@ def _by_sender(senders: Mapping[str, CablePath], *, wireguard: bool) -> tuple[st
 def _to_libreswan_chains(cables: Collection[CablePath]) -> tuple[str, ...]:
     if not cables:
         return ()
-    devices = ", ".join(sorted(f'"{cable.device}"' for cable in cables))
-    return (f"iifname {{ {devices} }} goto from_libreswan", "udp dport 500 fib daddr type local drop")
+    return (f"iifname {{ {_devices(cables)} }} goto from_libreswan", "udp dport 500 fib daddr type local drop")
+
+
+def _by_libreswan(cables: Collection[CablePath], verdict: str) -> tuple[str, ...]:
+    return (f"oifname {{ {_devices(cables)} }} {verdict}",) if cables else ()
+
+
+def _devices(cables: Iterable[CablePath]) -> str:
+    return ", ".join(sorted(f'"{cable.device}"' for cable in cables))
+
+
+def _mark(family: int) -> str:
+    """One set for both families: a mark is one change of its elements."""
+    return (
+        f"meta l4proto @{ownership.MARKED_SET} {ICMP[family]} type echo-reply "
+        f"{IP[family]} dscp set {ownership.MARK_DSCP}"
+    )
 
 
 def _libreswan_chains(cables: Collection[CablePath], port_base: int) -> tuple[NftChain, ...]:

@@ -103,7 +103,16 @@ def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tu
         )
     if Health.UNKNOWN in found.values():
         return CableState.CONNECTING, obstacle or "no probe has been answered yet"
-    return CableState.CONNECTED, ""
+    return CableState.CONNECTED, _why_unused(standing)
+
+
+def _why_unused(standing: Standing) -> str:
+    if not standing.marked or standing.active:
+        return ""
+    return (
+        f"{standing.path.endpoint.name} says that it drains, or that no other node of its cluster answers it: "
+        "nothing is sent by it while another gateway is there"
+    )
 
 
 def _is_public(standing: Standing) -> bool:

@@ -2,7 +2,8 @@
 
 A path is "unknown" until the first verdict, "up" after its first reply, "down" after `multiplier` losses in a
 row, and up again only after three replies in a row, so that a path that loses every other packet stays down. One
-that comes and goes stays down longer (mcnet.plan.damping).
+that comes and goes stays down longer (mcnet.plan.damping). It is marked by its first marked reply, since who marks
+has made sure before (mcnet.plan.soft_mark), and no longer after three in a row that bear no mark.
 """
 
 from dataclasses import dataclass, field, replace
@@ -30,27 +31,36 @@ class History:
     damping: Damping = field(default_factory=Damping)
     answers: bool = False
     """It is down, and has answered often enough since it was silent."""
+    marked: bool = False
+    plain: int = 0
+    """Replies in a row without a mark, while it is marked."""
 
 
 def resumed(path: PathHealth, *, now: float) -> History:
     """The history of a path that somebody else has probed until now: its state holds until there is a verdict."""
-    return History(state=path.state, since=path.since, damping=Damping(path.falls, now if path.falls else 0.0))
+    damped = Damping(path.falls, now if path.falls else 0.0)
+    return History(state=path.state, since=path.since, damping=damped, marked=path.marked)
 
 
-def observe_reply(history: History, rtt: float, *, now: float) -> History:
-    """`history` after a reply that took `rtt` seconds."""
+def observe_reply(history: History, rtt: float, *, now: float, marked: bool = False) -> History:
+    """`history` after a reply that took `rtt` seconds and is `marked`."""
     verdicts = (*history.verdicts, rtt)[-WINDOW:]
+    noted = replace(_noted(history, marked=marked), verdicts=verdicts)
     if history.state != "down":
-        return History(
-            state="up",
-            since=history.since if history.state == "up" else now,
-            verdicts=verdicts,
-            damping=history.damping,
-        )
+        return replace(noted, state="up", since=history.since if history.state == "up" else now)
     answers = history.answers or _ends_with(verdicts, REPLIES_AFTER_LOSS, lost=False)
     if answers and now >= history.damping.release:
-        return History(state="up", since=now, verdicts=verdicts, damping=history.damping)
-    return replace(history, verdicts=verdicts, answers=answers)
+        return replace(noted, state="up", since=now, answers=False)
+    return replace(noted, answers=answers)
+
+
+def _noted(history: History, *, marked: bool) -> History:
+    """`history` with what a reply's mark says."""
+    if marked or not history.marked:
+        return replace(history, marked=marked, plain=0)
+    plain = history.plain + 1
+    clear = plain >= REPLIES_AFTER_LOSS
+    return replace(history, marked=not clear, plain=0 if clear else plain)
 
 
 def observe_loss(history: History, *, multiplier: int, now: float) -> History:
@@ -63,7 +73,7 @@ def observe_loss(history: History, *, multiplier: int, now: float) -> History:
     else:
         up_for = now - history.since if history.state == "up" else None
         since, damped = now, damping.fell(history.damping, up_for=up_for, now=now)
-    return History(state="down", since=since, verdicts=verdicts, damping=damped)
+    return replace(history, state="down", since=since, verdicts=verdicts, damping=damped, answers=False)
 
 
 def health(history: History) -> PathHealth:
@@ -83,6 +93,7 @@ def health(history: History) -> PathHealth:
         since=history.since,
         falls=damped.falls,
         held_until=damped.release if history.answers else 0.0,
+        marked=history.marked,
     )
 
 

@@ -7,7 +7,7 @@ set (`Clock`); the system's tells one thing only, how long a reply lay in its so
 read before.
 
 Replies wait in the sockets until the next round, since waking up for each would cost more than all else together;
-the kernel has noted when each came. Only while a path is not up they are looked for sooner.
+the kernel has noted when each came. Only while a path is not up, or there are few, they are looked for sooner.
 """
 
 import asyncio
@@ -20,14 +20,17 @@ from typing import Final
 
 from mcnet.codec.icmp import TOKEN_BYTES, Echo, decode_reply, encode_request
 from mcnet.model.kernel import Address
-from mcnet.model.probe import PathHealth, Target
+from mcnet.model.ownership import MARK_DSCP
+from mcnet.model.probe import PathHealth, Standing, Target
 from mcnet.plan.health import History, health, observe_loss, observe_reply, patience, resumed
-from mcnet.probe.sockets import open_socket, receive, send
+from mcnet.probe.sockets import Received, open_socket, receive, send
 
 _SLACK: Final = 0.5
 """Share of an interval by which a round may be late and still judge."""
 _LOOK: Final = 0.05
-"""Seconds after a round at which answers of paths that are not up are looked for."""
+"""Seconds after a round at which answers are looked for, of paths that are not up, or of few."""
+_FEW: Final = 12
+"""Paths up to which answers are always looked for soon: a mark is read sooner, for half a percent of a core."""
 
 
 def _boot_time() -> float:
@@ -116,9 +119,8 @@ class Prober:
         """The health of the targets `keys`, or of all, by key. Times of change are `Clock.awake`'s."""
         return {key: health(self._paths[key].history) for key in (self._paths if keys is None else keys)}
 
-    def standings(self) -> dict[str, tuple[str, bool]]:
-        """Of every target, by key, what is announced when it changes: its state, and whether it answers again but is
-        held down."""
+    def standings(self) -> dict[str, Standing]:
+        """Of every target, by key, what is announced when it changes."""
         return {key: _standing(path.history) for key, path in self._paths.items()}
 
     async def run(self) -> None:
@@ -130,7 +132,7 @@ class Prober:
                 await asyncio.sleep(max(0.0, due - passed()))
                 late = passed() - due
                 self._round(punctual=late < _SLACK * self._interval)
-                if any(path.history.state != "up" for path in self._paths.values()):
+                if len(self._paths) <= _FEW or any(path.history.state != "up" for path in self._paths.values()):
                     await asyncio.sleep(min(_LOOK, self._interval / 2))
                     self._drain()
                     self._announce()
@@ -163,7 +165,8 @@ class Prober:
             if now - sent >= limit:
                 del path.waiting[number]
                 self._asked.pop(number, None)
-                self._learn(path, observe_loss(path.history, multiplier=self._multiplier, now=now))
+                losses = path.target.losses or self._multiplier
+                self._learn(path, observe_loss(path.history, multiplier=losses, now=now))
 
     def _probe(self, path: _Path) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF
@@ -208,18 +211,18 @@ class Prober:
                 return
             echo = decode_reply(version, received.data)
             if echo is not None and (echo.token, echo.identifier) == (self._token, self._identifier):
-                self._count(echo.number, received.sender, received.delay)
+                self._count(echo.number, received)
 
-    def _count(self, number: int, sender: Address, delay: float) -> None:
-        """Only the wait in the socket, `delay`, is by a clock that may have been set meanwhile."""
+    def _count(self, number: int, received: Received) -> None:
+        """Only the wait in the socket, `received.delay`, is by a clock that may have been set meanwhile."""
         path = self._asked.get(number)
-        if path is None or path.target.address != sender:
+        if path is None or path.target.address != received.sender:
             return
         del self._asked[number]
         now = self._clock.awake()
-        elapsed, lay = now - path.waiting.pop(number)[0], min(delay, now - self._looked)
+        elapsed, lay = now - path.waiting.pop(number)[0], min(received.delay, now - self._looked)
         rtt = elapsed - lay if lay < elapsed else elapsed
-        self._learn(path, observe_reply(path.history, rtt, now=now))
+        self._learn(path, observe_reply(path.history, rtt, now=now, marked=received.dscp == MARK_DSCP))
 
     def _learn(self, path: _Path, history: History) -> None:
         self._news = self._news or _standing(path.history) != _standing(history)
@@ -233,8 +236,8 @@ class Prober:
                 self.on_change()
 
 
-def _standing(history: History) -> tuple[str, bool]:
-    return history.state, history.answers
+def _standing(history: History) -> Standing:
+    return history.state, history.answers, history.marked
 
 
 def _socket_key(target: Target) -> tuple[int, str, Address | None]:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Final, cast
 
 from mcnet.codec.probing import LONGEST_LINE, News, Order, decode_order, encode_news
+from mcnet.model.probe import Standing
 from mcnet.probe.ping import Prober
 
 NICENESS: Final = -10
@@ -33,7 +34,7 @@ class Reporter(asyncio.BaseProtocol):
         self._full = False
         self._missed = False
         self._number = 0
-        self._told: dict[str, tuple[str, bool]] = {}
+        self._told: dict[str, Standing] = {}
         self.gone = asyncio.Event()
         """Set when nobody reads any more."""
 

@@ -13,12 +13,14 @@ _Address: TypeAlias = IPv4Address | IPv6Address
 
 _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@ll")
+_INT: Final = struct.Struct("@i")
 _SO_RCVBUFFORCE: Final = 33
 _BUFFER: Final = 4 << 20
 """Bytes of receive buffer: the answers of a whole round to thousands of probes. Needs CAP_NET_ADMIN."""
 _SOL_RAW: Final = 255
 _ICMP_FILTER: Final = 1
 _ICMPV6_FILTER: Final = 1
+_IPV6_TRAFFIC_CLASS: Final = (int(socket.IPPROTO_IPV6), socket.IPV6_TCLASS)
 _ONLY_ECHO_REPLY: Final = struct.pack("@I", ~(1 << 0) & 0xFFFFFFFF)
 """struct icmp_filter: a set bit blocks the type."""
 _ONLY_ECHO_REPLY6: Final = struct.pack(
@@ -29,11 +31,13 @@ _ONLY_ECHO_REPLY6: Final = struct.pack(
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One packet: `delay` is the time in seconds it lay in the socket before it was read."""
+    """One packet: `delay` is the time in seconds it lay in the socket before it was read; `dscp` its six bits (RFC
+    2474), 0 if nothing is said."""
 
     sender: _Address
     data: bytes
     delay: float
+    dscp: int = 0
 
 
 def open_socket(version: int, device: str, source: _Address | None) -> socket.socket:
@@ -52,6 +56,7 @@ def open_socket(version: int, device: str, source: _Address | None) -> socket.so
             opened.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLY)
         else:
             opened.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, _ONLY_ECHO_REPLY6)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
         if source is not None:
             opened.bind(_socket_address(source, device))
     except OSError:
@@ -72,14 +77,16 @@ def receive(opened: socket.socket) -> Received | None:
     except BlockingIOError:
         return None
     now = time.time()
-    stamps = [
-        seconds + nanoseconds / 1e9
-        for level, kind, body in ancillary
-        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS)
-        for seconds, nanoseconds in [_TIMESPEC.unpack(body[: _TIMESPEC.size])]
-    ]
-    delay = max(0.0, now - stamps[0]) if stamps else 0.0
-    return Received(_parsed(sender[0]), data, delay)
+    delay = 0.0
+    # Of IPv4 a raw socket delivers the header too.
+    traffic_class = data[1] if opened.family == socket.AF_INET and len(data) > 1 else 0
+    for level, kind, body in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = _TIMESPEC.unpack(body[: _TIMESPEC.size])
+            delay = max(0.0, now - (seconds + nanoseconds / 1e9))
+        elif (level, kind) == _IPV6_TRAFFIC_CLASS:
+            (traffic_class,) = _INT.unpack(body[: _INT.size])
+    return Received(_parsed(sender[0]), data, delay, traffic_class >> 2)
 
 
 @lru_cache(maxsize=4096)

@@ -36,7 +36,7 @@ class SupervisedProber:
     ) -> None:
         """`interval` in seconds; a path is down after `multiplier` losses in a row."""
         self.on_change: Callable[[], object] | None = None
-        """Called after a path's state changed, or it answers again but is held down."""
+        """Called after a path's standing changed."""
         self.on_end: Callable[[str], object] = lambda _: None
         """Called with the reason when the process has ended and is started anew."""
         self.process_id = 0
@@ -134,14 +134,10 @@ class SupervisedProber:
         for key, path in news.paths.items():
             if self._since.get(key, news.number + 1) <= news.number:
                 before = self._paths[key]
-                changed = changed or _standing(before) != _standing(path)
+                changed = changed or before.standing != path.standing
                 self._paths[key] = path
         if changed and self.on_change is not None:
             self.on_change()
-
-
-def _standing(path: PathHealth) -> tuple[str, bool]:
-    return path.state, bool(path.held_until)
 
 
 async def _end(process: Process) -> None:

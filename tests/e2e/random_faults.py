@@ -68,12 +68,13 @@ def _possible(running: Sequence[Fault], told: Sequence[str], back: set[str]) -> 
         for node in GATEWAYS
         if node not in out and not any(other.partition("-")[0] == node.partition("-")[0] for other in out)
     ]
-    kills = [faults.killed(node) for node in GATEWAYS] + [faults.killed("west-n3", "mcnet_route_agent")]
+    kills = [faults.killed(node) for node in GATEWAYS if node not in out]
+    kills += [faults.killed("west-n3", "mcnet_route_agent")]
     away = {cluster for cluster in CLUSTERS if faults.stopped(cluster).name in names}
     made = [fault for fault in kills if fault.name not in told and fault.asks not in away]
     for node in free:
         if not any(fault.process for fault in running):
-            made += [faults.cut(node, LinkName.WAN), faults.gone(node)]
+            made += [faults.cut(node, LinkName.WAN), faults.cut(node, LinkName.CLUSTER), faults.gone(node)]
         if node.partition("-")[0] not in away:
             made.append(faults.cordoned(node))
     asked = {fault.asks for fault in running}

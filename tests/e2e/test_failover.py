@@ -100,9 +100,11 @@ async def test_what_costs_no_packet(made: Clusterset, fault: Fault) -> None:
     "fault",
     [
         faults.cut("west-n1", LinkName.WAN),
+        faults.cut("west-n1", LinkName.CLUSTER),
         faults.gone("west-n2"),
         faults.at_once(faults.stopped("west"), faults.cut("west-n1", LinkName.WAN)),
         faults.at_once(faults.stopped("east"), faults.gone("east-n2")),
+        faults.at_once(faults.stopped("east"), faults.cut("west-n2", LinkName.CLUSTER)),
     ],
     ids=lambda fault: fault.name,
 )

@@ -16,10 +16,21 @@ from mcnet.kube.kinds import ENDPOINT
 from mcnet.loop.run import Stop
 from mcnet.model.endpoint import endpoint_name
 from mcnet.model.foreign import ForeignChain
-from mcnet.model.kernel import Address, Change, Event, HostFacts, KernelState, NextHop, NextHopGroup, Sysctl
+from mcnet.model.kernel import (
+    Address,
+    Change,
+    Event,
+    HostFacts,
+    KernelState,
+    NextHop,
+    NextHopGroup,
+    NftTable,
+    Replace,
+    Sysctl,
+)
 from mcnet.model.look import Path as LookPath
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition, nexthop_kind
-from mcnet.model.probe import PathHealth, Target
+from mcnet.model.probe import PathHealth, State, Target
 from mcnet.plan.nat_discovery import Own, Peer
 from mcnet.plan.nat_discovery import Path as NatPath
 from mcnet.probe.adverts import AdvertListener, AdvertSender
@@ -73,7 +84,11 @@ class MemoryKernel:
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Failure, ...]:
         """The changes are of the partition that was read last: a round reads, then applies. Next hops alone are of
-        their own: they may go beside a round."""
+        their own, and so are marks: they may change beside a round."""
+        beside = [one for one in changes if isinstance(one, Replace) and isinstance(one.old, NftTable)]
+        if beside:
+            assert not await self.parts[GATEWAY].apply(beside)
+            changes = [one for one in changes if one not in beside]
         kinds = {nexthop_kind(one.item.id) for one in changes if isinstance(one.item, NextHop | NextHopGroup)}
         alone = all(isinstance(one.item, NextHop | NextHopGroup) for one in changes)
         owner = next((part for part in self.parts if alone and kinds & set(part.nexthops)), self._current)
@@ -116,9 +131,9 @@ class SilentProber(Prober):
     async def run(self) -> None:
         await asyncio.Event().wait()
 
-    def say(self, key: str, state: str, *, held_until: float = 0.0) -> None:
+    def say(self, key: str, state: State, *, held_until: float = 0.0, marked: bool = False) -> None:
         """The path `key` is "up" or "down" from now on."""
-        self.health[key] = PathHealth(state=state, rtt_last=0.001, sent=10, held_until=held_until)  # type: ignore[arg-type]
+        self.health[key] = PathHealth(state=state, rtt_last=0.001, sent=10, held_until=held_until, marked=marked)
         if self.on_change is not None:
             self.on_change()
 

@@ -14,6 +14,7 @@ from mcnet.codec import advert
 from mcnet.kernel.node import NodeKernel
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
+from mcnet.model.kernel import KernelState
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT
@@ -67,6 +68,8 @@ class Place:
     own: Endpoint | None = None
     """Of a gateway."""
     reach: frozenset[ClusterId] = frozenset()
+    decision: gateway.Decision = field(default_factory=lambda: gateway.Decision(KernelState()))
+    """Of a gateway: its last round's."""
 
     def pod(self, family: int = 4) -> str:
         """The address of a pod that the node itself bears here."""
@@ -198,7 +201,7 @@ class Scene:
         changes = diff(decision.state, actual)
         assert await KERNEL.apply(changes) == ()
         news = decision.reach != place.reach
-        place.reach = decision.reach
+        place.reach, place.decision = decision.reach, decision
         return len(changes) + news
 
 

@@ -67,6 +67,7 @@ def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
         "since": cable.since,
         "why": why,
         "next": following,
+        "note": cable.reason if state == CONNECTED else "",
     }
 
 

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcnet.codec.nft import fingerprint, parse, render
+from mcnet.codec.nft import fingerprint, parse, render, render_elements
 from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import seal
 from mcnet.model.kernel import NftChain, NftSet, NftTable
+from mcnet.model.ownership import MARKED_SET
 from tests.fakes.mutations import changed_texts, mutations
 
 TABLE = NftTable(
@@ -234,3 +235,30 @@ def test_a_listing_with_many_things_wrong_raises_nothing_else(document: Any) -> 
 def test_what_is_no_json_or_too_deep_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(text)
+
+
+def test_elements_alone_are_changed_without_the_rest() -> None:
+    first, second = TABLE.sets
+    fewer = replace(TABLE, sets=(replace(first, elements=frozenset()), second))
+    other = replace(TABLE, sets=(replace(first, elements=frozenset({"10.9.0.0/16"})), second))
+    assert render_elements(TABLE, TABLE) == ""
+    assert render_elements(TABLE, fewer) == "flush set inet mcnet remote4\n"
+    assert render_elements(fewer, other) == (
+        "flush set inet mcnet remote4\nadd element inet mcnet remote4 { 10.9.0.0-10.9.255.255 }\n"
+    )
+    for more in (
+        replace(TABLE, sets=(first,)),
+        replace(TABLE, sets=(replace(first, flags=()), second)),
+        replace(TABLE, chains=TABLE.chains[:1]),
+        replace(TABLE, notes=()),
+    ):
+        assert render_elements(TABLE, more) is None
+
+
+@pytest.mark.parametrize("elements", [frozenset(), frozenset({"1", "58"})])
+def test_marks_are_told_and_are_in_the_digest(elements: frozenset[str]) -> None:
+    marked = replace(TABLE, sets=(*TABLE.sets, NftSet(MARKED_SET, "inet_proto", (), elements)))
+    assert fingerprint(marked).marked is bool(elements)
+    assert not fingerprint(TABLE).marked
+    other = replace(TABLE, sets=(*TABLE.sets, NftSet(MARKED_SET, "inet_proto", (), frozenset({"1"}) - elements)))
+    assert fingerprint(other).digest != fingerprint(marked).digest

@@ -113,3 +113,11 @@ def test_without_a_seal_of_this_nft_nothing_is_called_edited() -> None:
 )
 def test_what_is_no_seal(element: object) -> None:
     assert not is_seal(element)
+
+
+def test_marks_are_not_under_the_seal() -> None:
+    """They are set and taken back without sealing the table anew; the set itself is."""
+    with_set = [*PLAIN, {"set": {"family": "inet", "name": "marked", "table": "mcnet", "type": "inet_proto"}}]
+    marked = copy.deepcopy(with_set)
+    marked[-1]["set"]["elem"] = [1, 58]
+    assert seal(marked) == seal(with_set) != seal(PLAIN)

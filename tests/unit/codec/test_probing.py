@@ -28,12 +28,18 @@ PATHS = st.dictionaries(
         since=SECONDS,
         falls=st.integers(0, 1000),
         held_until=SECONDS,
+        marked=st.booleans(),
     ),
     max_size=4,
 )
 ADDRESSES = st.ip_addresses()
 TARGETS = st.builds(
-    Target, key=st.text(max_size=20), address=ADDRESSES, device=st.text(max_size=15), source=st.none() | ADDRESSES
+    Target,
+    key=st.text(max_size=20),
+    address=ADDRESSES,
+    device=st.text(max_size=15),
+    source=st.none() | ADDRESSES,
+    losses=st.integers(0, 100),
 )
 ORDERS = st.builds(
     Order, st.integers(1, 1 << 40), st.floats(0.1, 60), st.integers(1, 100), st.frozensets(TARGETS, max_size=4), PATHS

@@ -57,7 +57,7 @@ async def test_from_nothing_to_a_connected_cable(scene: Scene) -> None:
     published = endpoint.decode(scene.own_endpoint() or {})
     assert identity.verify(scene.own_endpoint() or {}, KEYS.public)
     assert published.sequence > 1_700_000_000
-    assert {target.key for target in scene.prober.targets} == {"west.n1"}
+    assert {target.key for target in scene.prober.targets} == {"west.n1", "node n2"}
     assert advert.decode(scene.sender.datagram).reach == {cluster_number(WEST)}
     assert len(scene.sender.targets) == 2
     assert [event["reason"] for event in scene.server.all(EVENT)].count("CableConnected") == 1

@@ -12,7 +12,7 @@ from mcnet.model import ownership
 from mcnet.model.cluster import cluster_number
 from mcnet.model.kernel import Add, Change, HostFacts, NextHop
 from tests.fakes.eventually import eventually
-from tests.fakes.node_daemons import NAMESPACE, Scene
+from tests.fakes.node_daemons import NAMESPACE, Scene, node_object
 from tests.fakes.worlds import WEST, WEST_1
 
 
@@ -117,3 +117,74 @@ async def test_a_cable_that_is_held_down_carries_where_nothing_else_does(scene: 
         await eventually(lambda: "west.n2" in {target.key for target in scene.prober.targets})
         scene.prober.say("west.n2", "up")
         await eventually(lambda: cables_used(scene) == {1})
+
+
+def marks(scene: Scene) -> bool:
+    return any(table.marked for table in scene.kernel.parts[ownership.GATEWAY].tables.values())
+
+
+async def test_a_marked_cable_leaves_its_group_without_a_round(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+    host_facts = scene.kernel.host_facts
+    async with scene.gateway() as daemon:
+        for name in ("west.n1", "west.n2"):
+            scene.prober.say(name, "up")
+        await eventually(lambda: cables_used(scene) == {0, 1})
+        rounds = daemon._loop.rounds
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        monkeypatch.setattr(scene.kernel, "host_facts", stuck)
+        scene.prober.say("west.n1", "up", marked=True)
+        await eventually(lambda: cables_used(scene) == {1})
+        scene.prober.say("west.n2", "up", marked=True)
+        await asyncio.sleep(0)
+        assert cables_used(scene) == {1}
+    monkeypatch.setattr(scene.kernel, "host_facts", host_facts)
+    async with scene.gateway():
+        scene.prober.say("west.n2", "up")
+        scene.prober.say("west.n1", "up", marked=True)
+        await eventually(lambda: cables_used(scene) == {1})
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: cables_used(scene) == {0, 1})
+
+
+async def test_a_gateway_without_nodes_marks_its_answers_without_a_round(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host_facts = scene.kernel.host_facts
+    async with scene.gateway() as daemon:
+        scene.prober.say("west.n1", "up")
+        scene.prober.say("node n2", "up")
+        await eventually(lambda: routed(scene))
+        rounds = daemon._loop.rounds
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        assert not marks(scene)
+        monkeypatch.setattr(scene.kernel, "host_facts", stuck)
+        rounds = daemon._loop.rounds
+        scene.prober.say("node n2", "down")
+        await eventually(lambda: marks(scene))
+        assert daemon._loop.rounds == rounds
+    monkeypatch.setattr(scene.kernel, "host_facts", host_facts)
+    scene.prober.health.clear()
+    async with scene.gateway() as daemon:
+        await eventually(lambda: daemon._loop.rounds > 0)
+        assert marks(scene), "a restart knows nothing better"
+        scene.prober.say("node n2", "down")
+        rounds = daemon._loop.rounds
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        assert marks(scene)
+        scene.prober.say("node n2", "up")
+        await eventually(lambda: not marks(scene))
+        assert daemon._metrics.repairs._value.get() == 0
+
+
+async def test_a_gateway_that_drains_marks_its_answers(scene: Scene) -> None:
+    async with scene.gateway():
+        scene.prober.say("west.n1", "up")
+        scene.prober.say("node n2", "up")
+        await eventually(lambda: routed(scene))
+        drained = node_object(1, gateway=True)
+        drained["metadata"]["annotations"] = {"mcnet.dev/gateway-drain": "true"}
+        scene.server.add(drained)
+        await eventually(lambda: marks(scene))
+        scene.server.add(node_object(1, gateway=True))
+        await eventually(lambda: not marks(scene))

@@ -29,6 +29,11 @@ Chosen = list[tuple[int, int]]
         pytest.param([Rail(0, UP, 0), Rail(1, DOWN, 50)], {1}, [(0, 1)], id="the last one carries though it drains"),
         pytest.param([Rail(0, UP, 0), Rail(1, UP, 0)], {1}, [(0, 1), (1, 1)], id="all drain"),
         pytest.param([Rail(0, UNKNOWN, 0), Rail(1, UNKNOWN, 0)], {1}, [(1, 1)], id="all drain, restart"),
+        pytest.param([Rail(0, UP, 100, True), Rail(1, UP)], {0, 1}, [(1, 1)], id="one is marked"),
+        pytest.param([Rail(0, UP, 100, True), Rail(1, UP, 50, True)], {0}, [(0, 2), (1, 1)], id="all are marked"),
+        pytest.param([Rail(0, UP, 100, True), Rail(1, DOWN)], {1}, [(0, 1)], id="marked is better than none"),
+        pytest.param([Rail(0, UP, 100, True), Rail(1, UP, 0)], {0}, [(1, 1)], id="one that drains delivers"),
+        pytest.param([Rail(0, UP, 100, True), Rail(1, UNKNOWN)], {1}, [(1, 1)], id="marked, restart"),
     ],
 )  # fmt: skip
 def test_cables(cables: list[Rail], in_use: set[int], chosen: Chosen) -> None:
@@ -81,7 +86,7 @@ def test_of_two_gateways_with_one_rail_one_is_used() -> None:
 healths = st.sampled_from(Health)
 weights = st.sampled_from([0, 1, 50, 99, 100])
 rails = st.integers(0, 7)
-cables = st.lists(st.builds(Rail, rails, healths, weights), max_size=8, unique_by=lambda one: one.rail)
+cables = st.lists(st.builds(Rail, rails, healths, weights, st.booleans()), max_size=8, unique_by=lambda one: one.rail)
 gateways = st.lists(
     st.builds(gateway, rails, healths, st.sampled_from([None, [], [WEST]]), weights),
     max_size=8, unique_by=lambda one: one.rail,
@@ -93,14 +98,18 @@ def test_cables_in_any_situation(given_cables: list[Rail], in_use: set[int]) -> 
     chosen = dict(choose_cables(given_cables, in_use))
     by_rail = {one.rail: one for one in given_cables}
     assert all(by_rail[rail].health is not DOWN for rail in chosen)
-    loaded = [one.rail for one in given_cables if one.health is UP and one.weight]
+    spared = {one.rail for one in given_cables if one.marked}
+    assert not spared & set(chosen) or set(chosen) <= spared, "none that is marked beside one that is not"
+    healthy = [one for one in given_cables if one.health is UP and one.weight]
+    assert not healthy or chosen
+    loaded = [one.rail for one in healthy if one.marked == bool(spared & set(chosen))]
     assert set(loaded) <= set(chosen), "every healthy cable carries"
     assert not loaded or all(by_rail[rail].weight for rail in chosen), "none that drains beside it"
     assert not chosen or gcd(*chosen.values()) == 1
     for one, share in chosen.items():
         for other, others in chosen.items():
             assert share * by_rail[other].weight == others * by_rail[one].weight
-    unknown = [Rail(one.rail, UNKNOWN, one.weight) for one in given_cables]
+    unknown = [Rail(one.rail, UNKNOWN, one.weight, one.marked) for one in given_cables]
     assert dict(choose_cables(unknown, chosen)) == chosen, "a restart moves nothing"
 
 

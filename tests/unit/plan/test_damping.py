@@ -111,6 +111,7 @@ UP, DOWN, HELD = PathHealth(state="up"), PathHealth(state="down"), PathHealth(st
     [
         ({"a": HELD}, {"a"}),
         ({"a": HELD, "b": UP}, set()),
+        ({"a": HELD, "b": PathHealth(state="up", marked=True)}, {"a"}),
         ({"a": HELD, "b": DOWN}, {"a"}),
         ({"a": HELD, "b": HELD}, {"a", "b"}),
         ({"a": HELD, "b": PathHealth()}, {"a"}),

@@ -21,6 +21,7 @@ from mcnet.model.kernel import (
     RouteType,
     Sysctl,
 )
+from mcnet.plan import soft_mark
 from mcnet.plan.diff import diff
 from mcnet.plan.drift import after, held, repairs
 from tests.fakes.kernel_states import link, nft_table, states
@@ -134,3 +135,11 @@ def test_what_the_daemon_took_away_beside_its_rounds_is_nobody_elses_doing() -> 
     assert repairs(after(held(wanted), wanted, now), brought_back) == ()
     assert repairs(after(held(wanted), wanted, now), (Add(hops[1]),)) == (Add(hops[1]),)
     assert after(None, wanted, now) is None
+
+
+def test_marks_that_were_set_beside_the_rounds_are_nobody_elses_doing_and_others_are() -> None:
+    plain, marked = (NftTable("mcnet_gateway", (soft_mark.marks(marks),), ()) for marks in (False, True))
+    state = KernelState(tables=frozenset({plain}))
+    now = after(held(state), state, KernelState(tables=frozenset({marked})))
+    assert repairs(now, [Replace(fingerprint(plain), marked)]) == (Replace(fingerprint(plain), marked),)
+    assert repairs(now, [Replace(fingerprint(marked), plain)]) == ()

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcnet.model.kernel import KernelState, NextHop, NextHopGroup, Remove, Replace
+from mcnet.model.kernel import KernelState, NextHop, NextHopGroup, NftSet, NftTable, Remove, Replace
 from mcnet.model.ownership import OVERLAY_DEVICE, NextHopKind, nexthop_id
 from mcnet.model.probe import PathHealth
-from mcnet.plan import failover, gateway
+from mcnet.plan import failover, gateway, soft_mark
 from mcnet.plan.addresses import cable_number, overlay_ends
 from mcnet.plan.choice import GatewayView, Health
 from mcnet.plan.failover import Lost, after, changes
@@ -148,6 +148,42 @@ def test_lost_cables_are_those_that_are_down(bad: Health) -> None:
     found = failover.lost_cables(CABLES, {"west.n1": bad, "west.n2": UP, "north.n1": UNKNOWN})
     assert {hop.id for hop in found.hops} == {nexthop_id(NextHopKind.CABLE_MEMBER4, cable_number(WEST, 0))}
     assert found.members == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("health", "marked", "rails"),
+    [
+        ({"west.n1": UP, "west.n2": UP}, {"west.n1"}, {0}),
+        ({"west.n1": UP, "west.n2": UP}, {"west.n1", "west.n2"}, set()),
+        ({"west.n1": UP, "west.n2": DOWN}, {"west.n1"}, {1}),
+        ({"west.n1": UP, "west.n2": UNKNOWN}, {"west.n1"}, set()),
+        ({"west.n1": DOWN, "west.n2": UP}, {"west.n1"}, {0}),
+        ({"west.n1": UP, "west.n2": UP}, {"north.n1"}, set()),
+    ],
+)
+def test_marked_cables_are_lost_where_another_is_in_use(
+    health: dict[str, Health], marked: set[str], rails: set[int]
+) -> None:
+    used = [replace(standing, active=True) for standing in CABLES]
+    found = failover.lost_cables(used, health, marked)
+    assert {hop.id & 7 for hop in found.hops} == rails
+    idle = [replace(one, active=one.path.endpoint.name == "west.n1") for one in used]
+    left = {hop.id & 7 for hop in failover.lost_cables(idle, health, {"west.n1"}).hops}
+    assert left == {number for number, name in enumerate(("west.n1", "west.n2")) if health[name] is DOWN}
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_marks_change_nothing_but_themselves(marks: bool) -> None:
+    other = NftSet("peers4", "ipv4_addr", (), frozenset({"192.0.2.1"}))
+    table = NftTable("mcnet_gateway", (other, soft_mark.marks(not marks)), ())
+    state = KernelState(tables=frozenset({table}))
+    assert failover.changes(state, Lost()) == failover.changes(state, Lost(marks=not marks)) == ()
+    changes = failover.changes(state, Lost(marks=marks))
+    assert changes == (Replace(table, replace(table, sets=(other, soft_mark.marks(marks))), soft_mark.REASON),)
+    assert failover.reason(changes) == soft_mark.REASON
+    now = failover.after(state, changes)
+    assert now.tables == {changes[0].item}
+    assert failover.changes(now, Lost(marks=marks)) == ()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from hypothesis import given
 
+from mcnet.codec.nft import fingerprint
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import CableState
@@ -412,3 +413,34 @@ def test_pluto_is_told_of_the_wanted_cables_and_a_former_one_is_kept_until_the_n
     assert [path.endpoint.cluster for path in waiting.former] == [WEST]
     assert after.former == ()
     assert len({link.if_id for link in after.state.links if link.if_id}) == 2
+
+
+@pytest.mark.parametrize(("before", "marks", "after"), [
+    (False, None, False), (True, None, True), (True, False, False), (False, True, True),
+])  # fmt: skip
+def test_own_marks_stay_until_it_is_known_better(before: bool, marks: bool | None, after: bool) -> None:
+    world = replace(SITUATIONS["gateway, two rails"].for_gateway(), marks=before)
+    running = decide(world).state
+    tables = frozenset(fingerprint(table) for table in running.tables if isinstance(table, NftTable))
+    restarted = decide(replace(world, actual=replace(running, tables=tables), marks=marks))
+    assert restarted.marks is after
+    assert (restarted.state == running) is (before == after)
+    alone = decide(replace(world, actual=replace(running, tables=tables), marks=None, nodes=world.nodes[:1]))
+    assert not alone.marks, "nobody else is there"
+
+
+def test_a_marked_cable_is_left_and_says_so() -> None:
+    world = SITUATIONS["gateway, two rails"].for_gateway()
+    decision = decide(replace(world, marked=frozenset({"west.n1"})))
+    assert [(one.marked, one.active, one.share) for one in decision.cables] == [
+        (True, False, 0.0),
+        (False, True, 1.0),
+    ]
+    paths = {one.path.probe(family): PathHealth("up") for one in decision.cables for family in one.path.families}
+    left, used = gateway_report.cables(decision.cables, paths, (), "2026-01-01T00:00:00Z")
+    assert (left.state, used.state) == (CableState.CONNECTED, CableState.CONNECTED)
+    assert "west.n1 says that it drains, or that no other node" in left.reason
+    assert used.reason == ""
+    both = decide(replace(world, marked=frozenset({"west.n1", "west.n2"})))
+    assert both.state == decide(world).state
+    assert {one.reason for one in gateway_report.cables(both.cables, paths, (), "2026-01-01T00:00:00Z")} == {""}

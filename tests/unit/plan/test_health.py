@@ -1,5 +1,7 @@
 """Verdicts on probed paths: when a path is up, down, and what the statistics say."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from mcnet.plan.health import (
     observe_loss,
     observe_reply,
     patience,
+    resumed,
 )
 
 VERDICTS = st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=150)
@@ -119,3 +122,43 @@ def test_one_late_answer_does_not_make_the_next_hundred_wait() -> None:
     for number in range(80):
         history = observe_reply(history, 0.05 + 0.1 * (number % 2), now=0)
     assert patience(history, 0.1) == pytest.approx(0.3, rel=0.2), "a path that varies is given more"
+
+
+@pytest.mark.parametrize(
+    ("replies", "marked"),
+    [
+        ("", False),
+        ("m", True),
+        ("pm", True),
+        ("mp", True),
+        ("mpp", True),
+        ("mppp", False),
+        ("mppmp", True),
+        ("mpplp", False),
+        ("mlll", True),
+        ("mlllp", True),
+        ("mpppm", True),
+    ],
+)
+def test_a_mark_counts_at_once_and_until_three_replies_lack_it(replies: str, marked: bool) -> None:
+    """m: a marked reply, p: one without, l: a loss."""
+    history = History()
+    for second, letter in enumerate(replies):
+        if letter == "l":
+            history = observe_loss(history, multiplier=3, now=second)
+        else:
+            history = observe_reply(history, 0.001, now=second, marked=letter == "m")
+    assert health(history).marked is marked
+    assert resumed(health(history), now=9.0).marked is marked, "who goes on probing knows it"
+
+
+@given(st.lists(st.sampled_from([None, 0.001]), max_size=40), st.sets(st.integers(0, 39)))
+def test_marks_change_nothing_else(verdicts: list[float | None], marked: set[int]) -> None:
+    plain = noted = History()
+    for now, verdict in enumerate(verdicts):
+        if verdict is None:
+            plain, noted = (observe_loss(one, multiplier=3, now=now) for one in (plain, noted))
+        else:
+            plain = observe_reply(plain, verdict, now=now)
+            noted = observe_reply(noted, verdict, now=now, marked=now in marked)
+    assert replace(health(noted), marked=False) == health(plain)

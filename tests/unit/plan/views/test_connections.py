@@ -67,6 +67,12 @@ def test_a_cable_that_carries_nothing_has_no_share() -> None:
     assert only(connection_rows(replace(VIEW, gateways=(Gateway("e1", EAST, 0, (idle,)),))))["share"] is None
 
 
+def test_a_cable_that_is_not_used_though_it_is_connected_has_a_note() -> None:
+    idle = replace(CABLE, active=False, share=0.0, reason="west.n1 says that it drains")
+    row = only(connection_rows(replace(VIEW, gateways=(Gateway("e1", EAST, 0, (idle,)),))))
+    assert (row["state"], row["why"], row["note"]) == ("connected", "", "west.n1 says that it drains")
+
+
 @pytest.mark.parametrize("draining", [False, True])
 def test_a_gateways_weight_and_whether_it_drains(draining: bool) -> None:
     report = replace(VIEW.gateways[0], weight=30, draining=draining)

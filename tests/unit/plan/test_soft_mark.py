@@ -1,0 +1,91 @@
+"""Whom a gateway asks whether it reaches its cluster, and when it says that it does not."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcnet.codec.nft import fingerprint
+from mcnet.model.kernel import KernelState, NftTable
+from mcnet.model.ownership import OVERLAY_DEVICE
+from mcnet.model.probe import PathHealth, State
+from mcnet.plan import soft_mark
+from mcnet.plan.addresses import overlay_ends
+from mcnet.plan.soft_mark import ENOUGH, MOST, key, wanted, witnesses
+from tests.fakes.worlds import node
+
+UP, DOWN = PathHealth("up", rtt_last=0.001), PathHealth("down", rtt_last=0.001)
+NEVER, FRESH = PathHealth("down"), PathHealth("unknown")
+CABLE = {"west.n1": PathHealth("up", rtt_last=0.001)}
+MANY = [node(number) for number in range(1, 41)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "marks"),
+    [
+        pytest.param([], None, id="nobody was asked yet"),
+        pytest.param([UP, UP], False, id="all answer"),
+        pytest.param([DOWN, DOWN, UP], False, id="one answers"),
+        pytest.param([FRESH, FRESH], None, id="a fresh daemon"),
+        pytest.param([DOWN], True, id="the only one is lost"),
+        pytest.param([DOWN, DOWN, FRESH], True, id="all are lost, one was just added"),
+        pytest.param([DOWN, NEVER], True, id="all are lost, one never answered"),
+        pytest.param([NEVER, NEVER], None, id="nobody ever answered: maybe they run nothing of mcnet"),
+        pytest.param([PathHealth("down", rtt_last=0.1, held_until=9.0)], True, id="it comes and goes"),
+    ],
+)
+def test_marks(paths: list[PathHealth], marks: bool | None) -> None:
+    found = CABLE | {key(f"n{number}"): path for number, path in enumerate(paths)}
+    assert wanted(found, drains=False) is marks
+    assert wanted(found, drains=True) is True
+
+
+def test_a_small_cluster_asks_all_others() -> None:
+    assert set(witnesses([node(1), node(2), node(3)], "n1", {})) == {"n2", "n3"}
+    assert witnesses([node(1)], "n1", {}) == ()
+    assert len(witnesses(MANY, "n1", {})) == ENOUGH
+    assert witnesses(MANY, "n1", {}) == witnesses(MANY[::-1], "n1", CABLE)
+
+
+def test_gateways_ask_others() -> None:
+    assert len({witnesses(MANY, f"n{number}", {}) for number in range(1, 9)}) > 1
+
+
+states = st.dictionaries(st.sampled_from([key(one.name) for one in MANY]), st.sampled_from([UP, DOWN, FRESH]))
+
+
+@given(states)
+def test_those_that_are_down_are_asked_on_beside_others(paths: Mapping[str, PathHealth]) -> None:
+    chosen = witnesses(MANY, "n1", paths)
+    down = [name for name in chosen if paths.get(key(name)) == DOWN]
+    assert "n1" not in chosen
+    assert len(chosen) == len(set(chosen)) <= MOST
+    assert len(chosen) == MOST or len(chosen) - len(down) == ENOUGH
+    assert chosen == witnesses(MANY, "n1", {name: path for name, path in paths.items() if path == DOWN})
+    assert set(witnesses(MANY, "n1", {})) <= set(chosen), "who was asked first is asked still"
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize(("losses", "sooner"), [(3, 2), (10, 9), (2, 2), (1, 2)])
+def test_probes_go_over_the_overlay_and_give_up_sooner(family: int, losses: int, sooner: int) -> None:
+    nodes = [node(1), node(2)]
+    ends = overlay_ends(nodes)
+    (target,) = soft_mark.targets(nodes, "n1", {}, family, losses)
+    assert (target.key, target.device, target.losses) == (key("n2"), OVERLAY_DEVICE, sooner)
+    assert (target.source, target.address) == (ends["n1"].address(family), ends["n2"].address(family))
+    assert soft_mark.targets(nodes, "gone", {}, family, losses) == set()
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_the_kernel_tells_whether_it_marks(marks: bool) -> None:
+    table = NftTable("mcnet_gateway", (soft_mark.marks(marks),), ())
+    assert soft_mark.present(KernelState(tables=frozenset({fingerprint(table)}))) is marks
+    assert not soft_mark.present(KernelState())
+
+
+def test_all_states_are_known() -> None:
+    """A path of any state beside one that is up keeps the mark away."""
+    every: list[State] = ["up", "down", "unknown"]
+    for state in every:
+        assert wanted({key("a"): UP, key("b"): PathHealth(state, rtt_last=0.1)}, drains=False) is False
