@@ -40,6 +40,7 @@ from mcnet.plan import (
     nat_discovery,
     own_endpoint,
     pace,
+    throughput,
     withdrawn,
 )
 from mcnet.plan.addresses import overlay_ends
@@ -128,6 +129,7 @@ class Gateway:
         self._identity: PrivateIdentity | None = None
         self._clock: dict[str, float] = {}
         self._seen: dict[str, tuple[Endpoint, float]] = {}
+        self._meter = throughput.Meter()
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -188,6 +190,7 @@ class Gateway:
         self._note_repairs(decision.state, changes, failures)
         self._follow(view, world, decision)
         self._clock = dict(decision.clock)
+        self._measure(world, decision)
         self._outcome = _Outcome(world.own, decision, failures)
         self._fail_over(decision.state)
         self._publishing.trigger(reason)
@@ -222,6 +225,11 @@ class Gateway:
     def _health(self) -> dict[str, Health]:
         cables = self._outcome.decision.cables if self._outcome is not None else ()
         return failover.judged(self._prober.snapshot(), failover.cable_alternatives(cables))
+
+    def _measure(self, world: gateway.World, decision: gateway.Decision) -> None:
+        counts = throughput.counts([standing.path for standing in decision.cables], world.actual)
+        self._meter = throughput.look(self._meter, throughput.Reading(world.now, counts))
+        self._metrics.count(self._meter.grown)
 
     def _resign(self) -> None:
         """A node that is a gateway again later begins anew: what its cables' probes and its adverts said until now no
@@ -372,7 +380,7 @@ class Gateway:
         decision, failures = outcome.decision, outcome.failures
         published = view.report.cables if view.report is not None else ()
         paths: Mapping[str, PathHealth] = self._prober.snapshot()
-        cables = gateway_report.cables(decision.cables, paths, published, utc_now())
+        cables = gateway_report.cables(decision.cables, paths, published, utc_now(), self._meter.rates)
         self._metrics.show(cables)
         refused = (failure.error.message for failure in failures)
         ours = (self._prober.problem, self._refused_by_pluto, self._nat.problem, *self._public.problems)

@@ -6,6 +6,7 @@ from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, withou
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.node import DEFAULT_WEIGHT
+from mcnet.model.traffic import Throughput
 
 
 def bare(*, node: str, namespace: str) -> JsonObject:
@@ -64,6 +65,7 @@ def _cable(cable: Cable) -> JsonObject:
             "share": cable.share,
             "reason": cable.reason,
             "mtu": cable.mtu or None,
+            "bitsPerSecond": _throughput(cable.throughput) if cable.throughput else None,
         }
     )
 
@@ -76,6 +78,10 @@ def _round_trip(times: RoundTrip) -> JsonObject:
         "maximum": times.maximum,
         "deviation": times.deviation,
     }
+
+
+def _throughput(rates: Throughput) -> JsonObject:
+    return {"received": rates.received, "sent": rates.sent}
 
 
 def _decode_cable(fields: Fields) -> Cable:
@@ -99,6 +105,7 @@ def _decode_cable(fields: Fields) -> Cable:
         share=fields.decimal("share", 1.0 if active else 0.0),
         reason=fields.text("reason", ""),
         mtu=fields.number("mtu", 0),
+        throughput=_decode_throughput(fields),
     )
 
 
@@ -109,3 +116,10 @@ def _decode_round_trip(fields: Fields) -> RoundTrip | None:
     return RoundTrip(
         *(times.decimal(key) for key in ("last", "minimum", "average", "maximum", "deviation")),
     )
+
+
+def _decode_throughput(fields: Fields) -> Throughput | None:
+    rates = fields.child("bitsPerSecond")
+    if not rates.present("received"):
+        return None
+    return Throughput(rates.number("received"), rates.number("sent"))
