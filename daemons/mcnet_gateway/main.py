@@ -35,6 +35,7 @@ from mcnet.plan import (
     drift,
     failover,
     gateway,
+    gateway_events,
     gateway_report,
     libreswan_cable,
     nat_discovery,
@@ -130,6 +131,7 @@ class Gateway:
         self._clock: dict[str, float] = {}
         self._seen: dict[str, tuple[Endpoint, float]] = {}
         self._meter = throughput.Meter()
+        self._written: Report | None = None
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -238,7 +240,7 @@ class Gateway:
             self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
         self._prober.set_targets(frozenset())
         self._failover.holds(KernelState())
-        self._outcome = self._held = None
+        self._outcome = self._held = self._written = None
         self._repairs.forget()
 
     def _note_repairs(self, wanted: KernelState, changes: Sequence[Change], failures: Sequence[Failure]) -> None:
@@ -381,7 +383,6 @@ class Gateway:
         published = view.report.cables if view.report is not None else ()
         paths: Mapping[str, PathHealth] = self._prober.snapshot()
         cables = gateway_report.cables(decision.cables, paths, published, utc_now(), self._meter.rates)
-        self._metrics.show(cables)
         refused = (failure.error.message for failure in failures)
         ours = (self._prober.problem, self._refused_by_pluto, self._nat.problem, *self._public.problems)
         found_out = filter(None, ours)
@@ -397,7 +398,9 @@ class Gateway:
             version=mcnet.__version__,
             weight=me.weight,
             draining=outcome.own.weight == 0,
+            drained_by=me.drained_by if outcome.own.weight == 0 else (),
         )
+        self._metrics.show(report)
         due = monotonic() - self._reported >= REPORT_INTERVAL
         news = view.report is None or gateway_report.differ(report, view.report)
         if not news and not due:
@@ -406,7 +409,18 @@ class Gateway:
         if node is not None:
             await self._publisher.report(report, node)
             self._reported = monotonic()
+        # What this process wrote may not have come back by the watch yet.
+        await self._tell(gateway_events.changes(self._written or view.report, report))
+        self._written = report
         await self._transitions(cables, published)
+
+    async def _tell(self, news: Sequence[gateway_events.Told]) -> None:
+        for what in news:
+            log.info("gateway", what=what.reason, cause=what.cause)
+            self._metrics.gateway_changes.labels(what.reason, what.cause).inc()
+            regarding = self._stores.report_object(self._settings.node) or self._stores.member_object
+            if regarding is not None:
+                await self._publisher.told(regarding, what)
 
     async def _transitions(self, cables: tuple[Cable, ...], published: tuple[Cable, ...]) -> None:
         before = {(cable.cluster, cable.gateway): cable for cable in published}

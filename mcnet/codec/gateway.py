@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, without_empty
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
-from mcnet.model.node import DEFAULT_WEIGHT
+from mcnet.model.node import DEFAULT_WEIGHT, Drain
 from mcnet.model.traffic import Throughput
 
 
@@ -22,6 +22,7 @@ def encode(gateway: Gateway, *, namespace: str) -> JsonObject:
         "version": gateway.version,
         "weight": gateway.weight,
         "draining": gateway.draining,
+        "drainedBy": [cause.value for cause in gateway.drained_by],
         "problems": list(gateway.problems),
         "cables": [_cable(cable) for cable in gateway.cables],
     }
@@ -42,6 +43,7 @@ def decode(obj: JsonObject) -> Gateway:
         version=status.text("version", ""),
         weight=status.number("weight", DEFAULT_WEIGHT),
         draining=status.flag("draining"),
+        drained_by=tuple(cause for cause in Drain if cause.value in status.texts("drainedBy")),
     )
 
 

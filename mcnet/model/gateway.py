@@ -5,7 +5,7 @@ from enum import Enum
 
 from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Address
-from mcnet.model.node import DEFAULT_WEIGHT
+from mcnet.model.node import DEFAULT_WEIGHT, Drain
 from mcnet.model.traffic import Throughput
 
 
@@ -75,3 +75,5 @@ class Gateway:
     weight: int = DEFAULT_WEIGHT
     """Its share of the cluster's flows against the other gateways' weights, when it does not drain."""
     draining: bool = False
+    drained_by: tuple[Drain, ...] = ()
+    """Why it drains; () where that was not said."""

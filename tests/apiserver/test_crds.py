@@ -29,7 +29,7 @@ from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.errors import ApiError
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import Member
-from mcnet.model.node import NodeState
+from mcnet.model.node import Drain, NodeState
 from mcnet.model.service import ExportedService, ExportMode, Port, ServiceName, ServiceType
 from mcnet.model.traffic import Throughput
 
@@ -64,7 +64,7 @@ GATEWAY_VALUE = Gateway(
         ),
         Cable(EAST, "node-3", 0, CableState.CONNECTING, "vxlan"),
     ),
-    ("a problem",), "0.1.0", 50, True,
+    ("a problem",), "0.1.0", 50, True, (Drain.MARKED, Drain.SHUTDOWN),
 )  # fmt: skip
 NODE_VALUE = NodeState(
     "node-1", (IPv4Address("244.0.0.1"),), (IPv6Address("fd00:1::1"),), ("one", "two"),

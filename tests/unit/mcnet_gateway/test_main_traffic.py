@@ -1,4 +1,4 @@
-"""The gateway daemon counts what goes by its cables, on an API server and a kernel in memory."""
+"""The gateway daemon counts what goes by its cables and tells when it drains; API server and kernel are in memory."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from mcnet.codec import gateway
-from mcnet.kube.kinds import GATEWAY
+from mcnet.kube.kinds import EVENT, GATEWAY
 from mcnet.kube.transport import Request
 from mcnet.model import ownership
+from mcnet.model.node import DRAIN_ANNOTATION, WEIGHT_ANNOTATION
 from mcnet.model.traffic import Tally
 from mcnet.plan import throughput
 from mcnet.plan.addresses import cable_number
 from mcnet_gateway.main import Gateway
 from tests.fakes.eventually import eventually
-from tests.fakes.node_daemons import Scene
+from tests.fakes.node_daemons import Scene, node_object
 from tests.fakes.worlds import WEST
 
 
@@ -69,3 +70,33 @@ def count(scene: Scene, octets: int) -> None:
     number = cable_number(WEST, 0)
     counted = {f"cable_{number:06x}": Tally(0, octets), f"sent_{number:06x}": Tally(0, octets)}
     part.tables = {name: replace(table, counted=counted) for name, table in part.tables.items()}
+
+
+async def test_a_drain_and_another_weight_are_told_once_with_their_cause(scene: Scene) -> None:
+    def told() -> list[str]:
+        return sorted(one["reason"] for one in scene.server.all(EVENT) if one["reason"].startswith("Gateway"))
+
+    expected = []
+    async with scene.gateway() as daemon:
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: connected(scene))
+        assert told() == []
+        for annotations, reason in (
+            ({DRAIN_ANNOTATION: "true"}, "GatewayDrains"),
+            ({}, "GatewayCarriesAgain"),
+            ({WEIGHT_ANNOTATION: "50"}, "GatewayWeightChanged"),
+        ):
+            node = node_object(1, gateway=True)
+            node["metadata"]["annotations"] = annotations
+            scene.server.add(node)
+            expected.append(reason)
+            await eventually(lambda: told() == sorted(expected))
+        labels = {"reason": "GatewayDrains", "cause": "annotation"}
+        assert daemon._registry.get_sample_value("mcnet_gateway_changes_total", labels) == 1
+        assert daemon._registry.get_sample_value("mcnet_gateway_weight") == 50
+    scene.prober.say("west.n1", "down")
+    async with scene.gateway() as again:
+        await eventually(lambda: again._written is not None)
+    assert told() == sorted(expected)
+    first = next(one for one in scene.server.all(EVENT) if one["reason"] == "GatewayDrains")
+    assert (first["regarding"]["kind"], first["regarding"]["name"], first["type"]) == ("Gateway", "n1", "Normal")
