@@ -34,12 +34,14 @@ from mcnet.model.public_address import Kind, Source
 from mcnet.plan import (
     failover,
     gateway,
+    gateway_events,
     gateway_report,
     libreswan_cable,
     nat_discovery,
     own_endpoint,
     pace,
     soft_mark,
+    throughput,
     withdrawn,
 )
 from mcnet.plan.addresses import overlay_ends
@@ -127,6 +129,8 @@ class Gateway:
         self._identity: PrivateIdentity | None = None
         self._clock: dict[str, float] = {}
         self._seen: dict[str, tuple[Endpoint, float]] = {}
+        self._meter = throughput.Meter()
+        self._written: Report | None = None
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -187,6 +191,7 @@ class Gateway:
         self._repairs.round(decision.state, changes, [failure.change for failure in failures])
         self._follow(view, world, decision)
         self._clock = dict(decision.clock)
+        self._measure(world, decision)
         self._outcome = _Outcome(world.own, decision, failures)
         self._fail_over(decision.state)
         self._publishing.trigger(reason)
@@ -220,6 +225,11 @@ class Gateway:
     def _marked(self) -> frozenset[str]:
         return frozenset(name for name, path in self._prober.snapshot().items() if path.marked)
 
+    def _measure(self, world: gateway.World, decision: gateway.Decision) -> None:
+        counts = throughput.counts([standing.path for standing in decision.cables], world.actual)
+        self._meter = throughput.look(self._meter, throughput.Reading(world.now, counts))
+        self._metrics.count(self._meter.grown)
+
     def _resign(self) -> None:
         """A node that is a gateway again later begins anew: what its cables' probes and its adverts said until now no
         longer holds then, since the other side has dropped the cables too."""
@@ -227,7 +237,7 @@ class Gateway:
             self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
         self._prober.set_targets(frozenset())
         self._failover.holds(KernelState())
-        self._outcome = None
+        self._outcome = self._written = None
         self._repairs.forget()
 
     async def _agree(self, _: str) -> bool:
@@ -372,8 +382,7 @@ class Gateway:
         decision, failures = outcome.decision, outcome.failures
         published = view.report.cables if view.report is not None else ()
         paths: Mapping[str, PathHealth] = self._prober.snapshot()
-        cables = gateway_report.cables(decision.cables, paths, published, utc_now())
-        self._metrics.show(cables)
+        cables = gateway_report.cables(decision.cables, paths, published, utc_now(), self._meter.rates)
         refused = (failure.error.message for failure in failures)
         ours = (self._prober.problem, self._refused_by_pluto, self._nat.problem, *self._public.problems)
         found_out = filter(None, ours)
@@ -390,7 +399,9 @@ class Gateway:
             version=mcnet.__version__,
             weight=me.weight,
             draining=outcome.own.weight == 0,
+            drained_by=me.drained_by if outcome.own.weight == 0 else (),
         )
+        self._metrics.show(report)
         due = monotonic() - self._reported >= REPORT_INTERVAL
         news = view.report is None or gateway_report.differ(report, view.report)
         if not news and not due:
@@ -399,7 +410,18 @@ class Gateway:
         if node is not None:
             await self._publisher.report(report, node)
             self._reported = monotonic()
+        # What this process wrote may not have come back by the watch yet.
+        await self._tell(gateway_events.changes(self._written or view.report, report))
+        self._written = report
         await self._transitions(cables, published)
+
+    async def _tell(self, news: Sequence[gateway_events.Told]) -> None:
+        for what in news:
+            log.info("gateway", what=what.reason, cause=what.cause)
+            self._metrics.gateway_changes.labels(what.reason, what.cause).inc()
+            regarding = self._stores.report_object(self._settings.node) or self._stores.member_object
+            if regarding is not None:
+                await self._publisher.told(regarding, what)
 
     async def _transitions(self, cables: tuple[Cable, ...], published: tuple[Cable, ...]) -> None:
         before = {(cable.cluster, cable.gateway): cable for cable in published}

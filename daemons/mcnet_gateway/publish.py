@@ -17,6 +17,7 @@ from mcnet.model.member import IDENTITY_SECRET, rail_lease_name
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.model.ownership import MAX_RAILS
 from mcnet.plan import rail as rails
+from mcnet.plan.gateway_events import Told
 
 log = Log("gateway")
 
@@ -131,6 +132,17 @@ class Publisher:
             reason="CableConnected" if fine else "CableLost",
             message=f"{message}: {cable.reason}" if cable.reason else message,
             type="Normal" if fine else "Warning",
+            component="gateway",
+            instance=self._instance,
+        )
+
+    async def told(self, report: JsonObject, what: Told) -> None:
+        """An event about the Gateway that drains, or no longer, or has another weight."""
+        await events.emit(
+            self._api,
+            regarding=report,
+            reason=what.reason,
+            message=what.note,
             component="gateway",
             instance=self._instance,
         )

@@ -5,7 +5,8 @@ from ipaddress import ip_address
 from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, without_empty
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
-from mcnet.model.node import DEFAULT_WEIGHT
+from mcnet.model.node import DEFAULT_WEIGHT, Drain
+from mcnet.model.traffic import Throughput
 
 
 def bare(*, node: str, namespace: str) -> JsonObject:
@@ -21,6 +22,7 @@ def encode(gateway: Gateway, *, namespace: str) -> JsonObject:
         "version": gateway.version,
         "weight": gateway.weight,
         "draining": gateway.draining,
+        "drainedBy": [cause.value for cause in gateway.drained_by],
         "problems": list(gateway.problems),
         "cables": [_cable(cable) for cable in gateway.cables],
     }
@@ -41,6 +43,7 @@ def decode(obj: JsonObject) -> Gateway:
         version=status.text("version", ""),
         weight=status.number("weight", DEFAULT_WEIGHT),
         draining=status.flag("draining"),
+        drained_by=tuple(cause for cause in Drain if cause.value in status.texts("drainedBy")),
     )
 
 
@@ -64,6 +67,7 @@ def _cable(cable: Cable) -> JsonObject:
             "share": cable.share,
             "reason": cable.reason,
             "mtu": cable.mtu or None,
+            "bitsPerSecond": _throughput(cable.throughput) if cable.throughput else None,
         }
     )
 
@@ -76,6 +80,10 @@ def _round_trip(times: RoundTrip) -> JsonObject:
         "maximum": times.maximum,
         "deviation": times.deviation,
     }
+
+
+def _throughput(rates: Throughput) -> JsonObject:
+    return {"received": rates.received, "sent": rates.sent}
 
 
 def _decode_cable(fields: Fields) -> Cable:
@@ -99,6 +107,7 @@ def _decode_cable(fields: Fields) -> Cable:
         share=fields.decimal("share", 1.0 if active else 0.0),
         reason=fields.text("reason", ""),
         mtu=fields.number("mtu", 0),
+        throughput=_decode_throughput(fields),
     )
 
 
@@ -109,3 +118,10 @@ def _decode_round_trip(fields: Fields) -> RoundTrip | None:
     return RoundTrip(
         *(times.decimal(key) for key in ("last", "minimum", "average", "maximum", "deviation")),
     )
+
+
+def _decode_throughput(fields: Fields) -> Throughput | None:
+    rates = fields.child("bitsPerSecond")
+    if not rates.present("received"):
+        return None
+    return Throughput(rates.number("received"), rates.number("sent"))

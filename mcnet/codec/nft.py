@@ -17,6 +17,7 @@ from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import NOTES, NOTES_TYPE, is_seal, verdict
 from mcnet.model.kernel import NftChain, NftFingerprint, NftSet, NftTable
 from mcnet.model.ownership import MARKED_SET
+from mcnet.model.traffic import Tally
 
 _MARK: Final = "mcnet:"
 _CHUNK: Final = 120
@@ -125,11 +126,13 @@ def _parse(objects: Iterable[Mapping[str, Any]]) -> NftFingerprint:
     chains: dict[str, Any] = {}
     strange: list[str] = []
     notes: tuple[tuple[str, str], ...] = ()
+    counted: dict[str, Tally] = {}
+    made = 0
     listed = list(objects)
     for entry in listed:
         ((kind, body),) = entry.items()
         if kind == "table":
-            name = body["name"]
+            name, made = body["name"], body.get("handle", 0)
             if "flags" in body:
                 strange.append("table flags")  # dormant: no chain of it sees a packet
         elif kind == "set" and body["name"] == NOTES:
@@ -140,10 +143,23 @@ def _parse(objects: Iterable[Mapping[str, Any]]) -> NftFingerprint:
             chains.setdefault(body["name"], [None, []])[0] = _read_hook(body)
         elif kind == "rule":
             chains.setdefault(body["chain"], [None, []])[1].append(body.get("comment", "no mark"))
+            _count(body, counted)
         elif kind != "metainfo":
             strange.append(f"{kind} {body.get('name', '')}")
     sealed, edited = verdict(listed)
-    return replace(_fingerprint(name, sets, chains, strange, notes), sealed=sealed, edited=edited)
+    found = _fingerprint(name, sets, chains, strange, notes)
+    return replace(found, sealed=sealed, edited=edited, counted=counted, made=made)
+
+
+def _count(rule: Mapping[str, Any], counted: dict[str, Tally]) -> None:
+    """Adds what a rule has counted to its chain's."""
+    for statement in rule.get("expr", ()):
+        counter = statement.get("counter") if isinstance(statement, Mapping) else None
+        if isinstance(counter, Mapping):
+            before = counted.get(rule["chain"], Tally())
+            counted[rule["chain"]] = Tally(
+                before.packets + int(counter.get("packets", 0)), before.octets + int(counter.get("bytes", 0))
+            )
 
 
 def _fingerprint(

@@ -17,6 +17,7 @@ from mcnet.model.node import (
     PUBLIC_PORT_BASE_ANNOTATION,
     WEIGHT_ANNOTATION,
     WEIGHTS,
+    Drain,
     Node,
 )
 from mcnet.model.ownership import PORT_BASES
@@ -33,6 +34,8 @@ def decode(obj: JsonObject) -> Node:
     metadata = fields.child("metadata")
     spec = fields.child("spec")
     single = spec.parsed("podCIDR", plain_network)
+    drained = (_drain(metadata)[0], spec.flag("unschedulable"), _shuts_down(fields))
+    drained_by = tuple(cause for cause, holds in zip(Drain, drained, strict=True) if holds)
     return Node(
         name=metadata.text("name"),
         uid=metadata.text("uid", ""),
@@ -46,7 +49,8 @@ def decode(obj: JsonObject) -> Node:
         public_port_base=_port(metadata, PUBLIC_PORT_BASE_ANNOTATION)[0],
         nat=metadata.child("labels").text(NAT_MARK, "") or metadata.child("annotations").text(NAT_MARK, ""),
         weight=_weight(metadata)[0],
-        draining=_drain(metadata)[0] or spec.flag("unschedulable") or _shuts_down(fields),
+        draining=bool(drained_by),
+        drained_by=drained_by,
     )
 
 

@@ -14,6 +14,7 @@ from mcnet.kernel.netlink import CREATE, EXCLUSIVE, Session, build, device_index
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import Interface, Link, Vxlan
 from mcnet.model.ownership import Partition, owns_link
+from mcnet.model.traffic import Count
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
@@ -62,7 +63,13 @@ async def _read_one(session: Session, index: int, name: str) -> Link:
         wireguard=userspace or _kind(message) == "wireguard",
         if_id=if_id,
         userspace=userspace,
+        counted=_counted(message, index),
     )
+
+
+def _counted(message: Any, index: int) -> Count:
+    found = message.get_attr("IFLA_STATS64") or {}
+    return Count(received=found.get("rx_bytes", 0), sent=found.get("tx_bytes", 0), made=index)
 
 
 def _kind(message: Any) -> str:

@@ -3,6 +3,7 @@ here. Making and deleting devices is mcnet.kernel.links'.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mcnet.kernel import wireguard_netlink, wireguard_userspace
 from mcnet.model.kernel import Link
@@ -18,7 +19,7 @@ async def read(links: Iterable[Link]) -> frozenset[WireguardDevice]:
         module = wireguard_userspace if link.userspace else wireguard_netlink
         answer = await module.read(link.name)
         if answer is not None and answer.device is not None:
-            found.add(answer.device)
+            found.add(replace(answer.device, status=answer.status))
     return frozenset(found)
 
 

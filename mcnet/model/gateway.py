@@ -5,7 +5,8 @@ from enum import Enum
 
 from mcnet.model.cluster import ClusterId
 from mcnet.model.kernel import Address
-from mcnet.model.node import DEFAULT_WEIGHT
+from mcnet.model.node import DEFAULT_WEIGHT, Drain
+from mcnet.model.traffic import Throughput
 
 
 class CableState(Enum):
@@ -58,6 +59,8 @@ class Cable:
     """Bytes that pass inside, where the way carries less than the device takes; 0: all that it does."""
     share: float = 0.0
     """Of the flows to its cluster that this gateway sends, those that are to go by this cable, by weight; 0 to 1."""
+    throughput: Throughput | None = None
+    """Mean of the last seconds; None where it is not known (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,5 @@ class Gateway:
     weight: int = DEFAULT_WEIGHT
     """Its share of the cluster's flows against the other gateways' weights, when it does not drain."""
     draining: bool = False
+    drained_by: tuple[Drain, ...] = ()
+    """Why it drains; () where that was not said."""

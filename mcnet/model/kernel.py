@@ -11,6 +11,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TypeAlias
 
+from mcnet.model.traffic import Count, Tally
 from mcnet.model.wireguard import WireguardDevice
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -45,6 +46,8 @@ class Link:
     """XFRM interface id of a Libreswan cable; 0 for none."""
     userspace: bool = field(default=False, compare=False)
     """As observed: a process holds the device, since the kernel has no WireGuard."""
+    counted: Count = field(default=Count(), compare=False)
+    """As observed: the bytes that passed it."""
 
     @property
     def key(self) -> str:
@@ -211,6 +214,10 @@ class NftFingerprint:
     """The listing differs from the one that was sealed: somebody changed the table since."""
     marked: bool = False
     """Whether `mcnet.model.ownership.MARKED_SET` has elements; they are in the digest too, but not in the seal."""
+    counted: Mapping[str, Tally] = field(default_factory=dict, compare=False)
+    """By chain, what its rules have counted together."""
+    made: int = field(default=0, compare=False)
+    """The table's handle: another one is another table, which counts from 0."""
 
     @property
     def key(self) -> str:

@@ -1,6 +1,7 @@
 """The nodes of the own cluster as values."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from mcnet.model.kernel import Address, Network
 from mcnet.model.public_address import Source
@@ -27,6 +28,14 @@ WEIGHTS = range(1, 101)
 DEFAULT_WEIGHT = 100
 
 
+class Drain(Enum):
+    """Why a gateway drains."""
+
+    MARKED = "annotation"
+    CORDONED = "cordon"
+    SHUTDOWN = "shutdown"
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A node: `addresses` are its InternalIPs, primary first (its family is the overlay's underlay family);
@@ -50,6 +59,8 @@ class Node:
     """Of WEIGHTS, also while it drains."""
     draining: bool = False
     """As a gateway it is to carry nothing while another one does: marked so, cordoned, or shut down."""
+    drained_by: tuple[Drain, ...] = ()
+    """Which of these."""
 
 
 @dataclass(frozen=True, slots=True)

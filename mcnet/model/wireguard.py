@@ -3,6 +3,7 @@
 Source: https://www.wireguard.com/papers/wireguard.pdf, and wg(8) for the meaning of each setting.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
@@ -25,6 +26,15 @@ class WireguardPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """What a device tells of a peer: seconds since the epoch of the last handshake (0 for never), bytes."""
+
+    handshake: int = 0
+    received: int = 0
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WireguardDevice:
     """The settings of a WireGuard device: private key, UDP port to listen on, and the peers. That the device is
     there, its MTU and addresses are a Link's (mcnet.model.kernel)."""
@@ -33,6 +43,8 @@ class WireguardDevice:
     private_key: bytes = field(repr=False)
     port: int
     peers: frozenset[WireguardPeer] = frozenset()
+    status: Mapping[bytes, PeerStatus] = field(default_factory=dict, compare=False, repr=False)
+    """As observed: by public key."""
 
     @property
     def key(self) -> str:
@@ -41,12 +53,3 @@ class WireguardDevice:
     def by_key(self) -> dict[bytes, WireguardPeer]:
         """The peers by their public keys."""
         return {peer.public_key: peer for peer in self.peers}
-
-
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
-    """What a device tells of a peer: seconds since the epoch of the last handshake (0 for never), bytes."""
-
-    handshake: int = 0
-    received: int = 0
-    sent: int = 0

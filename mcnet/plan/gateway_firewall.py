@@ -15,7 +15,7 @@ from ipaddress import ip_network
 
 from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
-from mcnet.model.kernel import Network, NftChain, NftSet, NftTable
+from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
 from mcnet.model.member import Member
 from mcnet.plan import ports, soft_mark
 from mcnet.plan.addresses import cable_end, cable_number
@@ -61,10 +61,10 @@ def table(
             # The cable's address is there to answer probes; the node's own services listen on it too.
             f"{ip} daddr {mine} meta l4proto != {ICMP[family]} drop",
         ]
-    senders = {_chain_of(cable): cable for cable in by_vxlan}
+    senders = {received_chain(cable): cable for cable in by_vxlan}
     checked: dict[str, list[CablePath]] = {}
     for cable in (*by_vxlan, *by_libreswan):
-        checked.setdefault(_chain_of(cable), []).append(cable)
+        checked.setdefault(received_chain(cable), []).append(cable)
     for name, group in sorted(checked.items()):
         sets += [_sources(name, family, group, remotes, throws) for family in (4, 6)]
     return NftTable(
@@ -72,9 +72,11 @@ def table(
         sets=(*sets, soft_mark.marks(marks)),
         chains=(
             NftChain("to_local", "", tuple(to_local)),
-            *(NftChain(name, "", _only_its_sources(name)) for name in sorted(checked)),
+            *(NftChain(name, "", _only_its_sources(name, count=name in senders)) for name in sorted(checked)),
             NftChain("from_cable", "", _by_sender(senders, wireguard=wireguard)),
-            *_libreswan_chains(by_libreswan, own.port_base),
+            *_libreswan_chains(by_libreswan),
+            *_sent_chains(senders),
+            *_output_chains(by_libreswan, own.port_base, senders, port),
             NftChain("cable_port", "", _from_peers(senders.values())),
             # Before the route agent's raw chain: what may not come in is not to be looked at any further. As few
             # expressions as possible for all other packets of the node (mcnet.plan.node_firewall).
@@ -106,9 +108,14 @@ def table(
     )
 
 
-def _chain_of(cable: CablePath) -> str:
-    """Of the checks of what comes by one cable."""
+def received_chain(cable: CablePath) -> str:
+    """Of the checks of what comes by one cable; of VXLAN, it counts as well."""
     return f"cable_{cable_number(cable.endpoint.cluster, cable.endpoint.rail):06x}"
+
+
+def sent_chain(cable: CablePath) -> str:
+    """Counts what is sent by one cable of VXLAN."""
+    return f"sent_{cable_number(cable.endpoint.cluster, cable.endpoint.rail):06x}"
 
 
 def _from_peers(cables: Iterable[CablePath]) -> tuple[str, ...]:
@@ -159,24 +166,41 @@ def _mark(family: int) -> str:
     )
 
 
-def _libreswan_chains(cables: Collection[CablePath], port_base: int) -> tuple[NftChain, ...]:
+def _libreswan_chains(cables: Collection[CablePath]) -> tuple[NftChain, ...]:
     """Each device is one gateway's, whose sources nothing else checks. pluto marks with the interface id what goes
     out as ESP and what comes out of it: a mark that others would read as theirs, so it goes before they see it."""
     if not cables:
         return ()
-    ways = ", ".join(sorted(f'"{cable.device}" : goto {_chain_of(cable)}' for cable in cables))
-    return (
-        NftChain("from_libreswan", "", ("meta mark set 0", f"iifname vmap {{ {ways} }}", "drop")),
-        NftChain(
-            "cable_output",
-            "type filter hook output priority raw - 10",
-            (f"udp sport {ports.libreswan_cable(port_base).numbers} meta mark set 0",),
-        ),
-    )
+    ways = ", ".join(sorted(f'"{cable.device}" : goto {received_chain(cable)}' for cable in cables))
+    return (NftChain("from_libreswan", "", ("meta mark set 0", f"iifname vmap {{ {ways} }}", "drop")),)
 
 
-def _only_its_sources(name: str) -> tuple[str, ...]:
-    return (*(f"{IP[family]} saddr != @{name}_{family} drop" for family in (4, 6)), "goto to_local")
+def _sent_chains(senders: Mapping[str, CablePath]) -> tuple[NftChain, ...]:
+    """VXLAN's one device is all its cables': what is sent by each is counted by the outer address it goes to, as what
+    comes by each is in the chain of its checks."""
+    ways: dict[Address, str] = {}
+    for _, cable in sorted(senders.items()):
+        if cable.remote is not None:
+            ways.setdefault(cable.remote, sent_chain(cable))
+    found = []
+    for family in (4, 6):
+        pairs = sorted(f"{address} : goto {name}" for address, name in ways.items() if address.version == family)
+        found += [f"{IP[family]} daddr vmap {{ {', '.join(pairs)} }}"] if pairs else []
+    chains = tuple(NftChain(name, "", ("counter",)) for name in sorted(ways.values()))
+    return (*chains, NftChain("cable_sent", "", tuple(found))) if found else ()
+
+
+def _output_chains(
+    by_libreswan: Collection[CablePath], port_base: int, senders: Mapping[str, CablePath], port: str
+) -> tuple[NftChain, ...]:
+    unmarked = f"udp sport {ports.libreswan_cable(port_base).numbers} meta mark set 0"
+    rules = (*((unmarked,) if by_libreswan else ()), *((f"udp dport {port} goto cable_sent",) if senders else ()))
+    return (NftChain("cable_output", "type filter hook output priority raw - 10", rules),) if rules else ()
+
+
+def _only_its_sources(name: str, *, count: bool) -> tuple[str, ...]:
+    counter = ("counter",) if count else ()
+    return (*counter, *(f"{IP[family]} saddr != @{name}_{family} drop" for family in (4, 6)), "goto to_local")
 
 
 def _any_of(texts: Iterable[str]) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.probe import PathHealth
+from mcnet.model.traffic import Throughput
 from mcnet.plan.choice import Health
 from mcnet.plan.damping import hold
 from mcnet.plan.gateway import Standing
@@ -23,16 +25,20 @@ def health_of(path: PathHealth | None) -> Health:
 
 
 def cables(
-    standings: Iterable[Standing], health: Mapping[str, PathHealth], published: Iterable[Cable], now: str
+    standings: Iterable[Standing],
+    health: Mapping[str, PathHealth],
+    published: Iterable[Cable],
+    now: str,
+    rates: Mapping[str, Throughput] = MappingProxyType({}),
 ) -> tuple[Cable, ...]:
     """One entry per remote gateway, sorted; `since` is kept from what was published while the state is the same.
 
-    `now` is an RFC 3339 time.
+    `now` is an RFC 3339 time, `rates` are by the remote Endpoint's name.
     """
     before = {(cable.cluster, cable.gateway): cable for cable in published}
     made = []
     for standing in standings:
-        cable = _cable(standing, health)
+        cable = replace(_cable(standing, health), throughput=rates.get(standing.path.endpoint.name))
         old = before.get((cable.cluster, cable.gateway))
         same = old is not None and old.state is cable.state and old.since
         made.append(replace(cable, since=old.since if same and old is not None else now))
@@ -40,12 +46,13 @@ def cables(
 
 
 def differ(wanted: Gateway, published: Gateway) -> bool:
-    """Whether anything but measurements (round trip, loss) differs: worth a write at once."""
+    """Whether anything but measurements (round trip, loss, throughput) differs: worth a write at once."""
     return _plain(wanted) != _plain(published)
 
 
 def _plain(report: Gateway) -> Gateway:
-    return replace(report, cables=tuple(replace(cable, round_trip=None, loss=0.0) for cable in report.cables))
+    bare = (replace(cable, round_trip=None, loss=0.0, throughput=None) for cable in report.cables)
+    return replace(report, cables=tuple(bare))
 
 
 def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:

@@ -82,7 +82,7 @@ def _checked(own: Endpoint, cable: CablePath, keys: Keys | None) -> CablePath:
         problem = f"gateway {own.gateway} has no keys of its cluster: the Secret mcnet-identity can't be read"
     elif remote.cluster not in keys.others:
         problem = f"cluster {remote.cluster} has published no identity, so no key can be agreed with it"
-    elif _public(remote) is None:
+    elif peer_key(remote) is None:
         problem = f"endpoint {remote.name} offers wireguard without a usable public key"
     else:
         try:
@@ -92,7 +92,8 @@ def _checked(own: Endpoint, cable: CablePath, keys: Keys | None) -> CablePath:
     return replace(cable, remote=None, problem=problem) if problem else cable
 
 
-def _public(remote: Endpoint) -> bytes | None:
+def peer_key(remote: Endpoint) -> bytes | None:
+    """The public key that an Endpoint offers, None where there is none that can be used."""
     found = offered(remote)
     return octets_of(dict(found.data).get(PUBLIC_KEY, ""), KEY_BYTES) if found else None
 
@@ -192,7 +193,7 @@ def _peer(
     own: Endpoint, cable: CablePath, keys: Keys, remotes: Remotes, throws: tuple[Network, ...]
 ) -> WireguardPeer:
     remote = cable.endpoint
-    key = _public(remote)
+    key = peer_key(remote)
     assert key is not None
     assert cable.remote is not None
     mine = next(one for one in remotes.clusters if one.cluster == remote.cluster)

@@ -8,6 +8,8 @@ from mcnet.plan.durations import format_duration
 
 FEW = 4
 """So many of a long list are named in a table; JSON has them all."""
+ROUNDS_UP = 999.5
+"""From here on three digits say 1000."""
 
 
 def yes(row: Mapping[str, Any], key: str) -> str:
@@ -47,6 +49,20 @@ def milliseconds(row: Mapping[str, Any], key: str) -> str:
 def percent(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     return "" if value is None else f"{value * 100:.0f} %"
+
+
+def bit_rate(row: Mapping[str, Any], key: str) -> str:
+    """ "640 bit/s", "1.25 Gbit/s": three digits."""
+    value = row.get(key)
+    if value is None:
+        return ""
+    size, unit = float(value), "bit/s"
+    for larger in ("kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"):
+        if size < ROUNDS_UP:
+            break
+        size, unit = size / 1000, larger
+    digits = 0 if unit == "bit/s" or size >= 99.95 else 1 if size >= 9.995 else 2
+    return f"{size:.{digits}f} {unit}"
 
 
 def weight(row: Mapping[str, Any], key: str) -> str:

@@ -20,7 +20,17 @@ from mcnet.show.views import Needs, View
 DIM: Final = "2"
 BOLD: Final = "1"
 MEASURED: Final = frozenset(
-    {"roundTripSeconds", "averageSeconds", "minimumSeconds", "maximumSeconds", "deviationSeconds", "loss", "lastSeen"}
+    {
+        "roundTripSeconds",
+        "averageSeconds",
+        "minimumSeconds",
+        "maximumSeconds",
+        "deviationSeconds",
+        "loss",
+        "receivedBitsPerSecond",
+        "sentBitsPerSecond",
+        "lastSeen",
+    }
 )
 """What differs at every look: no change that a watcher waits for."""
 

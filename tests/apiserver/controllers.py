@@ -4,6 +4,7 @@ and the controllers that empty namespaces and collect what deleted accounts owne
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from mcnet.codec import gateway as gateway_codec
@@ -14,6 +15,7 @@ from mcnet.model.cluster import ClusterId
 from mcnet.model.errors import ApiError
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.model.traffic import Throughput
 from mcnet.plan.gateway_choice import labelled_gateways
 
 INTERVAL = 0.05
@@ -72,6 +74,7 @@ async def report_cable(api: Api, remote: str) -> None:
         return
     trip = RoundTrip(0.001, 0.001, 0.001, 0.001, 0.0)
     cable = Cable(ClusterId(remote), "n1", 0, CableState.CONNECTED, "vxlan", round_trip=trip, active=True, share=1.0)
+    cable = replace(cable, throughput=Throughput(1_500_000, 640))
     for node in labelled_gateways(await api.list(kinds.NODE)):
         if not await api.find(kinds.GATEWAY, node, SYSTEM_NAMESPACE):
             await api.apply(gateway_codec.bare(node=node, namespace=SYSTEM_NAMESPACE))

@@ -105,7 +105,8 @@ async def test_connections_as_a_table(member: Api, kubeconfig: Path, capsys: pyt
     assert status == 0
     heading, row = out.splitlines()
     assert heading.split()[:3] == ["CLUSTER", "GATEWAY", "REMOTE"]
-    assert row.split()[:9] == ["west", "n1", "east", "n1", "connected", "100", "%", "1.00", "ms"]
+    assert row.split()[:9] == ["west", "n1", "east", "n1", "connected", "100", "%", "1.50", "Mbit/s"]
+    assert row.split()[9:13] == ["640", "bit/s", "1.00", "ms"]
     assert err.startswith("no member: broker")
 
 
@@ -147,6 +148,7 @@ async def test_gateways_and_endpoints(member: Api, kubeconfig: Path, capsys: pyt
     status, out, _ = await shown(capsys, "gateways", "--kubeconfig", kubeconfig)
     assert status == 0
     assert out.splitlines()[1].split()[:6] == ["west", "n1", "0", "ready", "100", "1"]
+    assert out.splitlines()[1].split()[8:12] == ["1.50", "Mbit/s", "640", "bit/s"]
     status, _, err = await shown(capsys, "endpoints", "--kubeconfig", kubeconfig)
     assert status == 0
     assert "No endpoints yet" in err

@@ -11,6 +11,7 @@ from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import Member
 from mcnet.model.node import Node, NodeState
+from mcnet.model.traffic import Throughput
 from mcnet.plan.cluster_view import BrokerView, ClusterView, Picture, ServicesView
 from tests.fakes import service_objects
 
@@ -46,6 +47,7 @@ def cable(remote: Endpoint, milliseconds: float, *, active: bool) -> Cable:
         remote_address=remote.private_addresses[0],
         round_trip=RoundTrip(trip, trip, trip, trip, 0.0),
         active=active,
+        throughput=Throughput(941_000_000, 12_300_000),
     )
 
 

@@ -34,7 +34,7 @@ def connection_rows(view: ClusterView) -> list[Row]:
 def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
     silent = view.daemon_problems.get(gateway.node, "")
     state = UNKNOWN if silent else cable.state.value
-    trip = cable.round_trip
+    trip, rates = cable.round_trip, None if silent else cable.throughput
     why, following = "", ""
     if silent:
         why = f"the gateway's daemon on {gateway.node} does not run ({silent}); it last said {cable.state.value}"
@@ -55,6 +55,8 @@ def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
         "maximumSeconds": trip.maximum if trip else None,
         "deviationSeconds": trip.deviation if trip else None,
         "loss": cable.loss,
+        "receivedBitsPerSecond": rates.received if rates else None,
+        "sentBitsPerSecond": rates.sent if rates else None,
         "driver": cable.driver,
         "device": cable.device,
         "userspace": cable.userspace,

@@ -41,6 +41,7 @@ def _gateway_row(view: ClusterView, node: str, report: Gateway | None) -> Row:
     cables = report.cables if report else ()
     connected = sum(cable.state is CableState.CONNECTED for cable in cables)
     draining = report is not None and report.draining
+    rates = [cable.throughput for cable in cables if cable.throughput is not None and not silent]
     own = next((one for one in view.endpoints if (one.cluster, one.gateway) == (view.cluster, node)), None)
     return {
         "cluster": view.cluster,
@@ -51,6 +52,8 @@ def _gateway_row(view: ClusterView, node: str, report: Gateway | None) -> Row:
         "draining": draining,
         "connected": connected,
         "cables": len(cables),
+        "receivedBitsPerSecond": sum(rate.received for rate in rates) if rates else None,
+        "sentBitsPerSecond": sum(rate.sent for rate in rates) if rates else None,
         "addresses": [str(address) for address in own.private_addresses] if own else [],
         "version": report.version if report else "",
         "note": "it drains: it is not sent to where another gateway leads as well" if draining else "",

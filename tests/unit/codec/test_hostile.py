@@ -61,6 +61,7 @@ from mcnet.model.look import Device, Drop, Missing, NodeLook, Seen, Translation,
 from mcnet.model.member import GatewayCount, Member
 from mcnet.model.node import NodeState
 from mcnet.model.service import ExportedService, Port, ServiceEndpoint, ServiceName, ServiceSlice, ServiceType
+from mcnet.model.traffic import Throughput
 from mcnet.model.trust import FAREWELL_ANNOTATION, Pin
 from tests.fakes import service_objects
 from tests.fakes.identities import identity_of, signed_object
@@ -95,7 +96,7 @@ MEMBER = member.encode(
 )  # fmt: skip
 CABLE = Cable(
     EAST, "n9", 0, CableState.CONNECTED, "vxlan", *ADDRESSES, "mcnet-c0", True, "nat", RoundTrip(1, 1, 1, 1, 0), 0.5,
-    "2026-01-31T12:00:00Z", True, "why",
+    "2026-01-31T12:00:00Z", True, "why", throughput=Throughput(9, 8),
 )  # fmt: skip
 GATEWAY = gateway.encode(Gateway("n1", WEST, 1, (CABLE,), ("problem",), "1"), namespace="n")
 NODE_STATE = node_state.encode(

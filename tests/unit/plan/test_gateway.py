@@ -207,6 +207,7 @@ def test_the_firewall_lets_each_cable_bring_only_its_own_sources() -> None:
     assert sources(table, west.mac, 6) == {str(west.address6)}
     for name in senders(table).values():
         assert chain(table, name).rules == (
+            "counter",
             f"ip saddr != @{name}_4 drop",
             f"ip6 saddr != @{name}_6 drop",
             "goto to_local",

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from mcnet.model.errors import UnreachableError, UsageError
+from mcnet.model.traffic import Throughput
 from mcnet.show.gather import Reading, Seen, Unread
 from mcnet.show.screen import Screen, draw_views
 from mcnet.show.topology import draw_topology
@@ -115,7 +116,7 @@ DRAWINGS = ("tree", "dot", "svg", "mermaid", "json")
 
 def test_a_change_of_state_is_one_and_a_measurement_is_none() -> None:
     report = EAST.gateways[0]
-    slower = tuple(replace(one, loss=0.25, round_trip=None) for one in report.cables)
+    slower = tuple(replace(one, loss=0.25, round_trip=None, throughput=Throughput(1, 2)) for one in report.cables)
     idle = tuple(replace(one, active=False) for one in report.cables)
     first = drawn("connections").state
     for cables, same in ((slower, True), (idle, False)):

@@ -10,6 +10,7 @@ from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
 from mcnet.model.member import Member
+from mcnet.model.traffic import Throughput
 from mcnet.model.trust import Pin
 from mcnet.plan.cluster_view import ClusterView
 from mcnet.plan.views.connections import connection_rows
@@ -31,6 +32,7 @@ CABLE = Cable(
     since="2026-01-01T00:00:00Z",
     active=True,
     share=0.5,
+    throughput=Throughput(received=8000, sent=640),
 )
 
 
@@ -82,6 +84,25 @@ def test_a_gateways_weight_and_whether_it_drains(draining: bool) -> None:
     assert forms.weight(row, "weight") == ("drains" if draining else "30")
     silent = only(gateway_rows(replace(VIEW, gateways=())))
     assert forms.weight(silent, "weight") == ""
+
+
+def test_what_goes_by_a_gateway_is_the_sum_of_its_cables_as_far_as_known() -> None:
+    (report,) = VIEW.gateways
+    others = (
+        replace(CABLE, gateway="w2", throughput=Throughput(1, 2)),
+        replace(CABLE, gateway="w3", throughput=None),
+    )
+    view = replace(VIEW, gateways=(replace(report, cables=(CABLE, *others)),))
+    row = only(gateway_rows(view))
+    assert (row["receivedBitsPerSecond"], row["sentBitsPerSecond"]) == (8001, 642)
+    found = [(row["receivedBitsPerSecond"], row["sentBitsPerSecond"]) for row in connection_rows(view)]
+    assert found == [(8000, 640), (1, 2), (None, None)]
+
+
+def test_of_a_daemon_that_is_down_no_throughput_is_known() -> None:
+    view = replace(VIEW, daemon_problems={"e1": "gone"})
+    for row in (only(connection_rows(view)), only(gateway_rows(view))):
+        assert row["receivedBitsPerSecond"] is row["sentBitsPerSecond"] is None
 
 
 def test_an_error_names_reason_port_and_addresses() -> None:
