@@ -1,7 +1,8 @@
 """The route agent's wiring: observe, mcnet.plan.route_agent, apply, report; prober and adverts beside it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -31,12 +32,14 @@ from mcnet.plan import (
     failover,
     gateway_views,
     host_firewall,
+    node_paths,
     pace,
     route_agent,
 )
 from mcnet.plan.addresses import TunnelEnd, overlay_ends
 from mcnet.plan.choice import GatewayView, Health
 from mcnet.plan.diff import diff
+from mcnet.plan.gateway_events import Told
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS, named_paths
@@ -51,6 +54,8 @@ from mcnet_route_agent.settings import Settings
 
 DELIVERY_GRACE = 5.0
 """Seconds in which the old way of delivery stays open after a change, until all nodes have heard of it."""
+UNTOLD = 20
+"""Events about gateways that are kept while the API server is away, the newest."""
 
 log = Log("route-agent")
 
@@ -92,6 +97,9 @@ class RouteAgent:
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
+        self._paths: dict[str, Health] = {}
+        """What the last round made of the probes of each gateway."""
+        self._untold: deque[Told] = deque(maxlen=UNTOLD)
         self._delivery = ""
         self._delivery_since = 0.0
         self._retired: float | None = None
@@ -177,6 +185,7 @@ class RouteAgent:
         self._repairs.round(decision.state, changes, [failure.change for failure in failures])
         self._metrics.show(world.gateways)
         self._follow(view, world)
+        self._heed(world.gateways)
         self._view = view
         self._fail_over(decision.state)
         if not world.retiring:
@@ -190,6 +199,16 @@ class RouteAgent:
             raise KernelError(failures[0].error.message)
         return bool(changes)
 
+    def _heed(self, gateways: Sequence[GatewayView]) -> None:
+        """Count and log what has become of the gateways since the last round, and keep it to be told."""
+        now = {gateway.node: gateway.health for gateway in gateways if gateway.node != self._settings.node}
+        told = node_paths.changes(self._paths, now)
+        self._paths = now
+        for gateway, what in told:
+            log.info("gateway", gateway=gateway, what=what.reason, cause=what.cause)
+            self._metrics.transitions.labels(gateway, what.reason, what.cause).inc()
+            self._untold.append(what)
+
     async def _publish(self, _: str) -> bool:
         """Tell the API server of the last round: what it says of this node is read anew each time."""
         view = self._stores.view(self._settings.node) if self._stores.synced else None
@@ -200,7 +219,17 @@ class RouteAgent:
             await self._publisher.retire_gateway(view.member.cluster, me.name)
         await self._report(view, self._outcome.decision, self._outcome.problems)
         await self._repairs.tell(self._say_repaired)
+        await self._tell(view)
         return False
+
+    async def _tell(self, view: View) -> None:
+        """Write what is untold; what the API server does not take is tried again with the next round."""
+        state = self._stores.state_object(self._settings.node)
+        speaks = node_paths.speaks(self._settings.node, [node.name for node in view.nodes])
+        while self._untold and state is not None:
+            if speaks and not await self._publisher.told(state, self._untold[0]):
+                return
+            self._untold.popleft()
 
     async def _say_repaired(self, note: str) -> bool:
         return await self._publisher.repaired(self._stores.state_object(self._settings.node), note)

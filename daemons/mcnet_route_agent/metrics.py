@@ -10,6 +10,7 @@ from mcnet.plan.choice import GatewayView, Health
 NAMES = (
     *loop_metrics.NAMES,
     "mcnet_gateway_up",
+    "mcnet_gateway_transitions_total",
     "mcnet_node_problems",
     "mcnet_kernel_changes_total",
     "mcnet_kernel_failures_total",
@@ -24,6 +25,12 @@ class RouteAgentMetrics:
         self.loop = loop_metrics.LoopMetrics(registry, "route-agent")
         self._up = Gauge(
             "mcnet_gateway_up", "1 unless this node's probes of a gateway fail", ["gateway"], registry=registry
+        )
+        self.transitions = Counter(
+            "mcnet_gateway_transitions",
+            "Times that this node left a gateway, or used it again",
+            ["gateway", "reason", "cause"],
+            registry=registry,
         )
         self.problems = Gauge("mcnet_node_problems", "Problems that this node reports", registry=registry)
         self.changes = Counter("mcnet_kernel_changes", "Changes written to the kernel", registry=registry)

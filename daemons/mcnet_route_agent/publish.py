@@ -8,6 +8,8 @@ from mcnet.kube.kinds import ENDPOINT, ENDPOINT_SLICE, GATEWAY, NODE_STATE, SERV
 from mcnet.model.cluster import ClusterId
 from mcnet.model.endpoint import endpoint_name
 from mcnet.model.node import NodeState
+from mcnet.plan import node_paths
+from mcnet.plan.gateway_events import Told
 
 
 class Publisher:
@@ -36,6 +38,18 @@ class Publisher:
         for kind in (SERVICE, ENDPOINT_SLICE):
             for obj in await self._api.list(kind, self._namespace, labels=f"{NODE_LABEL}={mark_of(node_name)}"):
                 await self._api.delete(kind, obj["metadata"]["name"], self._namespace)
+
+    async def told(self, state: JsonObject, what: Told) -> bool:
+        """An event about the NodeState: a gateway that this node has left, or uses again; whether it was written."""
+        return await events.emit(
+            self._api,
+            regarding=state,
+            reason=what.reason,
+            message=what.note,
+            type="Warning" if what.reason == node_paths.LOST else "Normal",
+            component="route-agent",
+            instance=self._instance,
+        )
 
     async def repaired(self, state: JsonObject | None, note: str) -> bool:
         """An event about the NodeState: what somebody else had changed in the kernel; whether it was written."""

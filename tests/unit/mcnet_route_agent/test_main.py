@@ -261,6 +261,30 @@ async def test_what_somebody_changed_is_told_once_and_counted_a_restart_and_a_ne
     assert event["note"] == f"route {route.prefix} in table 27908 unreachable was missing"
 
 
+async def test_a_gateway_that_is_lost_and_back_is_told_with_its_cause_and_a_restart_is_not(scene: Scene) -> None:
+    def told() -> list[tuple[str, str, str]]:
+        events = [one for one in scene.server.all(EVENT) if one["reason"].startswith("Gateway")]
+        return [(one["type"], one["reason"], one["regarding"]["kind"]) for one in events]
+
+    lost, back = ("Warning", "GatewayLost", "NodeState"), ("Normal", "GatewayBack", "NodeState")
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: ready(scene))
+        hear(scene, "west")
+        scene.prober.say("n2", "up")
+        rounds = daemon._loop.rounds
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        away = scene.server.fail(lambda request: request.method == "POST", UnreachableError("away"), times=1)
+        scene.prober.say("n2", "down")
+        await eventually(lambda: away.hits == 1)
+        scene.prober.say("n2", "up")
+        await eventually(lambda: sorted(told()) == [back, lost])
+        counted = {"gateway": "n2", "reason": "GatewayLost", "cause": "silent"}
+        assert daemon._registry.get_sample_value("mcnet_gateway_transitions_total", counted) == 1
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: daemon._loop.rounds > 0 and daemon._unready() == "")
+    assert len(told()) == 2
+
+
 def repaired(scene: Scene) -> list[dict[str, Any]]:
     return [event for event in scene.server.all(EVENT) if event["reason"] == "Repaired"]
 
