@@ -29,7 +29,7 @@ from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
 from mcnet.model.kernel import Address, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
-from mcnet.model.probe import PathHealth, Target
+from mcnet.model.probe import Mark, PathHealth, Target
 from mcnet.model.public_address import Kind, Source
 from mcnet.plan import (
     failover,
@@ -213,8 +213,8 @@ class Gateway:
         reach = failover.reach(decision.cables, health, decision.reach)
         narrow = {cluster: size for cluster, size in decision.narrow.items() if cluster in reach}
         self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, reach, narrow))
-        marks = soft_mark.wanted(self._prober.snapshot(), drains=self._outcome.own.weight == 0)
-        self._failover.lost(failover.lost_cables(decision.cables, health, self._marked(), marks=marks))
+        mark = soft_mark.wanted(self._prober.snapshot(), drains=self._outcome.own.weight == 0)
+        self._failover.lost(failover.lost_cables(decision.cables, health, self._marks(), mark=mark))
         if state is not None:
             self._failover.holds(state)
 
@@ -222,8 +222,8 @@ class Gateway:
         cables = self._outcome.decision.cables if self._outcome is not None else ()
         return failover.judged(self._prober.snapshot(), failover.cable_alternatives(cables))
 
-    def _marked(self) -> frozenset[str]:
-        return frozenset(name for name, path in self._prober.snapshot().items() if path.marked)
+    def _marks(self) -> dict[str, Mark]:
+        return {name: path.mark for name, path in self._prober.snapshot().items() if path.mark}
 
     def _measure(self, world: gateway.World, decision: gateway.Decision) -> None:
         counts = throughput.counts([standing.path for standing in decision.cables], world.actual)
@@ -309,8 +309,8 @@ class Gateway:
             clusters=view.clusters,
             endpoints=view.endpoints,
             health=self._health(),  # as late as can be: after all that takes time
-            marked=self._marked(),
-            marks=soft_mark.wanted(self._prober.snapshot(), drains=own.weight == 0),
+            marks=self._marks(),
+            mark=soft_mark.wanted(self._prober.snapshot(), drains=own.weight == 0),
             host=host,
             actual=actual,
             options=self._options,
@@ -386,7 +386,7 @@ class Gateway:
         refused = (failure.error.message for failure in failures)
         ours = (self._prober.problem, self._refused_by_pluto, self._nat.problem, *self._public.problems)
         found_out = filter(None, ours)
-        isolated = (soft_mark.ISOLATED,) if decision.marks and outcome.own.weight else ()
+        isolated = (soft_mark.ISOLATED,) if decision.mark is Mark.ISOLATED else ()
         problems = bounded((*refused, *isolated, *decision.problems, *found_out, *view.problems))
         self._journal.problems(problems)
         me = next(one for one in view.nodes if one.name == self._settings.node)

@@ -16,7 +16,8 @@ from urllib.parse import quote, unquote
 from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import NOTES, NOTES_TYPE, is_seal, verdict
 from mcnet.model.kernel import NftChain, NftFingerprint, NftSet, NftTable
-from mcnet.model.ownership import MARKED_SET
+from mcnet.model.ownership import MARK_SETS
+from mcnet.model.probe import Mark
 from mcnet.model.traffic import Tally
 
 _MARK: Final = "mcnet:"
@@ -166,8 +167,8 @@ def _fingerprint(
     name: str, sets: Any, chains: Any, strange: list[str], notes: tuple[tuple[str, str], ...]
 ) -> NftFingerprint:
     digest = _hash([sets, chains, sorted(strange)])
-    _, _, marked = sets.get(MARKED_SET, (None, None, ()))
-    return NftFingerprint(name=name, digest=digest, notes=tuple(sorted(notes)), marked=bool(marked))
+    marks = [mark for mark, its in MARK_SETS.items() if its in sets and sets[its][2]]
+    return NftFingerprint(name=name, digest=digest, notes=tuple(sorted(notes)), mark=max(marks, default=Mark.NONE))
 
 
 def _set_digest(kind: str, flags: Sequence[str], elements: Iterable[Any]) -> list[Any]:

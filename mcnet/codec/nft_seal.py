@@ -4,7 +4,7 @@ The marks in rules' comments say what was written, not what stands there now: so
 its comment. So after a table is written its listing is read back, and its digest goes into the set of notes as the
 comment of one more element. Nothing is remembered elsewhere; whoever reads the table compares. A table without a
 seal, or with one of another nft (whose listing may look different), is no edited table: it is written once more.
-Elements of the set of marks are changed without writing the table anew, and so are not under the seal.
+Elements of the sets of marks are changed without writing the table anew, and so are not under the seal.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from mcnet.model.ownership import MARKED_SET
+from mcnet.model.ownership import MARK_SETS
 
 NOTES: Final = "notes"
 """The set whose elements' comments are the notes of a table, and its seal."""
@@ -94,7 +94,7 @@ def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
     body = bare.get("set")
     if body:
         elements = body.pop("elem", ())
-        if body.get("name") not in (NOTES, MARKED_SET):
+        if body.get("name") not in (NOTES, *MARK_SETS.values()):
             body["elem"] = sorted(map(_text, elements))
     return bare
 

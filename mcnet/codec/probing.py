@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from mcnet.codec.errors import DecodeError
-from mcnet.model.probe import PathHealth, Target
+from mcnet.model.probe import Mark, PathHealth, Target
 
 LONGEST_LINE = 64 << 20
 """Bytes: thousands of paths."""
@@ -96,10 +96,10 @@ def _paths(paths: Mapping[str, PathHealth]) -> dict[str, list[Any]]:
 def _health(found: Mapping[str, list[Any]]) -> dict[str, PathHealth]:
     paths = {}
     for key, values in found.items():
-        state, *numbers, marked = values
-        if len(values) != _FIELDS or state not in ("up", "down", "unknown") or type(marked) is not bool:
+        state, *numbers, mark = values
+        if len(values) != _FIELDS or state not in ("up", "down", "unknown") or type(mark) is not int:
             raise ValueError(f"no health of a path: {values!r:.80}")
         if not all(number is None or type(number) in (int, float) for number in numbers):
             raise ValueError(f"no health of a path: {values!r:.80}")
-        paths[key] = PathHealth(*values)
+        paths[key] = PathHealth(*[*values[:-1], Mark(mark)])
     return paths

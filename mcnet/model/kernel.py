@@ -11,6 +11,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TypeAlias
 
+from mcnet.model.probe import Mark
 from mcnet.model.traffic import Count, Tally
 from mcnet.model.wireguard import WireguardDevice
 
@@ -212,8 +213,8 @@ class NftFingerprint:
     writing and sealing, or after an upgrade: then it is written once more."""
     edited: bool = False
     """The listing differs from the one that was sealed: somebody changed the table since."""
-    marked: bool = False
-    """Whether `mcnet.model.ownership.MARKED_SET` has elements; they are in the digest too, but not in the seal."""
+    mark: Mark = Mark.NONE
+    """Whose set (mcnet.model.ownership.MARK_SETS) has elements; they are in the digest too, but not in the seal."""
     counted: Mapping[str, Tally] = field(default_factory=dict, compare=False)
     """By chain, what its rules have counted together."""
     made: int = field(default=0, compare=False)

@@ -15,6 +15,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
 
+from mcnet.model.probe import Mark
+
 OVERLAY_DEVICE: Final = "mcnet-vx"
 """The VXLAN inside a cluster, on every node."""
 VXLAN_CABLE_DEVICE: Final = "mcnet-cv"
@@ -84,10 +86,10 @@ RULE_END: Final = 307
 
 NODE_NFT_TABLE: Final = "mcnet"
 GATEWAY_NFT_TABLE: Final = "mcnet_gateway"
-MARKED_SET: Final = "marked"
-"""The set of the gateway's table with the protocols (ICMP, ICMPv6) whose echo replies over cables are marked: empty,
-or both. The only elements that are changed without writing their table anew."""
-MARK_DSCP: Final = 0x2B
+MARK_SETS: Final[Mapping[Mark, str]] = {Mark.SPARE: "spare", Mark.ISOLATED: "isolated"}
+"""For each mark the set of the gateway's table with the protocols (ICMP, ICMPv6) whose echo replies over cables bear
+it: empty, or both. The only elements that are changed without writing their table anew."""
+MARK_DSCP: Final[Mapping[Mark, int]] = {Mark.SPARE: 0x27, Mark.ISOLATED: 0x2B}
 """The DSCP of a marked echo reply (docs/decisions/soft-mark.md). xxxx11 is for local use (RFC 2474, section 6)."""
 HOST_RULE_MARK: Final = "mcnet:host:"
 """Comments of our rules in other programs' chains (`--manage-host-firewall`) begin with it."""

@@ -1,13 +1,27 @@
 """What is probed, and what probes say of it: the same in the daemons and in the process that probes for them."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, TypeAlias
 
 State: TypeAlias = Literal["up", "down", "unknown"]
 """See mcnet.plan.health."""
-Standing: TypeAlias = tuple[State, bool, bool]
-"""Of a path: its state, whether it answers again but is held down, whether its answers are marked."""
+
+
+class Mark(IntEnum):
+    """What a gateway says of itself in its answers to probes (mcnet.plan.soft_mark): the higher, the less it is to be
+    used."""
+
+    NONE = 0
+    SPARE = 1
+    """It delivers what comes to it, and had better be spared: it drains, or its way to its nodes comes and goes."""
+    ISOLATED = 2
+    """It reaches none of its own nodes: what comes to it is lost."""
+
+
+Standing: TypeAlias = tuple[State, bool, Mark]
+"""Of a path: its state, whether it answers again but is held down, the mark of its answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +55,8 @@ class PathHealth:
     """How often it went down one time after the other, without two quiet minutes in between."""
     held_until: float = 0.0
     """It answers and is down all the same, as it comes and goes: until this time (the caller's clock). 0: not so."""
-    marked: bool = False
-    """Its answers say that it is better not used (mcnet.plan.soft_mark)."""
+    mark: Mark = Mark.NONE
+    """Of its answers."""
 
     @property
     def loss(self) -> float:
@@ -52,4 +66,4 @@ class PathHealth:
     @property
     def standing(self) -> Standing:
         """What is told at once when it changes."""
-        return self.state, bool(self.held_until), self.marked
+        return self.state, bool(self.held_until), self.mark

@@ -2,7 +2,7 @@
 
 All that are healthy, each by its weight. A path nobody has judged yet (a daemon has just started) counts as it does
 in the kernel now, so that a restart moves nothing. A path that drains (weight 0) or is marked (mcnet.plan.soft_mark)
-carries only while nothing else can. What a path carries now it does not lose to a worse one: where all are alike
+carries only while nothing better can. What a path carries now it does not lose to a worse one: where all are alike
 bad, all stays as it is.
 """
 
@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from mcnet.model.cluster import ClusterId
 from mcnet.model.node import DEFAULT_WEIGHT
+from mcnet.model.probe import Mark
 
 
 class Health(Enum):
@@ -29,12 +30,12 @@ class Health(Enum):
 @dataclass(frozen=True, slots=True)
 class Rail:
     """A gateway's cable to one gateway of a cluster: the remote rail, and the remote gateway's weight (0: drains).
-    `marked`: the remote gateway says that what comes to it does not arrive, or that it drains."""
+    `mark`: what the remote gateway says of itself."""
 
     rail: int
     health: Health
     weight: int = DEFAULT_WEIGHT
-    marked: bool = False
+    mark: Mark = Mark.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def choose_cables(cables: Iterable[Rail], in_use: Collection[int]) -> tuple[tupl
     `in_use` are the rails in the kernel's group now.
     """
     alive = [one for one in cables if _alive(one, in_use)]
-    return tuple((one.rail, weight) for one, weight in _weighed([one for one in alive if not one.marked] or alive))
+    least = min((one.mark for one in alive), default=Mark.NONE)
+    return tuple((one.rail, weight) for one, weight in _weighed([one for one in alive if one.mark is least]))
 
 
 def choose_gateways(

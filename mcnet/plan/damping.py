@@ -55,6 +55,6 @@ def needed(paths: Mapping[str, PathHealth], alternatives: Iterable[Collection[st
     found: set[str] = set()
     for keys in alternatives:
         known = {key: paths[key] for key in keys if key in paths}
-        if not any(path.state == "up" and not path.marked for path in known.values()):
+        if not any(path.state == "up" and not path.mark for path in known.values()):
             found |= {key for key, path in known.items() if path.held_until}
     return frozenset(found)

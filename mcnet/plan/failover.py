@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mcnet.model.cluster import Cluster, ClusterId
 from mcnet.model.kernel import Change, KernelState, NextHop, NextHopGroup, NftTable, Remove, Replace
 from mcnet.model.ownership import OVERLAY_DEVICE, nexthop_id
-from mcnet.model.probe import PathHealth
+from mcnet.model.probe import Mark, PathHealth
 from mcnet.plan import gateway, route_agent, soft_mark
 from mcnet.plan.addresses import TunnelEnd, cable_number
 from mcnet.plan.choice import GatewayView, Health
@@ -29,8 +29,8 @@ class Lost:
 
     hops: frozenset[NextHop] = frozenset()
     members: frozenset[tuple[int, int]] = frozenset()
-    marks: bool | None = None
-    """Of a gateway: whether it is to mark its answers (mcnet.plan.soft_mark); None leaves that as it is."""
+    mark: Mark | None = None
+    """Of a gateway: which its answers are to bear (mcnet.plan.soft_mark); None leaves that as it is."""
 
 
 def judged(paths: Mapping[str, PathHealth], alternatives: Iterable[Collection[str]]) -> dict[str, Health]:
@@ -54,23 +54,16 @@ def cable_alternatives(standings: Iterable[Standing]) -> list[list[str]]:
 def lost_cables(
     standings: Collection[Standing],
     health: Mapping[str, Health],
-    marked: Collection[str] = (),
+    marks: Mapping[str, Mark] | None = None,
     *,
-    marks: bool | None = None,
+    mark: Mark | None = None,
 ) -> Lost:
-    """Of a gateway: the next hops of cables that are down, and of those whose probes are `marked` where one that is
-    not is up and in use. `marks` are its own."""
-    fine = {
-        (standing.path.endpoint.cluster, family)
-        for standing in standings
-        for family in standing.path.families
-        if standing.active
-        and not standing.path.problem
-        and health.get(standing.path.probe(family)) is Health.UP
-        and standing.path.probe(family) not in marked
-    }
+    """Of a gateway: the next hops of cables that are down, and of those whose answers bear a mark (`marks`, by what
+    the probes are called) where one with a lesser mark or none is up and in use. `mark` is its own."""
+    marks = marks or {}
+    least = _least_marks(standings, health, marks)
     return Lost(
-        marks=marks,
+        mark=mark,
         hops=frozenset(
             NextHop(
                 id=nexthop_id(
@@ -86,10 +79,24 @@ def lost_cables(
             if not standing.path.problem
             and (
                 health.get(standing.path.probe(family)) in GONE
-                or (standing.path.probe(family) in marked and (standing.path.endpoint.cluster, family) in fine)
+                or marks.get(standing.path.probe(family), Mark.NONE)
+                > least.get((standing.path.endpoint.cluster, family), max(Mark))
             )
         ),
     )
+
+
+def _least_marks(
+    standings: Iterable[Standing], health: Mapping[str, Health], marks: Mapping[str, Mark]
+) -> dict[tuple[ClusterId, int], Mark]:
+    """By cluster and family inside, the least mark of the cables that are up and in use."""
+    least: dict[tuple[ClusterId, int], Mark] = {}
+    for standing in standings:
+        for family in standing.path.families:
+            probe, place = standing.path.probe(family), (standing.path.endpoint.cluster, family)
+            if standing.active and not standing.path.problem and health.get(probe) is Health.UP:
+                least[place] = min(marks.get(probe, Mark.NONE), least.get(place, max(Mark)))
+    return least
 
 
 def reach(
@@ -153,7 +160,7 @@ def changes(state: KernelState, lost: Lost) -> tuple[Change, ...]:
         for group, left in sorted(smaller.items(), key=lambda item: item[0].id)
         if left and {member for member, _ in set(group.members) - set(left)} - set(deleted)
     ]
-    return (*removals, *shrunk, *_remarked(state, lost.marks))
+    return (*removals, *shrunk, *_remarked(state, lost.mark))
 
 
 def after(state: KernelState, done: Iterable[Change]) -> KernelState:
@@ -179,13 +186,13 @@ def reason(changes: Iterable[Change]) -> str:
     return ", ".join(sorted({change.reason for change in changes}))
 
 
-def _remarked(state: KernelState, marks: bool | None) -> tuple[Change, ...]:
-    """The gateway's table with other marks and nothing else: elements of a set, which is quickly done."""
-    if marks is None:
+def _remarked(state: KernelState, mark: Mark | None) -> tuple[Change, ...]:
+    """The gateway's table with another mark and nothing else: elements of sets, which is quickly done."""
+    if mark is None:
         return ()
-    wanted = soft_mark.marks(marks)
+    wanted = {one.name: one for one in soft_mark.sets(mark)}
     found = [
-        (table, replace(table, sets=tuple(wanted if one.name == wanted.name else one for one in table.sets)))
+        (table, replace(table, sets=tuple(wanted.get(one.name, one) for one in table.sets)))
         for table in state.tables
         if isinstance(table, NftTable)
     ]

@@ -16,6 +16,7 @@ from mcnet.model.libreswan import IkeConnection
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import NextHopKind, nexthop_id
+from mcnet.model.probe import Mark
 from mcnet.plan import (
     cable,
     gateway_firewall,
@@ -64,10 +65,10 @@ class World:
     """Bytes that pass inside, by what the probes are called, of cables whose way carries less than they promise."""
     ways: cable.Ways = field(default_factory=dict)
     """What NAT discovery has found."""
-    marked: frozenset[str] = frozenset()
-    """What the probes are called whose answers are marked (mcnet.plan.soft_mark)."""
-    marks: bool | None = None
-    """Whether this gateway is to mark its own answers; None: as it does."""
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    """The marks of answers, by what the probes are called (mcnet.plan.soft_mark)."""
+    mark: Mark | None = None
+    """Which this gateway's own answers are to bear; None: as they do."""
     now: float = 0.0
     """Seconds, by a clock that never goes back."""
 
@@ -85,8 +86,8 @@ class Standing:
     """Bytes that pass inside, where that is less than the device takes; 0: all that it does."""
     share: float = 0.0
     """Of the flows to its cluster, by weight; 0 to 1."""
-    marked: bool = False
-    """Whether its answers are marked, in one family at least."""
+    mark: Mark = Mark.NONE
+    """Of its answers, the highest of its families."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ class Decision:
     """What pluto is to have."""
     former: tuple[CablePath, ...] = ()
     """Cables that are kept although others are wanted: what pluto has of them stays."""
-    marks: bool = False
-    """Whether this gateway marks its own answers."""
+    mark: Mark = Mark.NONE
+    """Of this gateway's own answers."""
 
 
 def decide(world: World) -> Decision:
@@ -137,7 +138,7 @@ def decide(world: World) -> Decision:
         standings = tuple(Standing(path, False) for path in cables)
         return Decision(KernelState(), standings, problems=(*remotes.problems, cable.no_outer_address(world.own)))
     throws = exceptions(remotes, (world.own, *_own_endpoints(world)), world.nodes)
-    marks = _marks(world)
+    mark = _mark(world)
     default = world.options.default_driver == VXLAN
     neighbours, fdb = vxlan_cable.peers(every)
     source = routable_addresses(world.host.links, world.member.pod_prefixes, used)
@@ -198,7 +199,7 @@ def decide(world: World) -> Decision:
         tables=frozenset(
             {
                 gateway_firewall.table(
-                    own=world.own, member=world.member, remotes=remotes, cables=every, throws=throws, marks=marks
+                    own=world.own, member=world.member, remotes=remotes, cables=every, throws=throws, mark=mark
                 )
             }
         ),
@@ -213,15 +214,15 @@ def decide(world: World) -> Decision:
         problems=remotes.problems,
         ike=libreswan_cable.connections(world.own, wanted, secrets) if secrets is not None else frozenset(),
         former=former.paths,
-        marks=marks,
+        mark=mark,
     )
 
 
-def _marks(world: World) -> bool:
+def _mark(world: World) -> Mark:
     """A cluster's only node has nobody to reach."""
-    if world.marks is None and len(world.nodes) > 1:
+    if world.mark is None and len(world.nodes) > 1:
         return soft_mark.present(world.actual)
-    return bool(world.marks)
+    return world.mark or Mark.NONE
 
 
 def _leaving(world: World, remotes: Remotes, keys: wireguard_cable.Keys | None) -> tuple[CablePath, ...]:
@@ -276,7 +277,7 @@ def _standings(cables: tuple[CablePath, ...], shares: Mapping[str, float], world
             moved.get(path.endpoint.name),
             _narrowest(world, [path.probe(family) for family in path.families]),
             shares.get(path.endpoint.name, 0.0),
-            any(path.probe(family) in world.marked for family in path.families),
+            max((world.marks.get(path.probe(family), Mark.NONE) for family in path.families), default=Mark.NONE),
         )
         for path in cables
     )
@@ -316,7 +317,7 @@ def _chosen(
         for member, _ in group.members
     }
     rails = [
-        Rail(rail, world.health.get(probe, Health.UNKNOWN), path.endpoint.weight, probe in world.marked)
+        Rail(rail, world.health.get(probe, Health.UNKNOWN), path.endpoint.weight, world.marks.get(probe, Mark.NONE))
         for rail, path in mine.items()
         for probe in [path.probe(family)]
     ]

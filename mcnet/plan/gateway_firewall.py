@@ -17,6 +17,7 @@ from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.kernel import Address, Network, NftChain, NftSet, NftTable
 from mcnet.model.member import Member
+from mcnet.model.probe import Mark
 from mcnet.plan import ports, soft_mark
 from mcnet.plan.addresses import cable_end, cable_number
 from mcnet.plan.cable import CablePath
@@ -37,10 +38,10 @@ def table(
     remotes: Remotes,
     cables: Iterable[CablePath],
     throws: tuple[Network, ...] = (),
-    marks: bool = False,
+    mark: Mark = Mark.NONE,
 ) -> NftTable:
     """The whole table, the same text for the same inputs. `throws` are hosts in remote prefixes that are no pods:
-    gateways and this cluster's own nodes (mcnet.plan.throw). `marks`: echo replies are marked."""
+    gateways and this cluster's own nodes (mcnet.plan.throw). Echo replies bear `mark`."""
     cables = tuple(cable for cable in cables if cable.remote is not None and not cable.problem)
     by_vxlan, by_libreswan = (tuple(cable for cable in cables if cable.driver == one) for one in (VXLAN, LIBRESWAN))
     wireguard = any(cable.driver == WIREGUARD for cable in cables)
@@ -69,7 +70,7 @@ def table(
         sets += [_sources(name, family, group, remotes, throws) for family in (4, 6)]
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
-        sets=(*sets, soft_mark.marks(marks)),
+        sets=(*sets, *soft_mark.sets(mark)),
         chains=(
             NftChain("to_local", "", tuple(to_local)),
             *(NftChain(name, "", _only_its_sources(name, count=name in senders)) for name in sorted(checked)),
@@ -98,7 +99,7 @@ def table(
                 "type filter hook forward priority filter",
                 (f"udp dport {port} jump cable_port_of_others",),
             ),
-            NftChain("answers", "", tuple(_mark(family) for family in (4, 6))),
+            NftChain("answers", "", tuple(rule for family in (4, 6) for rule in _marking(family))),
             NftChain(
                 "answer_output",
                 "type filter hook output priority mangle",
@@ -158,11 +159,11 @@ def _devices(cables: Iterable[CablePath]) -> str:
     return ", ".join(sorted(f'"{cable.device}"' for cable in cables))
 
 
-def _mark(family: int) -> str:
+def _marking(family: int) -> tuple[str, ...]:
     """One set for both families: a mark is one change of its elements."""
-    return (
-        f"meta l4proto @{ownership.MARKED_SET} {ICMP[family]} type echo-reply "
-        f"{IP[family]} dscp set {ownership.MARK_DSCP}"
+    return tuple(
+        f"meta l4proto @{name} {ICMP[family]} type echo-reply {IP[family]} dscp set {ownership.MARK_DSCP[mark]}"
+        for mark, name in ownership.MARK_SETS.items()
     )
 
 

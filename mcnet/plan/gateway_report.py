@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
-from mcnet.model.probe import PathHealth
+from mcnet.model.probe import Mark, PathHealth
 from mcnet.model.traffic import Throughput
 from mcnet.plan.choice import Health
 from mcnet.plan.damping import hold
@@ -114,12 +114,14 @@ def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tu
 
 
 def _why_unused(standing: Standing) -> str:
-    if not standing.marked or standing.active:
+    if standing.mark is Mark.NONE or standing.active:
         return ""
-    return (
-        f"{standing.path.endpoint.name} says that it drains, or that no other node of its cluster answers it: "
-        "nothing is sent by it while another gateway is there"
+    why = (
+        "no other node of its cluster answers it"
+        if standing.mark is Mark.ISOLATED
+        else "it drains, or that its way to the nodes of its cluster comes and goes"
     )
+    return f"{standing.path.endpoint.name} says that {why}: nothing is sent by it while a better gateway is there"
 
 
 def _is_public(standing: Standing) -> bool:

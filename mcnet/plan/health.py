@@ -2,15 +2,15 @@
 
 A path is "unknown" until the first verdict, "up" after its first reply, "down" after `multiplier` losses in a
 row, and up again only after three replies in a row, so that a path that loses every other packet stays down. One
-that comes and goes stays down longer (mcnet.plan.damping). It is marked by its first marked reply, since who marks
-has made sure before (mcnet.plan.soft_mark), and no longer after three in a row that bear no mark.
+that comes and goes stays down longer (mcnet.plan.damping). It gets a higher mark by the first reply that bears it,
+since who marks has made sure before (mcnet.plan.soft_mark), and a lesser one or none by three in a row.
 """
 
 from dataclasses import dataclass, field, replace
 from math import fsum, sqrt
 from typing import Final
 
-from mcnet.model.probe import PathHealth, State
+from mcnet.model.probe import Mark, PathHealth, State
 from mcnet.plan import damping
 from mcnet.plan.damping import Damping
 
@@ -31,21 +31,21 @@ class History:
     damping: Damping = field(default_factory=Damping)
     answers: bool = False
     """It is down, and has answered often enough since it was silent."""
-    marked: bool = False
-    plain: int = 0
-    """Replies in a row without a mark, while it is marked."""
+    mark: Mark = Mark.NONE
+    lesser: int = 0
+    """Replies in a row with a lesser mark, or none."""
 
 
 def resumed(path: PathHealth, *, now: float) -> History:
     """The history of a path that somebody else has probed until now: its state holds until there is a verdict."""
     damped = Damping(path.falls, now if path.falls else 0.0)
-    return History(state=path.state, since=path.since, damping=damped, marked=path.marked)
+    return History(state=path.state, since=path.since, damping=damped, mark=path.mark)
 
 
-def observe_reply(history: History, rtt: float, *, now: float, marked: bool = False) -> History:
-    """`history` after a reply that took `rtt` seconds and is `marked`."""
+def observe_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark.NONE) -> History:
+    """`history` after a reply that took `rtt` seconds and bears `mark`."""
     verdicts = (*history.verdicts, rtt)[-WINDOW:]
-    noted = replace(_noted(history, marked=marked), verdicts=verdicts)
+    noted = replace(_noted(history, mark), verdicts=verdicts)
     if history.state != "down":
         return replace(noted, state="up", since=history.since if history.state == "up" else now)
     answers = history.answers or _ends_with(verdicts, REPLIES_AFTER_LOSS, lost=False)
@@ -54,13 +54,11 @@ def observe_reply(history: History, rtt: float, *, now: float, marked: bool = Fa
     return replace(noted, answers=answers)
 
 
-def _noted(history: History, *, marked: bool) -> History:
+def _noted(history: History, mark: Mark) -> History:
     """`history` with what a reply's mark says."""
-    if marked or not history.marked:
-        return replace(history, marked=marked, plain=0)
-    plain = history.plain + 1
-    clear = plain >= REPLIES_AFTER_LOSS
-    return replace(history, marked=not clear, plain=0 if clear else plain)
+    if mark >= history.mark or history.lesser + 1 >= REPLIES_AFTER_LOSS:
+        return replace(history, mark=mark, lesser=0)
+    return replace(history, lesser=history.lesser + 1)
 
 
 def observe_loss(history: History, *, multiplier: int, now: float) -> History:
@@ -93,7 +91,7 @@ def health(history: History) -> PathHealth:
         since=history.since,
         falls=damped.falls,
         held_until=damped.release if history.answers else 0.0,
-        marked=history.marked,
+        mark=history.mark,
     )
 
 

@@ -1,11 +1,11 @@
 """The mark: a gateway tells the other clusters' gateways that they had better use another one, by the echo replies
 with which its kernel answers their probes. Pure.
 
-A gateway is marked while it drains, and while it is isolated: none of its cluster's other nodes answers it, so what
-comes by its cables arrives nowhere. Who sees the mark leaves that cable while one without a mark is there, and not
-else. So a mark that was wrong costs no packet, and it is set sooner than a path is given up. Neither side needs an
-API server for it. What the mark is in a packet is mcnet.plan.gateway_firewall's; why it is one,
-docs/decisions/soft-mark.md.
+A gateway is marked as isolated while none of its cluster's other nodes answers it, so that what comes by its cables
+arrives nowhere; and as one to spare while it drains, or was isolated again and again until a moment ago. Who sees a
+mark leaves that cable while one with a lesser mark or none is there, and not else. So a mark that was wrong costs no
+packet, and it is set sooner than a path is given up. Neither side needs an API server for it. What the mark is in a
+packet is mcnet.plan.gateway_firewall's; why it is one, docs/decisions/soft-mark.md.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from mcnet.model import ownership
 from mcnet.model.kernel import KernelState, NftFingerprint, NftSet
 from mcnet.model.node import Node
 from mcnet.model.ownership import OVERLAY_DEVICE
-from mcnet.model.probe import PathHealth, Target
+from mcnet.model.probe import Mark, PathHealth, Target
 from mcnet.plan.addresses import overlay_ends
 
 ENOUGH: Final = 4
@@ -25,7 +25,7 @@ seldom that the moment until others are asked does not matter."""
 MOST: Final = 16
 """Nodes that it probes at most, beside those that are down."""
 PROTOCOLS: Final = frozenset({"1", "58"})
-"""ICMP and ICMPv6: what the set of marks holds while replies are marked."""
+"""ICMP and ICMPv6: what the set of a mark holds while replies bear it."""
 REASON: Final = "what its gateway says of itself has changed"
 ISOLATED: Final = (
     "no other node of the cluster answers over the overlay: what comes by the cables can't be delivered, and the "
@@ -73,25 +73,34 @@ def targets(
     }
 
 
-def wanted(paths: Mapping[str, PathHealth], *, drains: bool) -> bool | None:
-    """Whether replies are to be marked; None where it is not known: then that stays as it is.
+def wanted(paths: Mapping[str, PathHealth], *, drains: bool) -> Mark | None:
+    """The mark that replies are to bear; None where it is not known: then that stays as it is.
 
     A node that has not answered for all that is remembered of it says nothing: maybe nothing of mcnet runs on it.
+    Nodes that come and go are reached all the same: another gateway may be worse off.
     """
     asked = [path for name, path in paths.items() if name.startswith(_PREFIX)]
-    if drains or any(path.state == "up" for path in asked):
-        return drains
-    return True if any(path.state == "down" and path.rtt_last is not None for path in asked) else None
+    if any(path.state == "up" for path in asked):
+        return Mark.SPARE if drains else Mark.NONE
+    if any(path.held_until for path in asked):
+        return Mark.SPARE
+    if any(path.state == "down" and path.rtt_last is not None for path in asked):
+        return Mark.ISOLATED
+    return Mark.SPARE if drains else None
 
 
-def present(actual: KernelState) -> bool:
-    """Whether the kernel marks replies now."""
-    return any(isinstance(table, NftFingerprint) and table.marked for table in actual.tables)
+def present(actual: KernelState) -> Mark:
+    """The mark that the kernel gives replies now."""
+    found = (table.mark for table in actual.tables if isinstance(table, NftFingerprint))
+    return max(found, default=Mark.NONE)
 
 
-def marks(marked: bool) -> NftSet:
-    """The set in the gateway's table."""
-    return NftSet(ownership.MARKED_SET, "inet_proto", (), PROTOCOLS if marked else frozenset())
+def sets(mark: Mark) -> tuple[NftSet, ...]:
+    """Those of the gateway's table with which replies bear `mark`."""
+    return tuple(
+        NftSet(name, "inet_proto", (), PROTOCOLS if mark is one else frozenset())
+        for one, name in ownership.MARK_SETS.items()
+    )
 
 
 def _digest(me: str, name: str) -> bytes:

@@ -21,7 +21,7 @@ from typing import Final
 from mcnet.codec.icmp import TOKEN_BYTES, Echo, decode_reply, encode_request
 from mcnet.model.kernel import Address
 from mcnet.model.ownership import MARK_DSCP
-from mcnet.model.probe import PathHealth, Standing, Target
+from mcnet.model.probe import Mark, PathHealth, Standing, Target
 from mcnet.plan.health import History, health, observe_loss, observe_reply, patience, resumed
 from mcnet.probe.sockets import Received, open_socket, receive, send
 
@@ -31,6 +31,7 @@ _LOOK: Final = 0.05
 """Seconds after a round at which answers are looked for, of paths that are not up, or of few."""
 _FEW: Final = 12
 """Paths up to which answers are always looked for soon: a mark is read sooner, for half a percent of a core."""
+_MARKS: Final = {dscp: mark for mark, dscp in MARK_DSCP.items()}
 
 
 def _boot_time() -> float:
@@ -222,7 +223,8 @@ class Prober:
         now = self._clock.awake()
         elapsed, lay = now - path.waiting.pop(number)[0], min(received.delay, now - self._looked)
         rtt = elapsed - lay if lay < elapsed else elapsed
-        self._learn(path, observe_reply(path.history, rtt, now=now, marked=received.dscp == MARK_DSCP))
+        mark = _MARKS.get(received.dscp, Mark.NONE)
+        self._learn(path, observe_reply(path.history, rtt, now=now, mark=mark))
 
     def _learn(self, path: _Path, history: History) -> None:
         self._news = self._news or _standing(path.history) != _standing(history)
@@ -237,7 +239,7 @@ class Prober:
 
 
 def _standing(history: History) -> Standing:
-    return history.state, history.answers, history.marked
+    return history.state, history.answers, history.mark
 
 
 def _socket_key(target: Target) -> tuple[int, str, Address | None]:

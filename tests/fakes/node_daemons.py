@@ -30,7 +30,7 @@ from mcnet.model.kernel import (
 )
 from mcnet.model.look import Path as LookPath
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT, Partition, nexthop_kind
-from mcnet.model.probe import PathHealth, State, Target
+from mcnet.model.probe import Mark, PathHealth, State, Target
 from mcnet.plan.nat_discovery import Own, Peer
 from mcnet.plan.nat_discovery import Path as NatPath
 from mcnet.probe.adverts import AdvertListener, AdvertSender
@@ -131,9 +131,9 @@ class SilentProber(Prober):
     async def run(self) -> None:
         await asyncio.Event().wait()
 
-    def say(self, key: str, state: State, *, held_until: float = 0.0, marked: bool = False) -> None:
+    def say(self, key: str, state: State, *, held_until: float = 0.0, mark: Mark = Mark.NONE) -> None:
         """The path `key` is "up" or "down" from now on."""
-        self.health[key] = PathHealth(state=state, rtt_last=0.001, sent=10, held_until=held_until, marked=marked)
+        self.health[key] = PathHealth(state=state, rtt_last=0.001, sent=10, held_until=held_until, mark=mark)
         if self.on_change is not None:
             self.on_change()
 

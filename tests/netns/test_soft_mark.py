@@ -8,7 +8,7 @@ import pytest
 
 from mcnet.model.kernel import Change
 from mcnet.model.ownership import GATEWAY
-from mcnet.model.probe import PathHealth, Target
+from mcnet.model.probe import Mark, PathHealth, Target
 from mcnet.plan import failover
 from mcnet.plan.cable import own_address
 from mcnet.plan.choice import Health
@@ -36,10 +36,10 @@ async def beside(place: Place, lost: Lost) -> tuple[Change, ...]:
     return changes
 
 
-def mark(place: Place, wanted: bool) -> None:
-    place.namespace.run(beside(place, Lost(marks=wanted)))
+def set_mark(place: Place, wanted: Mark) -> None:
+    place.namespace.run(beside(place, Lost(mark=wanted)))
     (table,) = place.namespace.run(KERNEL.read(GATEWAY)).tables
-    assert (table.marked, table.sealed, table.edited) == (wanted, True, False)  # type: ignore[union-attr]
+    assert (table.mark, table.sealed, table.edited) == (wanted, True, False)  # type: ignore[union-attr]
 
 
 def probes(place: Place) -> frozenset[Target]:
@@ -61,21 +61,25 @@ def test_answers_are_marked_and_the_other_gateways_leave(scene: Scene) -> None:
 
         def those(wanted: str) -> set[str]:
             paths: dict[str, PathHealth] = prober.snapshot()
-            return {key for key, path in paths.items() if wanted in (path.state, "marked" if path.marked else "")}
+            return {key for key, path in paths.items() if path.state == wanted}
+
+        def marks() -> dict[str, Mark]:
+            return {key: path.mark for key, path in prober.snapshot().items() if path.mark}
 
         running = asyncio.create_task(prober.run())
         await eventually(lambda: len(those("up")) == 6)
-        assert those("marked") == set()
-        await asyncio.to_thread(mark, theirs, True)
-        await eventually(lambda: those("marked") == names)
+        assert marks() == {}
+        for wanted in (Mark.SPARE, Mark.ISOLATED):
+            await asyncio.to_thread(set_mark, theirs, wanted)
+            await eventually(lambda wanted=wanted: marks() == dict.fromkeys(names, wanted))
         assert len(those("up")) == 6, "it answers as before"
         health = dict.fromkeys(those("up"), Health.UP)
-        changes = await beside(ours, failover.lost_cables(ours.decision.cables, health, those("marked")))
+        changes = await beside(ours, failover.lost_cables(ours.decision.cables, health, marks()))
         assert len(changes) == 2, "a next hop of each family"
         groups = (await KERNEL.read(GATEWAY)).groups
         assert {member & 7 for group in groups for member, _ in group.members} == {1, 2}
-        await asyncio.to_thread(mark, theirs, False)
-        await eventually(lambda: those("marked") == set())
+        await asyncio.to_thread(set_mark, theirs, Mark.NONE)
+        await eventually(lambda: marks() == {})
         running.cancel()
 
     ours.namespace.run(body())
@@ -84,9 +88,10 @@ def test_answers_are_marked_and_the_other_gateways_leave(scene: Scene) -> None:
     assert {member & 7 for group in groups for member, _ in group.members} == {0, 1, 2}
 
 
-def test_a_round_that_knows_nothing_keeps_the_mark(scene: Scene) -> None:
+@pytest.mark.parametrize("mark", [Mark.SPARE, Mark.ISOLATED])
+def test_a_round_that_knows_nothing_keeps_the_mark(scene: Scene, mark: Mark) -> None:
     place = scene.places[WEST, "n2"]
-    mark(place, True)
+    set_mark(place, mark)
     assert place.namespace.run(scene._round(place)) == 0
-    mark(place, False)
+    set_mark(place, Mark.NONE)
     assert place.namespace.run(scene._round(place)) == 0

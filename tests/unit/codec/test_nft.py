@@ -19,7 +19,8 @@ from mcnet.codec.nft import fingerprint, parse, render, render_elements
 from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import seal
 from mcnet.model.kernel import NftChain, NftSet, NftTable
-from mcnet.model.ownership import MARKED_SET
+from mcnet.model.probe import Mark
+from mcnet.plan import soft_mark
 from tests.fakes.mutations import changed_texts, mutations
 
 TABLE = NftTable(
@@ -255,10 +256,11 @@ def test_elements_alone_are_changed_without_the_rest() -> None:
         assert render_elements(TABLE, more) is None
 
 
-@pytest.mark.parametrize("elements", [frozenset(), frozenset({"1", "58"})])
-def test_marks_are_told_and_are_in_the_digest(elements: frozenset[str]) -> None:
-    marked = replace(TABLE, sets=(*TABLE.sets, NftSet(MARKED_SET, "inet_proto", (), elements)))
-    assert fingerprint(marked).marked is bool(elements)
-    assert not fingerprint(TABLE).marked
-    other = replace(TABLE, sets=(*TABLE.sets, NftSet(MARKED_SET, "inet_proto", (), frozenset({"1"}) - elements)))
-    assert fingerprint(other).digest != fingerprint(marked).digest
+@pytest.mark.parametrize("mark", Mark)
+def test_marks_are_told_and_are_in_the_digest(mark: Mark) -> None:
+    def with_mark(mark: Mark) -> NftTable:
+        return replace(TABLE, sets=(*TABLE.sets, *soft_mark.sets(mark)))
+
+    assert fingerprint(with_mark(mark)).mark is mark
+    assert fingerprint(TABLE).mark is Mark.NONE
+    assert len({fingerprint(with_mark(one)).digest for one in Mark}) == 3

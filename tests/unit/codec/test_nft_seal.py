@@ -117,7 +117,7 @@ def test_what_is_no_seal(element: object) -> None:
 
 def test_marks_are_not_under_the_seal() -> None:
     """They are set and taken back without sealing the table anew; the set itself is."""
-    with_set = [*PLAIN, {"set": {"family": "inet", "name": "marked", "table": "mcnet", "type": "inet_proto"}}]
+    with_set = [*PLAIN, {"set": {"family": "inet", "name": "isolated", "table": "mcnet", "type": "inet_proto"}}]
     marked = copy.deepcopy(with_set)
     marked[-1]["set"]["elem"] = [1, 58]
     assert seal(marked) == seal(with_set) != seal(PLAIN)

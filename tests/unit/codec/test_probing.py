@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mcnet.codec.errors import DecodeError
 from mcnet.codec.probing import News, Order, decode_news, decode_order, encode_news, encode_order
-from mcnet.model.probe import PathHealth, Target
+from mcnet.model.probe import Mark, PathHealth, Target
 from tests.fakes.mutations import damaged
 
 SECONDS = st.floats(0, 1e10)
@@ -28,7 +28,7 @@ PATHS = st.dictionaries(
         since=SECONDS,
         falls=st.integers(0, 1000),
         held_until=SECONDS,
-        marked=st.booleans(),
+        mark=st.sampled_from(Mark),
     ),
     max_size=4,
 )

@@ -11,6 +11,7 @@ from mcnet.kernel.execute import Failure
 from mcnet.model import ownership
 from mcnet.model.cluster import cluster_number
 from mcnet.model.kernel import Add, Change, HostFacts, NextHop
+from mcnet.model.probe import Mark
 from tests.fakes.eventually import eventually
 from tests.fakes.node_daemons import NAMESPACE, Scene, node_object
 from tests.fakes.worlds import WEST, WEST_1
@@ -119,8 +120,8 @@ async def test_a_cable_that_is_held_down_carries_where_nothing_else_does(scene: 
         await eventually(lambda: cables_used(scene) == {1})
 
 
-def marks(scene: Scene) -> bool:
-    return any(table.marked for table in scene.kernel.parts[ownership.GATEWAY].tables.values())
+def marked(scene: Scene) -> Mark:
+    return max(table.mark for table in scene.kernel.parts[ownership.GATEWAY].tables.values())
 
 
 async def test_a_marked_cable_leaves_its_group_without_a_round(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,17 +134,24 @@ async def test_a_marked_cable_leaves_its_group_without_a_round(scene: Scene, mon
         rounds = daemon._loop.rounds
         await eventually(lambda: daemon._loop.rounds > rounds)
         monkeypatch.setattr(scene.kernel, "host_facts", stuck)
-        scene.prober.say("west.n1", "up", marked=True)
+        scene.prober.say("west.n1", "up", mark=Mark.ISOLATED)
         await eventually(lambda: cables_used(scene) == {1})
-        scene.prober.say("west.n2", "up", marked=True)
+        scene.prober.say("west.n2", "up", mark=Mark.ISOLATED)
         await asyncio.sleep(0)
         assert cables_used(scene) == {1}
     monkeypatch.setattr(scene.kernel, "host_facts", host_facts)
-    async with scene.gateway():
+    async with scene.gateway() as daemon:
         scene.prober.say("west.n2", "up")
-        scene.prober.say("west.n1", "up", marked=True)
+        scene.prober.say("west.n1", "up", mark=Mark.ISOLATED)
         await eventually(lambda: cables_used(scene) == {1})
-        scene.prober.say("west.n1", "up")
+        scene.prober.say("west.n1", "up", mark=Mark.SPARE)
+        rounds = daemon._loop.rounds
+        await eventually(lambda: daemon._loop.rounds > rounds)
+        assert cables_used(scene) == {1}
+        scene.prober.say("west.n2", "up", mark=Mark.ISOLATED)
+        await eventually(lambda: cables_used(scene) == {0})
+        for name in ("west.n1", "west.n2"):
+            scene.prober.say(name, "up")
         await eventually(lambda: cables_used(scene) == {0, 1})
 
 
@@ -157,23 +165,25 @@ async def test_a_gateway_without_nodes_marks_its_answers_without_a_round(
         await eventually(lambda: routed(scene))
         rounds = daemon._loop.rounds
         await eventually(lambda: daemon._loop.rounds > rounds)
-        assert not marks(scene)
+        assert marked(scene) is Mark.NONE
         monkeypatch.setattr(scene.kernel, "host_facts", stuck)
         rounds = daemon._loop.rounds
         scene.prober.say("node n2", "down")
-        await eventually(lambda: marks(scene))
+        await eventually(lambda: marked(scene) is Mark.ISOLATED)
         assert daemon._loop.rounds == rounds
     monkeypatch.setattr(scene.kernel, "host_facts", host_facts)
     scene.prober.health.clear()
     async with scene.gateway() as daemon:
         await eventually(lambda: daemon._loop.rounds > 0)
-        assert marks(scene), "a restart knows nothing better"
+        assert marked(scene) is Mark.ISOLATED, "a restart knows nothing better"
         scene.prober.say("node n2", "down")
         rounds = daemon._loop.rounds
         await eventually(lambda: daemon._loop.rounds > rounds)
-        assert marks(scene)
+        assert marked(scene) is Mark.ISOLATED
+        scene.prober.say("node n2", "down", held_until=9.0)
+        await eventually(lambda: marked(scene) is Mark.SPARE)
         scene.prober.say("node n2", "up")
-        await eventually(lambda: not marks(scene))
+        await eventually(lambda: marked(scene) is Mark.NONE)
         assert daemon._metrics.repairs._value.get() == 0
 
 
@@ -185,6 +195,6 @@ async def test_a_gateway_that_drains_marks_its_answers(scene: Scene) -> None:
         drained = node_object(1, gateway=True)
         drained["metadata"]["annotations"] = {"mcnet.dev/gateway-drain": "true"}
         scene.server.add(drained)
-        await eventually(lambda: marks(scene))
+        await eventually(lambda: marked(scene) is Mark.SPARE)
         scene.server.add(node_object(1, gateway=True))
-        await eventually(lambda: not marks(scene))
+        await eventually(lambda: marked(scene) is Mark.NONE)

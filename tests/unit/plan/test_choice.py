@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcnet.model.cluster import ClusterId
+from mcnet.model.probe import Mark
 from mcnet.plan.choice import GatewayView, Health, Rail, choose_cables, choose_gateways
 
 WEST = ClusterId("west")
@@ -86,7 +87,9 @@ def test_of_two_gateways_with_one_rail_one_is_used() -> None:
 healths = st.sampled_from(Health)
 weights = st.sampled_from([0, 1, 50, 99, 100])
 rails = st.integers(0, 7)
-cables = st.lists(st.builds(Rail, rails, healths, weights, st.booleans()), max_size=8, unique_by=lambda one: one.rail)
+cables = st.lists(
+    st.builds(Rail, rails, healths, weights, st.sampled_from(Mark)), max_size=8, unique_by=lambda one: one.rail
+)
 gateways = st.lists(
     st.builds(gateway, rails, healths, st.sampled_from([None, [], [WEST]]), weights),
     max_size=8, unique_by=lambda one: one.rail,
@@ -98,18 +101,19 @@ def test_cables_in_any_situation(given_cables: list[Rail], in_use: set[int]) -> 
     chosen = dict(choose_cables(given_cables, in_use))
     by_rail = {one.rail: one for one in given_cables}
     assert all(by_rail[rail].health is not DOWN for rail in chosen)
-    spared = {one.rail for one in given_cables if one.marked}
-    assert not spared & set(chosen) or set(chosen) <= spared, "none that is marked beside one that is not"
+    marks = {by_rail[rail].mark for rail in chosen}
+    assert len(marks) <= 1, "none that is marked beside one that is less so"
     healthy = [one for one in given_cables if one.health is UP and one.weight]
     assert not healthy or chosen
-    loaded = [one.rail for one in healthy if one.marked == bool(spared & set(chosen))]
+    loaded = [one.rail for one in healthy if one.mark in marks]
+    assert not any(one.health is UP and one.mark < mark for one in given_cables for mark in marks)
     assert set(loaded) <= set(chosen), "every healthy cable carries"
     assert not loaded or all(by_rail[rail].weight for rail in chosen), "none that drains beside it"
     assert not chosen or gcd(*chosen.values()) == 1
     for one, share in chosen.items():
         for other, others in chosen.items():
             assert share * by_rail[other].weight == others * by_rail[one].weight
-    unknown = [Rail(one.rail, UNKNOWN, one.weight, one.marked) for one in given_cables]
+    unknown = [Rail(one.rail, UNKNOWN, one.weight, one.mark) for one in given_cables]
     assert dict(choose_cables(unknown, chosen)) == chosen, "a restart moves nothing"
 
 

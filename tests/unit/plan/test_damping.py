@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcnet.model.probe import PathHealth
+from mcnet.model.probe import Mark, PathHealth
 from mcnet.plan.damping import HOLDS, QUIET, Damping, fell, needed, silent
 from mcnet.plan.health import History, health, observe_loss, observe_reply, resumed
 
@@ -111,7 +111,7 @@ UP, DOWN, HELD = PathHealth(state="up"), PathHealth(state="down"), PathHealth(st
     [
         ({"a": HELD}, {"a"}),
         ({"a": HELD, "b": UP}, set()),
-        ({"a": HELD, "b": PathHealth(state="up", marked=True)}, {"a"}),
+        ({"a": HELD, "b": PathHealth(state="up", mark=Mark.SPARE)}, {"a"}),
         ({"a": HELD, "b": DOWN}, {"a"}),
         ({"a": HELD, "b": HELD}, {"a", "b"}),
         ({"a": HELD, "b": PathHealth()}, {"a"}),

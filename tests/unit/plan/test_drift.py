@@ -21,6 +21,7 @@ from mcnet.model.kernel import (
     RouteType,
     Sysctl,
 )
+from mcnet.model.probe import Mark
 from mcnet.plan import soft_mark
 from mcnet.plan.diff import diff
 from mcnet.plan.drift import after, held, repairs
@@ -138,7 +139,7 @@ def test_what_the_daemon_took_away_beside_its_rounds_is_nobody_elses_doing() -> 
 
 
 def test_marks_that_were_set_beside_the_rounds_are_nobody_elses_doing_and_others_are() -> None:
-    plain, marked = (NftTable("mcnet_gateway", (soft_mark.marks(marks),), ()) for marks in (False, True))
+    plain, marked = (NftTable("mcnet_gateway", soft_mark.sets(mark), ()) for mark in (Mark.NONE, Mark.ISOLATED))
     state = KernelState(tables=frozenset({plain}))
     now = after(held(state), state, KernelState(tables=frozenset({marked})))
     assert repairs(now, [Replace(fingerprint(plain), marked)]) == (Replace(fingerprint(plain), marked),)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import ip_address
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from mcnet.model.kernel import KernelState, NextHop, NextHopGroup, NftSet, NftTable, Remove, Replace
 from mcnet.model.ownership import OVERLAY_DEVICE, NextHopKind, nexthop_id
-from mcnet.model.probe import PathHealth
+from mcnet.model.probe import Mark, PathHealth
 from mcnet.plan import failover, gateway, soft_mark
 from mcnet.plan.addresses import cable_number, overlay_ends
 from mcnet.plan.choice import GatewayView, Health
@@ -129,6 +130,7 @@ CABLES = tuple(
         Situation(endpoints=(EAST_0, WEST_0, WEST_1, NORTH_0), clusters=(CLUSTER_WEST, CLUSTER_NORTH)).for_gateway()
     ).cables
 )
+SPARE, ISOLATED = Mark.SPARE, Mark.ISOLATED
 UP, DOWN, UNKNOWN, HELD = Health.UP, Health.DOWN, Health.UNKNOWN, Health.HELD
 
 
@@ -151,39 +153,42 @@ def test_lost_cables_are_those_that_are_down(bad: Health) -> None:
 
 
 @pytest.mark.parametrize(
-    ("health", "marked", "rails"),
+    ("health", "marks", "rails"),
     [
-        ({"west.n1": UP, "west.n2": UP}, {"west.n1"}, {0}),
-        ({"west.n1": UP, "west.n2": UP}, {"west.n1", "west.n2"}, set()),
-        ({"west.n1": UP, "west.n2": DOWN}, {"west.n1"}, {1}),
-        ({"west.n1": UP, "west.n2": UNKNOWN}, {"west.n1"}, set()),
-        ({"west.n1": DOWN, "west.n2": UP}, {"west.n1"}, {0}),
-        ({"west.n1": UP, "west.n2": UP}, {"north.n1"}, set()),
+        ({"west.n1": UP, "west.n2": UP}, {"west.n1": SPARE}, {0}),
+        ({"west.n1": UP, "west.n2": UP}, {"west.n1": ISOLATED}, {0}),
+        ({"west.n1": UP, "west.n2": UP}, {"west.n1": SPARE, "west.n2": SPARE}, set()),
+        ({"west.n1": UP, "west.n2": UP}, {"west.n1": ISOLATED, "west.n2": ISOLATED}, set()),
+        ({"west.n1": UP, "west.n2": UP}, {"west.n1": ISOLATED, "west.n2": SPARE}, {0}),
+        ({"west.n1": UP, "west.n2": DOWN}, {"west.n1": ISOLATED}, {1}),
+        ({"west.n1": UP, "west.n2": UNKNOWN}, {"west.n1": ISOLATED}, set()),
+        ({"west.n1": DOWN, "west.n2": UP}, {"west.n1": SPARE}, {0}),
+        ({"west.n1": UP, "west.n2": UP}, {"north.n1": ISOLATED}, set()),
     ],
 )
-def test_marked_cables_are_lost_where_another_is_in_use(
-    health: dict[str, Health], marked: set[str], rails: set[int]
+def test_marked_cables_are_lost_where_a_better_one_is_in_use(
+    health: dict[str, Health], marks: dict[str, Mark], rails: set[int]
 ) -> None:
     used = [replace(standing, active=True) for standing in CABLES]
-    found = failover.lost_cables(used, health, marked)
+    found = failover.lost_cables(used, health, marks)
     assert {hop.id & 7 for hop in found.hops} == rails
     idle = [replace(one, active=one.path.endpoint.name == "west.n1") for one in used]
-    left = {hop.id & 7 for hop in failover.lost_cables(idle, health, {"west.n1"}).hops}
+    left = {hop.id & 7 for hop in failover.lost_cables(idle, health, {"west.n1": ISOLATED}).hops}
     assert left == {number for number, name in enumerate(("west.n1", "west.n2")) if health[name] is DOWN}
 
 
-@pytest.mark.parametrize("marks", [True, False])
-def test_marks_change_nothing_but_themselves(marks: bool) -> None:
+@pytest.mark.parametrize(("before", "mark"), list(permutations(Mark, 2)))
+def test_marks_change_nothing_but_themselves(before: Mark, mark: Mark) -> None:
     other = NftSet("peers4", "ipv4_addr", (), frozenset({"192.0.2.1"}))
-    table = NftTable("mcnet_gateway", (other, soft_mark.marks(not marks)), ())
+    table = NftTable("mcnet_gateway", (other, *soft_mark.sets(before)), ())
     state = KernelState(tables=frozenset({table}))
-    assert failover.changes(state, Lost()) == failover.changes(state, Lost(marks=not marks)) == ()
-    changes = failover.changes(state, Lost(marks=marks))
-    assert changes == (Replace(table, replace(table, sets=(other, soft_mark.marks(marks))), soft_mark.REASON),)
+    assert failover.changes(state, Lost()) == failover.changes(state, Lost(mark=before)) == ()
+    changes = failover.changes(state, Lost(mark=mark))
+    assert changes == (Replace(table, replace(table, sets=(other, *soft_mark.sets(mark))), soft_mark.REASON),)
     assert failover.reason(changes) == soft_mark.REASON
     now = failover.after(state, changes)
     assert now.tables == {changes[0].item}
-    assert failover.changes(now, Lost(marks=marks)) == ()
+    assert failover.changes(now, Lost(mark=mark)) == ()
 
 
 @pytest.mark.parametrize(

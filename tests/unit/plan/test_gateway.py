@@ -22,7 +22,7 @@ from mcnet.model.kernel import (
     Route,
     RouteType,
 )
-from mcnet.model.probe import PathHealth, State
+from mcnet.model.probe import Mark, PathHealth, State
 from mcnet.plan import gateway_report, transition
 from mcnet.plan.addresses import cable_end, cable_number
 from mcnet.plan.choice import Health
@@ -416,32 +416,35 @@ def test_pluto_is_told_of_the_wanted_cables_and_a_former_one_is_kept_until_the_n
     assert len({link.if_id for link in after.state.links if link.if_id}) == 2
 
 
-@pytest.mark.parametrize(("before", "marks", "after"), [
-    (False, None, False), (True, None, True), (True, False, False), (False, True, True),
-])  # fmt: skip
-def test_own_marks_stay_until_it_is_known_better(before: bool, marks: bool | None, after: bool) -> None:
-    world = replace(SITUATIONS["gateway, two rails"].for_gateway(), marks=before)
+@pytest.mark.parametrize("before", Mark)
+@pytest.mark.parametrize("mark", [None, *Mark])
+def test_the_own_mark_stays_until_it_is_known_better(before: Mark, mark: Mark | None) -> None:
+    world = replace(SITUATIONS["gateway, two rails"].for_gateway(), mark=before)
     running = decide(world).state
     tables = frozenset(fingerprint(table) for table in running.tables if isinstance(table, NftTable))
-    restarted = decide(replace(world, actual=replace(running, tables=tables), marks=marks))
-    assert restarted.marks is after
-    assert (restarted.state == running) is (before == after)
-    alone = decide(replace(world, actual=replace(running, tables=tables), marks=None, nodes=world.nodes[:1]))
-    assert not alone.marks, "nobody else is there"
+    restarted = decide(replace(world, actual=replace(running, tables=tables), mark=mark))
+    after = before if mark is None else mark
+    assert restarted.mark is after
+    assert (restarted.state == running) is (before is after)
+    alone = decide(replace(world, actual=replace(running, tables=tables), mark=None, nodes=world.nodes[:1]))
+    assert alone.mark is Mark.NONE, "nobody else is there"
 
 
-def test_a_marked_cable_is_left_and_says_so() -> None:
+@pytest.mark.parametrize(
+    ("mark", "why"), [(Mark.SPARE, "it drains, or that its way"), (Mark.ISOLATED, "no other node of its cluster")]
+)
+def test_a_marked_cable_is_left_and_says_so(mark: Mark, why: str) -> None:
     world = SITUATIONS["gateway, two rails"].for_gateway()
-    decision = decide(replace(world, marked=frozenset({"west.n1"})))
-    assert [(one.marked, one.active, one.share) for one in decision.cables] == [
-        (True, False, 0.0),
-        (False, True, 1.0),
+    decision = decide(replace(world, marks={"west.n1": mark}))
+    assert [(one.mark, one.active, one.share) for one in decision.cables] == [
+        (mark, False, 0.0),
+        (Mark.NONE, True, 1.0),
     ]
     paths = {one.path.probe(family): PathHealth("up") for one in decision.cables for family in one.path.families}
     left, used = gateway_report.cables(decision.cables, paths, (), "2026-01-01T00:00:00Z")
     assert (left.state, used.state) == (CableState.CONNECTED, CableState.CONNECTED)
-    assert "west.n1 says that it drains, or that no other node" in left.reason
+    assert f"west.n1 says that {why}" in left.reason
     assert used.reason == ""
-    both = decide(replace(world, marked=frozenset({"west.n1", "west.n2"})))
+    both = decide(replace(world, marks={"west.n1": mark, "west.n2": mark}))
     assert both.state == decide(world).state
     assert {one.reason for one in gateway_report.cables(both.cables, paths, (), "2026-01-01T00:00:00Z")} == {""}

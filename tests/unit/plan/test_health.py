@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcnet.model.probe import Mark
 from mcnet.plan.health import (
     LONGEST_PATIENCE,
     REPLIES_AFTER_LOSS,
@@ -125,40 +126,51 @@ def test_one_late_answer_does_not_make_the_next_hundred_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replies", "marked"),
+    ("replies", "mark"),
     [
-        ("", False),
-        ("m", True),
-        ("pm", True),
-        ("mp", True),
-        ("mpp", True),
-        ("mppp", False),
-        ("mppmp", True),
-        ("mpplp", False),
-        ("mlll", True),
-        ("mlllp", True),
-        ("mpppm", True),
+        ("", Mark.NONE),
+        ("s", Mark.SPARE),
+        ("ps", Mark.SPARE),
+        ("sp", Mark.SPARE),
+        ("spp", Mark.SPARE),
+        ("sppp", Mark.NONE),
+        ("sppsp", Mark.SPARE),
+        ("spplp", Mark.NONE),
+        ("slll", Mark.SPARE),
+        ("slllp", Mark.SPARE),
+        ("sppps", Mark.SPARE),
+        ("i", Mark.ISOLATED),
+        ("si", Mark.ISOLATED),
+        ("iss", Mark.ISOLATED),
+        ("isss", Mark.SPARE),
+        ("isps", Mark.SPARE),
+        ("issp", Mark.NONE),
+        ("issi", Mark.ISOLATED),
+        ("ississ", Mark.ISOLATED),
     ],
 )
-def test_a_mark_counts_at_once_and_until_three_replies_lack_it(replies: str, marked: bool) -> None:
-    """m: a marked reply, p: one without, l: a loss."""
+def test_a_higher_mark_counts_at_once_and_until_three_replies_lack_it(replies: str, mark: Mark) -> None:
+    """s, i: a reply with a mark, p: one without, l: a loss."""
     history = History()
     for second, letter in enumerate(replies):
         if letter == "l":
             history = observe_loss(history, multiplier=3, now=second)
         else:
-            history = observe_reply(history, 0.001, now=second, marked=letter == "m")
-    assert health(history).marked is marked
-    assert resumed(health(history), now=9.0).marked is marked, "who goes on probing knows it"
+            said = {"p": Mark.NONE, "s": Mark.SPARE, "i": Mark.ISOLATED}[letter]
+            history = observe_reply(history, 0.001, now=second, mark=said)
+    assert health(history).mark is mark
+    assert resumed(health(history), now=9.0).mark is mark, "who goes on probing knows it"
 
 
-@given(st.lists(st.sampled_from([None, 0.001]), max_size=40), st.sets(st.integers(0, 39)))
-def test_marks_change_nothing_else(verdicts: list[float | None], marked: set[int]) -> None:
+@given(
+    st.lists(st.sampled_from([None, 0.001]), max_size=40), st.lists(st.sampled_from(Mark), min_size=40, max_size=40)
+)
+def test_marks_change_nothing_else(verdicts: list[float | None], marks: list[Mark]) -> None:
     plain = noted = History()
     for now, verdict in enumerate(verdicts):
         if verdict is None:
             plain, noted = (observe_loss(one, multiplier=3, now=now) for one in (plain, noted))
         else:
             plain = observe_reply(plain, verdict, now=now)
-            noted = observe_reply(noted, verdict, now=now, marked=now in marked)
-    assert replace(health(noted), marked=False) == health(plain)
+            noted = observe_reply(noted, verdict, now=now, mark=marks[now])
+    assert replace(health(noted), mark=Mark.NONE) == health(plain)

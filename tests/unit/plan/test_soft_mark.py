@@ -9,36 +9,39 @@ from hypothesis import strategies as st
 from mcnet.codec.nft import fingerprint
 from mcnet.model.kernel import KernelState, NftTable
 from mcnet.model.ownership import OVERLAY_DEVICE
-from mcnet.model.probe import PathHealth, State
+from mcnet.model.probe import Mark, PathHealth, State
 from mcnet.plan import soft_mark
 from mcnet.plan.addresses import overlay_ends
 from mcnet.plan.soft_mark import ENOUGH, MOST, key, wanted, witnesses
 from tests.fakes.worlds import node
 
 UP, DOWN = PathHealth("up", rtt_last=0.001), PathHealth("down", rtt_last=0.001)
+HELD = PathHealth("down", rtt_last=0.1, held_until=9.0)
 NEVER, FRESH = PathHealth("down"), PathHealth("unknown")
 CABLE = {"west.n1": PathHealth("up", rtt_last=0.001)}
 MANY = [node(number) for number in range(1, 41)]
 
 
 @pytest.mark.parametrize(
-    ("paths", "marks"),
+    ("paths", "mark"),
     [
         pytest.param([], None, id="nobody was asked yet"),
-        pytest.param([UP, UP], False, id="all answer"),
-        pytest.param([DOWN, DOWN, UP], False, id="one answers"),
+        pytest.param([UP, UP], Mark.NONE, id="all answer"),
+        pytest.param([DOWN, DOWN, UP], Mark.NONE, id="one answers"),
         pytest.param([FRESH, FRESH], None, id="a fresh daemon"),
-        pytest.param([DOWN], True, id="the only one is lost"),
-        pytest.param([DOWN, DOWN, FRESH], True, id="all are lost, one was just added"),
-        pytest.param([DOWN, NEVER], True, id="all are lost, one never answered"),
+        pytest.param([DOWN], Mark.ISOLATED, id="the only one is lost"),
+        pytest.param([DOWN, DOWN, FRESH], Mark.ISOLATED, id="all are lost, one was just added"),
+        pytest.param([DOWN, NEVER], Mark.ISOLATED, id="all are lost, one never answered"),
         pytest.param([NEVER, NEVER], None, id="nobody ever answered: maybe they run nothing of mcnet"),
-        pytest.param([PathHealth("down", rtt_last=0.1, held_until=9.0)], True, id="it comes and goes"),
+        pytest.param([HELD], Mark.SPARE, id="it comes and goes"),
+        pytest.param([DOWN, HELD], Mark.SPARE, id="one comes and goes, the other is lost"),
+        pytest.param([UP, HELD], Mark.NONE, id="one comes and goes, the other answers"),
     ],
 )
-def test_marks(paths: list[PathHealth], marks: bool | None) -> None:
+def test_marks(paths: list[PathHealth], mark: Mark | None) -> None:
     found = CABLE | {key(f"n{number}"): path for number, path in enumerate(paths)}
-    assert wanted(found, drains=False) is marks
-    assert wanted(found, drains=True) is True
+    assert wanted(found, drains=False) is mark
+    assert wanted(found, drains=True) is (mark or Mark.SPARE)
 
 
 def test_a_small_cluster_asks_all_others() -> None:
@@ -77,15 +80,15 @@ def test_probes_go_over_the_overlay_and_give_up_sooner(family: int, losses: int,
     assert soft_mark.targets(nodes, "gone", {}, family, losses) == set()
 
 
-@pytest.mark.parametrize("marks", [True, False])
-def test_the_kernel_tells_whether_it_marks(marks: bool) -> None:
-    table = NftTable("mcnet_gateway", (soft_mark.marks(marks),), ())
-    assert soft_mark.present(KernelState(tables=frozenset({fingerprint(table)}))) is marks
-    assert not soft_mark.present(KernelState())
+@pytest.mark.parametrize("mark", Mark)
+def test_the_kernel_tells_what_it_marks_with(mark: Mark) -> None:
+    table = NftTable("mcnet_gateway", soft_mark.sets(mark), ())
+    assert soft_mark.present(KernelState(tables=frozenset({fingerprint(table)}))) is mark
+    assert soft_mark.present(KernelState()) is Mark.NONE
 
 
 def test_all_states_are_known() -> None:
     """A path of any state beside one that is up keeps the mark away."""
     every: list[State] = ["up", "down", "unknown"]
     for state in every:
-        assert wanted({key("a"): UP, key("b"): PathHealth(state, rtt_last=0.1)}, drains=False) is False
+        assert wanted({key("a"): UP, key("b"): PathHealth(state, rtt_last=0.1)}, drains=False) is Mark.NONE
