@@ -2,9 +2,12 @@
 
 It sends, matches replies and feeds mcnet.plan.health, which judges; it knows nothing of cables or routes. A
 missing device or an unreachable route is a loss like any other. A round whose own timer was late by half an
-interval or more judges no loss: then this process was asleep, or the machine, not the path. No clock of these can be
-set (`Clock`); the system's tells one thing only, how long a reply lay in its socket, where it was not when that was
-read before.
+interval or more judges no loss: then this process was asleep, or the machine, not the path. But where another path
+has answered what was sent in the same round or later, the machine was there, and only this process had no processor:
+then a probe is lost that has waited for so much longer. So a busy machine notices later, and not never.
+
+No clock of these can be set (`Clock`); the system's tells one thing only, how long a reply lay in its socket, where
+it was not when that was read before.
 
 Replies wait in the sockets until the next round, since waking up for each would cost more than all else together;
 the kernel has noted when each came. Only while a path is not up, or there are few, they are looked for sooner.
@@ -51,12 +54,22 @@ class Clock:
 
 @dataclass(slots=True)
 class _Path:
-    """A target's history and the probes that wait for an answer: by number when (`Clock.awake`) sending it began, and
-    when it was over."""
+    """A target's history and the probes that wait for an answer, by number."""
 
     target: Target
     history: History
-    waiting: dict[int, tuple[float, float]] = field(default_factory=dict)
+    waiting: dict[int, "_Probe"] = field(default_factory=dict)
+    answered: int = 0
+    """The newest round whose probe was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """When (`Clock.awake`) sending it `began` and was over (`sent`), and in which round."""
+
+    began: float
+    sent: float
+    round: int
 
 
 class Prober:
@@ -83,7 +96,10 @@ class Prober:
         self._token = secrets.token_bytes(TOKEN_BYTES)
         self._identifier = secrets.randbelow(1 << 16)
         self._number = 0
+        self._rounds = 0
         self._clock = clock or Clock()
+        self._slept = self._clock.passed() - self._clock.awake()
+        """For how long the machine had been suspended since its start when the last round began."""
         self._looked = self._clock.awake()
         """When the sockets were read last."""
         self._news = False
@@ -132,7 +148,7 @@ class Prober:
             while True:
                 await asyncio.sleep(max(0.0, due - passed()))
                 late = passed() - due
-                self._round(punctual=late < _SLACK * self._interval)
+                self._round(late)
                 if len(self._paths) <= _FEW or any(path.history.state != "up" for path in self._paths.values()):
                     await asyncio.sleep(min(_LOOK, self._interval / 2))
                     self._drain()
@@ -142,30 +158,35 @@ class Prober:
             for key in list(self._sockets):
                 self._close(key)
 
-    def _round(self, *, punctual: bool) -> None:
-        now = self._clock.awake()
+    def _round(self, late: float) -> None:
+        """One that begins `late` seconds after it was due."""
+        now, before = self._clock.awake(), self._slept
+        self._slept = self._clock.passed() - now
         self._drain()
+        slack = _SLACK * self._interval
+        newest = sorted((0, 0, *(path.answered for path in self._paths.values())))[-2:]
         for path in self._paths.values():
-            self._judge(path, punctual=punctual, now=now)
+            if late < slack:
+                self._judge(path, self._rounds, patience(path.history, self._interval), now)
+            else:
+                others = newest[0] if path.answered == newest[1] else newest[1]
+                certain = others if self._slept - before < slack else 0
+                self._judge(path, certain, patience(path.history, self._interval) + late, now)
+        self._rounds += 1
+        for path in self._paths.values():
             self._probe(path)
         self._announce()
 
-    def _judge(self, path: _Path, *, punctual: bool, now: float) -> None:
-        """Count probes as lost that had waited long enough at `now`, until when all replies have been read; in a late
-        round nothing can be said of any."""
-        if not path.waiting:
-            return
-        if not punctual:
-            for number in path.waiting:
-                self._asked.pop(number, None)
-            path.waiting.clear()
-            return
-        # Half an interval of tolerance: this round and the sending round were each a little late.
-        limit = patience(path.history, self._interval) - self._interval / 2
-        for number, (_, sent) in list(path.waiting.items()):
-            if now - sent >= limit:
-                del path.waiting[number]
-                self._asked.pop(number, None)
+    def _judge(self, path: _Path, certain: int, limit: float, now: float) -> None:
+        """Count probes as lost that had waited for `limit` seconds at `now`, until when all replies have been read.
+        Those sent after the round `certain` are forgotten: nothing can be said of them."""
+        for number, probe in list(path.waiting.items()):
+            # Half an interval of tolerance: this round and the sending round were each a little late.
+            if probe.round <= certain and now - probe.sent < limit - self._interval / 2:
+                continue
+            del path.waiting[number]
+            self._asked.pop(number, None)
+            if probe.round <= certain:
                 losses = path.target.losses or self._multiplier
                 self._learn(path, observe_loss(path.history, multiplier=losses, now=now))
 
@@ -182,7 +203,7 @@ class Prober:
             # No device, no route, a full queue: no reply will come, which is what counts. The socket may be
             # bound to a device that was re-created, so the next round opens another.
             self._close(key)
-        path.waiting[self._number] = began, self._clock.awake()
+        path.waiting[self._number] = _Probe(began, self._clock.awake(), self._rounds)
 
     def _socket(self, key: tuple[int, str, Address | None]) -> socket.socket:
         if key not in self._sockets:
@@ -221,7 +242,9 @@ class Prober:
             return
         del self._asked[number]
         now = self._clock.awake()
-        elapsed, lay = now - path.waiting.pop(number)[0], min(received.delay, now - self._looked)
+        probe = path.waiting.pop(number)
+        path.answered = max(path.answered, probe.round)
+        elapsed, lay = now - probe.began, min(received.delay, now - self._looked)
         rtt = elapsed - lay if lay < elapsed else elapsed
         mark = _MARKS.get(received.dscp, Mark.NONE)
         self._learn(path, observe_reply(path.history, rtt, now=now, mark=mark))

@@ -67,6 +67,86 @@ async def test_rounds_that_were_late_themselves_judge_nothing() -> None:
     running.cancel()
 
 
+class Several:
+    """Paths to some addresses, of which those in `cut` do not answer; rounds come when the test says."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, count: int) -> None:
+        self.addresses = [IPv4Address(f"192.0.2.{number}") for number in range(1, count + 1)]
+        self.cut: set[IPv4Address] = set()
+        self.awake = self.slept = 100.0
+        self._here: list[tuple[float, IPv4Address, bytes]] = []
+        patch.setattr(ping, "open_socket", lambda *_: self)
+        patch.setattr(ping, "send", lambda _, request, address, device: self._send(request, address))
+        patch.setattr(ping, "receive", lambda _: self._receive())
+        clock = Clock(awake=lambda: self.awake, passed=lambda: self.awake + self.slept)
+        self.prober = Prober(interval=0.1, multiplier=3, clock=clock)
+        self.prober.set_targets(frozenset(Target(str(one), one, "d") for one in self.addresses))
+        for _ in range(5):
+            self.round(0.1)
+        assert self.states() == ["up"] * count
+
+    def _send(self, request: bytes, address: IPv4Address) -> None:
+        if address not in self.cut:
+            self._here.append((self.awake + 0.001, address, bytes([0x45]) + bytes(19) + bytes([0]) + request[1:]))
+
+    def _receive(self) -> Received | None:
+        if not self._here:
+            return None
+        came, address, reply = self._here.pop()
+        return Received(address, reply, self.awake - came)
+
+    def close(self) -> None:
+        """As a socket's."""
+
+    def round(self, after: float, *, slept: float = 0.0) -> None:
+        """The next round, `after` seconds since the last one, for some of which the machine was suspended."""
+        self.awake += after - slept
+        self.slept += slept
+        self.prober._round(after - 0.1)
+
+    def states(self) -> list[str]:
+        return [self.prober.snapshot()[str(one)].state for one in self.addresses]
+
+
+def test_on_a_busy_machine_a_path_is_lost_where_another_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Several(monkeypatch, 3)
+    paths.cut = {paths.addresses[1]}
+    rounds = 0
+    while paths.states() != ["up", "down", "up"]:
+        paths.round(0.3)
+        rounds += 1
+    assert 4 <= rounds <= 8, "three probes, each of which has waited longer"
+
+
+def test_where_none_answers_a_busy_machine_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Several(monkeypatch, 3)
+    paths.cut = set(paths.addresses)
+    for _ in range(50):
+        paths.round(0.3)
+    assert paths.states() == ["up"] * 3
+    for _ in range(4):
+        paths.round(0.1)
+    assert paths.states() == ["down"] * 3
+
+
+def test_what_was_on_its_way_when_the_machine_was_suspended_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Several(monkeypatch, 2)
+    paths.cut = {paths.addresses[0]}
+    for _ in range(20):
+        paths.round(5.0, slept=4.9)
+    assert paths.states() == ["up", "up"]
+
+
+@given(st.lists(st.floats(0.1, 3.0), max_size=60))
+def test_a_path_that_answers_is_never_lost_however_late_rounds_are(gaps: list[float]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        paths = Several(patch, 3)
+        for gap in gaps:
+            paths.round(gap)
+        assert paths.states() == ["up"] * 3
+        assert all(one.lost == 0 for one in paths.prober.snapshot().values())
+
+
 async def test_a_new_pace_holds_from_the_next_round_on() -> None:
     prober = Prober(interval=30.0, multiplier=100)
     prober.set_pace(interval=0.1, multiplier=2)
