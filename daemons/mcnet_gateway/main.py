@@ -183,6 +183,7 @@ class Gateway:
         rail = await self._publisher.rail(view.rails, gateways, node)
         if rail is None:
             return True  # look again soon
+        self._repairs.reading()
         world = await self._world(view, rail)
         decision = gateway.decide(world)
         changes = diff(decision.state, world.actual)

@@ -177,6 +177,7 @@ class RouteAgent:
         if view is None:
             self._repairs.lose_track()
             return False  # not joined (any more): leaving is what removes, not this daemon
+        self._repairs.reading()
         world = await self._world(view)
         decision = route_agent.decide(world)
         changes = diff(decision.state, world.actual)

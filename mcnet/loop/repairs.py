@@ -43,15 +43,24 @@ class Repairs:
         self._counter = counter
         self._clock = clock
         self._held: drift.Held | None = None
+        self._read: drift.Held | None = None
+        """What was there when the round began to read the kernel."""
         self._pending: Tally[str] = Tally()
         self._unnamed = 0
         self._rounds: deque[float] = deque()
         self._events = float(BURST)
         self._refilled = clock()
 
+    def reading(self) -> None:
+        """A round begins to read the kernel: what is changed beside it from now on, it may not see."""
+        self._read = self._held
+
     def round(self, wanted: KernelState, changes: Sequence[Change], refused: Sequence[Change]) -> None:
-        """A round wanted `wanted` and made `changes`, of which the kernel refused `refused`."""
-        self.add(drift.repairs(self._held, [change for change in changes if change not in refused]))
+        """A round wanted `wanted` and made `changes`, of which the kernel refused `refused`. A repair is one both of
+        what was there when it read and of what is there now."""
+        done = [change for change in changes if change not in refused]
+        before = drift.repairs(self._read, done)
+        self.add([change for change in drift.repairs(self._held, done) if change in before])
         self._held = drift.held(wanted, refused)
 
     def beside(self, was: KernelState, now: KernelState) -> None:
@@ -60,7 +69,7 @@ class Repairs:
 
     def lose_track(self) -> None:
         """The next round is like the first one: what it changes was not repaired."""
-        self._held = None
+        self._held = self._read = None
 
     def add(self, changes: Sequence[Change]) -> None:
         """`changes` repaired what somebody else did, in one round."""

@@ -1,5 +1,6 @@
 """Repairs are counted and told, but a fight makes neither an event storm nor a busy loop."""
 
+from collections.abc import Sequence
 from ipaddress import ip_network
 
 import pytest
@@ -7,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from mcnet.loop import repairs as module
 from mcnet.loop.repairs import Repairs
-from mcnet.model.kernel import Add, KernelState, NextHop, Remove, Route, RouteType
+from mcnet.model.kernel import Add, Change, KernelState, NextHop, Remove, Route, RouteType
 
 
 def route(number: int) -> Route:
@@ -25,6 +26,10 @@ class Bench:
     @property
     def count(self) -> float | None:
         return self.registry.get_sample_value("repairs_total")
+
+    def round(self, wanted: KernelState, changes: Sequence[Change], *, refused: Sequence[Change]) -> None:
+        self.repairs.reading()
+        self.repairs.round(wanted, changes, refused)
 
     async def write(self, note: str) -> bool:
         if self.reachable:
@@ -78,26 +83,43 @@ async def test_what_was_repaired_by_a_gateway_that_is_none_any_more_is_not_told(
 async def test_what_another_one_took_away_is_repaired(bench: Bench) -> None:
     wanted = KernelState(routes=frozenset({route(1), route(2)}))
     changes = [Add(route(1)), Add(route(2))]
-    bench.repairs.round(wanted, changes, refused=[changes[1]])
+    bench.round(wanted, changes, refused=[changes[1]])
     assert bench.count == 0, "the first round of a process may find anything"
-    bench.repairs.round(wanted, [changes[1]], refused=[])
+    bench.round(wanted, [changes[1]], refused=[])
     assert bench.count == 0, "it was refused before"
-    bench.repairs.round(wanted, changes, refused=[changes[1]])
+    bench.round(wanted, changes, refused=[changes[1]])
     assert bench.count == 1, "one of them is still missing"
     bench.repairs.lose_track()
-    bench.repairs.round(wanted, changes, refused=[])
+    bench.round(wanted, changes, refused=[])
     assert bench.count == 1, "as the first round"
 
 
 async def test_what_the_daemon_did_beside_its_rounds_is_no_repair(bench: Bench) -> None:
     hops = [NextHop(number, "wan0", None, 4) for number in (1, 2)]
     before, after = KernelState(nexthops=frozenset(hops)), KernelState(nexthops=frozenset(hops[:1]))
-    bench.repairs.round(before, [], refused=[])
+    bench.round(before, [], refused=[])
     bench.repairs.beside(before, after)
-    bench.repairs.round(before, [Add(hops[1])], refused=[])
+    bench.round(before, [Add(hops[1])], refused=[])
     assert bench.count == 0
-    bench.repairs.round(before, [Add(hops[1])], refused=[])
+    bench.round(before, [Add(hops[1])], refused=[])
     assert bench.count == 1
+
+
+async def test_what_the_daemon_did_beside_a_round_that_had_read_already_is_no_repair(bench: Bench) -> None:
+    hops = [NextHop(number, "wan0", None, 4) for number in (1, 2)]
+    before, after = KernelState(nexthops=frozenset(hops)), KernelState(nexthops=frozenset(hops[:1]))
+    bench.round(before, [], refused=[])
+    bench.repairs.reading()
+    bench.repairs.beside(before, after)
+    bench.repairs.round(after, [Remove(hops[1])], [])
+    assert bench.count == 0
+    bench.round(after, [Remove(hops[1])], refused=[])
+    assert bench.count == 1, "now somebody else has added it"
+    bench.round(before, [Add(hops[1])], refused=[])
+    bench.repairs.reading()
+    bench.repairs.beside(before, after)
+    bench.repairs.round(before, [Add(hops[1])], [])
+    assert bench.count == 1, "a new plan"
 
 
 async def test_a_fight_gets_rarer_events_and_slower_rounds_and_is_forgiven(bench: Bench) -> None:
