@@ -35,6 +35,7 @@ def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
     silent = view.daemon_problems.get(gateway.node, "")
     state = UNKNOWN if silent else cable.state.value
     trip, rates = cable.round_trip, None if silent else cable.throughput
+    families = _families(view, cable.cluster)
     why, following = "", ""
     if silent:
         why = f"the gateway's daemon on {gateway.node} does not run ({silent}); it last said {cable.state.value}"
@@ -64,12 +65,12 @@ def _cable_row(view: ClusterView, gateway: Gateway, cable: Cable) -> Row:
         "mtu": cable.mtu or None,
         "localAddress": str(cable.local_address or ""),
         "remoteAddress": str(cable.remote_address or ""),
-        **_families(view, cable.cluster),
+        **families,
         "rail": cable.rail,
         "since": cable.since,
         "why": why,
         "next": following,
-        "note": cable.reason if state == CONNECTED else "",
+        "note": (cable.reason or _only_by(families)) if state == CONNECTED else "",
     }
 
 
@@ -116,6 +117,13 @@ def _families(view: ClusterView, other: ClusterId) -> Row:
         "families": [f"IPv{version}" for version in sorted(mine & theirs)],
         "onlySome": mine != theirs and bool(mine and theirs),
     }
+
+
+def _only_by(families: Row) -> str:
+    if not families["onlySome"]:
+        return ""
+    names = ", ".join(families["families"])
+    return f"pods reach each other by {names} only" if names else "their pods have no IP family in common"
 
 
 def _missing_row(view: ClusterView, other: ClusterId) -> Row:

@@ -192,22 +192,22 @@ def pods(cluster: ClusterId, *texts: str) -> Cluster:
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "families", "only_some"),
+    ("mine", "theirs", "families", "note"),
     [
-        (["10.1.0.0/16"], ["10.2.0.0/16"], ["IPv4"], False),
-        (["10.1.0.0/16", "fd01::/48"], ["10.2.0.0/16", "fd02::/48"], ["IPv4", "IPv6"], False),
-        (["10.1.0.0/16", "fd01::/48"], ["10.2.0.0/16"], ["IPv4"], True),
-        (["fd01::/48"], ["10.2.0.0/16", "fd02::/48"], ["IPv6"], True),
-        (["fd01::/48"], ["10.2.0.0/16"], [], True),
-        ([], ["10.2.0.0/16"], [], False),
+        (["10.1.0.0/16"], ["10.2.0.0/16"], ["IPv4"], ""),
+        (["10.1.0.0/16", "fd01::/48"], ["10.2.0.0/16", "fd02::/48"], ["IPv4", "IPv6"], ""),
+        (["10.1.0.0/16", "fd01::/48"], ["10.2.0.0/16"], ["IPv4"], "pods reach each other by IPv4 only"),
+        (["fd01::/48"], ["10.2.0.0/16", "fd02::/48"], ["IPv6"], "pods reach each other by IPv6 only"),
+        (["fd01::/48"], ["10.2.0.0/16"], [], "their pods have no IP family in common"),
+        ([], ["10.2.0.0/16"], [], ""),
     ],
 )
 def test_a_connection_says_by_which_families_pods_reach_each_other(
-    mine: list[str], theirs: list[str], families: list[str], only_some: bool
+    mine: list[str], theirs: list[str], families: list[str], note: str
 ) -> None:
     view = replace(VIEW, clusters=(pods(EAST, *mine), pods(WEST, *theirs)))
     row = only(connection_rows(view))
-    assert (row["families"], row["onlySome"]) == (families, only_some)
+    assert (row["families"], row["onlySome"], row["note"]) == (families, bool(note), note)
 
 
 def test_gateways_without_a_common_outer_family_are_told_what_brings_them_together() -> None:
