@@ -108,6 +108,26 @@ def gone(node: str) -> Fault:
     return Fault(f"{node} is gone", begin, end, LOSS, node)
 
 
+def deaf(node: str, to: str = "") -> Fault:
+    """UDP from outside no longer arrives at a gateway, or that of one other gateway: in one direction only, since what
+    it sends itself leaves as before."""
+    place = node.replace("-", "/", 1)
+
+    async def begin(made: Clusterset) -> None:
+        source = ""
+        if to:
+            machine = next(one for one in made.lab.topology.machines if one.name == to)
+            source = f"ip saddr {machine.wan_addresses[0]} "
+        table = f'table inet lab_deaf {{ chain input {{ type filter hook input priority -500; iifname "wan0" {source}'
+        done = await made.node(place, "nft", f"{table}meta l4proto udp drop; }}; }}")
+        assert done.status == 0, done.output
+
+    async def end(made: Clusterset) -> None:
+        assert (await made.node(place, "nft", "delete table inet lab_deaf")).status == 0
+
+    return Fault(f"{node} does not hear {to or 'any other cluster'}", begin, end, LOSS, "" if to else node)
+
+
 def stopped(cluster: str) -> Fault:
     """The cluster's API server, which may be the broker's too."""
 

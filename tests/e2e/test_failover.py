@@ -102,6 +102,8 @@ async def test_what_costs_no_packet(made: Clusterset, fault: Fault) -> None:
         faults.cut("west-n1", LinkName.WAN),
         faults.cut("west-n1", LinkName.CLUSTER),
         faults.gone("west-n2"),
+        faults.deaf("west-n2"),
+        faults.deaf("west-n1", to="east-n2"),
         faults.at_once(faults.stopped("west"), faults.cut("west-n1", LinkName.WAN)),
         faults.at_once(faults.stopped("east"), faults.gone("east-n2")),
         faults.at_once(faults.stopped("east"), faults.cut("west-n2", LinkName.CLUSTER)),
