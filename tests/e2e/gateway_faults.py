@@ -109,8 +109,8 @@ def gone(node: str) -> Fault:
 
 
 def deaf(node: str, to: str = "") -> Fault:
-    """UDP from outside no longer arrives at a gateway, or that of one other gateway: in one direction only, since what
-    it sends itself leaves as before."""
+    """UDP from outside no longer arrives at a gateway, or that of one other gateway: in one direction only, since
+    what it sends itself leaves as before."""
     place = node.replace("-", "/", 1)
 
     async def begin(made: Clusterset) -> None:
