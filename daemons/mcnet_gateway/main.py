@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic, time
@@ -32,6 +33,7 @@ from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
 from mcnet.model.probe import Mark, PathHealth, Target
 from mcnet.model.public_address import Kind, Source
 from mcnet.plan import (
+    cable_events,
     failover,
     gateway,
     gateway_events,
@@ -67,6 +69,9 @@ AGREE_INTERVAL = 2.0
 """Seconds between two looks at pluto, which tells of nothing by itself."""
 REPORT_INTERVAL = 10.0
 """Seconds between two reports in which only measurements changed; a change of state is reported at once."""
+
+UNTOLD = 100
+"""Events kept for an API server that is away, the latest."""
 
 log = Log("gateway")
 
@@ -131,6 +136,9 @@ class Gateway:
         self._seen: dict[str, tuple[Endpoint, float]] = {}
         self._meter = throughput.Meter()
         self._written: Report | None = None
+        self._cables: tuple[Cable, ...] | None = None
+        """As the last round left them; None before the first."""
+        self._untold: deque[gateway_events.Told] = deque(maxlen=UNTOLD)
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -193,6 +201,7 @@ class Gateway:
         self._follow(view, world, decision)
         self._clock = dict(decision.clock)
         self._measure(world, decision)
+        self._count(view, decision)
         self._outcome = _Outcome(world.own, decision, failures)
         self._fail_over(decision.state)
         self._publishing.trigger(reason)
@@ -231,6 +240,24 @@ class Gateway:
         self._meter = throughput.look(self._meter, throughput.Reading(world.now, counts))
         self._metrics.count(self._meter.grown)
 
+    async def _tell_of_cables(self) -> None:
+        """What the API server does not take is tried again with the next round."""
+        member = self._stores.member_object
+        while self._untold and member is not None and await self._publisher.told(member, self._untold[0]):
+            self._untold.popleft()
+
+    def _count(self, view: View, decision: gateway.Decision) -> None:
+        """Cables that are lost or come: counted now, and told when there is an API server to be told."""
+        published = view.report.cables if view.report is not None else ()
+        cables = gateway_report.cables(decision.cables, self._prober.snapshot(), (), utc_now())
+        before = published if self._cables is None else self._cables
+        for cable, what in cable_events.changes(before, cables):
+            name = f"{cable.cluster}.{cable.gateway}"
+            log.info("cable", cable=name, what=what.reason, cause=what.cause, because=cable.reason)
+            self._metrics.transitions.labels(name, what.reason, what.cause).inc()
+            self._untold.append(what)
+        self._cables = cables
+
     def _resign(self) -> None:
         """A node that is a gateway again later begins anew: what its cables' probes and its adverts said until now no
         longer holds then, since the other side has dropped the cables too."""
@@ -238,7 +265,7 @@ class Gateway:
             self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
         self._prober.set_targets(frozenset())
         self._failover.holds(KernelState())
-        self._outcome = self._written = None
+        self._outcome = self._written = self._cables = None
         self._repairs.forget()
 
     async def _agree(self, _: str) -> bool:
@@ -275,6 +302,7 @@ class Gateway:
             await self._publisher.endpoint(replace(outcome.own, sequence=sequence), node)
             self._sequence = sequence
         await self._report(view, outcome)
+        await self._tell_of_cables()
         await self._repairs.tell(self._say_repaired)
         await self._publisher.load_balancer(outcome.own, node, wanted=view.member.load_balancer)
         return False
@@ -381,7 +409,9 @@ class Gateway:
 
     async def _report(self, view: View, outcome: _Outcome) -> None:
         decision, failures = outcome.decision, outcome.failures
-        published = view.report.cables if view.report is not None else ()
+        # What this process wrote may not have come back by the watch yet.
+        known = self._written or view.report
+        published = known.cables if known is not None else ()
         paths: Mapping[str, PathHealth] = self._prober.snapshot()
         cables = gateway_report.cables(decision.cables, paths, published, utc_now(), self._meter.rates)
         refused = (failure.error.message for failure in failures)
@@ -411,10 +441,8 @@ class Gateway:
         if node is not None:
             await self._publisher.report(report, node)
             self._reported = monotonic()
-        # What this process wrote may not have come back by the watch yet.
-        await self._tell(gateway_events.changes(self._written or view.report, report))
         self._written = report
-        await self._transitions(cables, published)
+        await self._tell(gateway_events.changes(known, report))
 
     async def _tell(self, news: Sequence[gateway_events.Told]) -> None:
         for what in news:
@@ -423,20 +451,6 @@ class Gateway:
             regarding = self._stores.report_object(self._settings.node) or self._stores.member_object
             if regarding is not None:
                 await self._publisher.told(regarding, what)
-
-    async def _transitions(self, cables: tuple[Cable, ...], published: tuple[Cable, ...]) -> None:
-        before = {(cable.cluster, cable.gateway): cable for cable in published}
-        member = self._stores.member_object
-        for cable in cables:
-            old = before.get((cable.cluster, cable.gateway))
-            if old is not None and (old.state, old.active) == (cable.state, cable.active):
-                continue
-            name = f"{cable.cluster}.{cable.gateway}"
-            log.info("cable", cable=name, state=cable.state.value, active=cable.active, reason=cable.reason)
-            if old is None or old.state is not cable.state:
-                self._metrics.transitions.labels(name, cable.state.value).inc()
-                if member is not None:
-                    await self._publisher.transition(member, cable)
 
 
 def _overlay_targets(view: View, used: list[int]) -> list[Address]:

@@ -58,7 +58,10 @@ class GatewayMetrics:
         )
         self._sent = Counter("mcnet_cable_sent_bytes", "Bytes sent by a cable", ["cable"], registry=registry)
         self.transitions = Counter(
-            "mcnet_cable_transitions", "Changes of a cable's state", ["cable", "state"], registry=registry
+            "mcnet_cable_transitions",
+            "Times that a cable was lost or connected, or was used no longer or again",
+            ["cable", "reason", "cause"],
+            registry=registry,
         )
         self._weight = Gauge(
             "mcnet_gateway_weight", "This gateway's weight when it does not drain", registry=registry

@@ -12,7 +12,7 @@ from mcnet.kube.kinds import ENDPOINT_SLICE, GATEWAY, LEASE, SERVICE, JsonObject
 from mcnet.loop.log import Log
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import ConflictError, McnetError
-from mcnet.model.gateway import Cable, CableState, Gateway
+from mcnet.model.gateway import Gateway
 from mcnet.model.member import IDENTITY_SECRET, rail_lease_name
 from mcnet.model.node import GATEWAY_LABEL
 from mcnet.model.ownership import MAX_RAILS
@@ -121,28 +121,15 @@ class Publisher:
                     await self._api.delete(kind, obj["metadata"]["name"], self._namespace)
         self._balanced = objects if wanted else []
 
-    async def transition(self, regarding: JsonObject, cable: Cable) -> None:
-        """An event for a cable that changed its state."""
-        fine = cable.state is CableState.CONNECTED
-        remote = f"{cable.cluster}.{cable.gateway}"
-        message = f"cable to {remote} over {cable.remote_address}: {cable.state.value}"
-        await events.emit(
+    async def told(self, regarding: JsonObject, what: Told) -> bool:
+        """An Event about the Gateway that drains, or no longer, or has another weight, or about one of its cables;
+        whether it was written."""
+        return await events.emit(
             self._api,
             regarding=regarding,
-            reason="CableConnected" if fine else "CableLost",
-            message=f"{message}: {cable.reason}" if cable.reason else message,
-            type="Normal" if fine else "Warning",
-            component="gateway",
-            instance=self._instance,
-        )
-
-    async def told(self, report: JsonObject, what: Told) -> None:
-        """An event about the Gateway that drains, or no longer, or has another weight."""
-        await events.emit(
-            self._api,
-            regarding=report,
             reason=what.reason,
             message=what.note,
+            type="Warning" if what.warning else "Normal",
             component="gateway",
             instance=self._instance,
         )

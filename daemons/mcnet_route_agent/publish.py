@@ -8,7 +8,6 @@ from mcnet.kube.kinds import ENDPOINT, ENDPOINT_SLICE, GATEWAY, NODE_STATE, SERV
 from mcnet.model.cluster import ClusterId
 from mcnet.model.endpoint import endpoint_name
 from mcnet.model.node import NodeState
-from mcnet.plan import node_paths
 from mcnet.plan.gateway_events import Told
 
 
@@ -46,7 +45,7 @@ class Publisher:
             regarding=state,
             reason=what.reason,
             message=what.note,
-            type="Warning" if what.reason == node_paths.LOST else "Normal",
+            type="Warning" if what.warning else "Normal",
             component="route-agent",
             instance=self._instance,
         )

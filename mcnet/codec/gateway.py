@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 from mcnet.codec.fields import Fields, JsonObject, fields_of, own_object, without_empty
 from mcnet.model.cluster import ClusterId
-from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
+from mcnet.model.gateway import Cable, CableState, Cause, Gateway, RoundTrip
 from mcnet.model.node import DEFAULT_WEIGHT, Drain
 from mcnet.model.traffic import Throughput
 
@@ -66,6 +66,7 @@ def _cable(cable: Cable) -> JsonObject:
             "active": cable.active,
             "share": cable.share,
             "reason": cable.reason,
+            "cause": cable.cause.value,
             "mtu": cable.mtu or None,
             "bitsPerSecond": _throughput(cable.throughput) if cable.throughput else None,
         }
@@ -106,6 +107,7 @@ def _decode_cable(fields: Fields) -> Cable:
         active=active,
         share=fields.decimal("share", 1.0 if active else 0.0),
         reason=fields.text("reason", ""),
+        cause=next((one for one in Cause if one.value == fields.text("cause", "")), Cause.NONE),
         mtu=fields.number("mtu", 0),
         throughput=_decode_throughput(fields),
     )

@@ -19,6 +19,31 @@ class CableState(Enum):
     """Probes are not answered, or the cable can't be configured; `reason` says why."""
 
 
+class Cause(Enum):
+    """Why a cable is in its state, in one word: for metrics and whoever reads reports by program."""
+
+    NONE = ""
+    ANSWERS = "answers"
+    """Connected, and nothing speaks against its use."""
+    WAITING = "waiting"
+    """No probe has been answered yet."""
+    SILENT = "silent"
+    """Probes are not answered."""
+    ONE_FAMILY = "one-family"
+    """Those of one family are, those of the other are not."""
+    FLAPPING = "flapping"
+    """They are answered again, but it comes and goes."""
+    NO_WAY = "no-way"
+    """Nothing between the two lets one reach the other: both are behind NAT."""
+    SETTINGS = "settings"
+    """The two gateways do not fit: a key or an address is missing, or what they are set to differs."""
+    ISOLATED = "isolated"
+    """The other gateway reaches no node of its cluster."""
+    DRAINS = "drains"
+    SPARE = "spare"
+    """The other gateway asks to be spared while there is a better one."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
     """Round-trip times of a cable's probes, in seconds; None where nothing was answered yet."""
@@ -55,6 +80,8 @@ class Cable:
     """Whether the routes of its cluster use this cable now."""
     reason: str = ""
     """Why it is not connected; why it is not used although it is, where the other gateway asked for that."""
+    cause: Cause = Cause.NONE
+    """The same in a word; NONE where a daemon of an older version has not said it."""
     mtu: int = 0
     """Bytes that pass inside, where the way carries less than the device takes; 0: all that it does."""
     share: float = 0.0

@@ -1,7 +1,7 @@
 """What is told of a gateway when it begins or ends to drain, or gets another weight: reason, cause, next command.
 
 Two reports are compared, the published one and the one about to be: a restart tells nothing. Pure. Of its cables
-mcnet.plan.gateway_report says the reasons.
+mcnet.plan.cable_events tells.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from mcnet.model.gateway import Gateway
 from mcnet.model.node import DEFAULT_WEIGHT, DRAIN_ANNOTATION, WEIGHT_ANNOTATION, Drain
 
+UNKNOWN = "unknown"
+"""The cause where a daemon of an older version has not said it."""
 WEIGHT = "weight"
 """The cause of a change of weight, beside the values of Drain."""
 _BEGINS = {
@@ -26,11 +28,12 @@ _ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An Event about a gateway; `cause` is one word, for metrics."""
+    """An Event about a gateway or a cable; `cause` is one word, for metrics, `warning` is of its type."""
 
     reason: str
     note: str
     cause: str
+    warning: bool = False
 
 
 def changes(before: Gateway | None, now: Gateway) -> tuple[Told, ...]:
@@ -58,5 +61,4 @@ def _sentence(node: str, what: str, causes: dict[Drain, str], why: tuple[Drain, 
 
 
 def _cause(why: tuple[Drain, ...]) -> str:
-    """The first; "unknown" where a daemon of an older version has not said it."""
-    return why[0].value if why else "unknown"
+    return why[0].value if why else UNKNOWN

@@ -1,11 +1,11 @@
-"""What a gateway reports of its cables: state, reason, since when. Pure; times are arguments."""
+"""What a gateway reports of its cables: state, reason, cause, since when. Pure; times are arguments."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
+from mcnet.model.gateway import Cable, CableState, Cause, Gateway, RoundTrip
 from mcnet.model.probe import Mark, PathHealth
 from mcnet.model.traffic import Throughput
 from mcnet.plan.choice import Health
@@ -59,7 +59,7 @@ def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:
     """Measurements are those of the first family inside; the state is that of the worst."""
     endpoint = standing.path.endpoint
     by_family = {family: health.get(standing.path.probe(family)) for family in standing.path.families}
-    state, reason = _state(standing, by_family)
+    state, cause, reason = _state(standing, by_family)
     path = next(iter(by_family.values()), None)
     return Cable(
         cluster=endpoint.cluster,
@@ -76,14 +76,15 @@ def _cable(standing: Standing, health: Mapping[str, PathHealth]) -> Cable:
         loss=path.loss if path is not None else 0.0,
         active=standing.active,
         reason=reason,
+        cause=cause,
         mtu=standing.carries,
         share=standing.share,
     )
 
 
-def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tuple[CableState, str]:
+def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tuple[CableState, Cause, str]:
     if standing.path.problem:
-        return CableState.ERROR, standing.path.problem
+        return CableState.ERROR, Cause.SETTINGS, standing.path.problem
     found = {family: health_of(path) for family, path in by_family.items()}
     down = [family for family, health in found.items() if health is Health.DOWN]
     name = standing.path.endpoint.name
@@ -91,12 +92,14 @@ def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tu
     if held and not down:
         return (
             CableState.ERROR,
+            Cause.FLAPPING,
             f"{name} answers probes again, but went down {held[0]} times, a short while up in between: it carries "
             f"traffic again once it has answered for {hold(held[0]):g} seconds, or where nothing else does",
         )
     if down and len(down) < len(found):
         return (
             CableState.ERROR,
+            Cause.ONE_FAMILY,
             f"{name} answers probes, but not those in IPv{down[0]}: IPv{down[0]} is switched off on one of the two "
             f"gateways, or a firewall drops ICMP there; its IPv{down[0]} traffic takes no way over this cable",
         )
@@ -104,24 +107,33 @@ def _state(standing: Standing, by_family: Mapping[int, PathHealth | None]) -> tu
     if down:
         return (
             CableState.ERROR,
+            Cause.NO_WAY if obstacle else Cause.SILENT,
             obstacle
             or f"{name} does not answer probes at {standing.path.remote}: its link, its node or the way between "
             "is down, or a firewall drops the cable port",
         )
     if Health.UNKNOWN in found.values():
-        return CableState.CONNECTING, obstacle or "no probe has been answered yet"
-    return CableState.CONNECTED, _why_unused(standing)
+        return (
+            CableState.CONNECTING,
+            Cause.NO_WAY if obstacle else Cause.WAITING,
+            obstacle or "no probe has been answered yet",
+        )
+    return CableState.CONNECTED, *_why_unused(standing)
 
 
-def _why_unused(standing: Standing) -> str:
-    if standing.mark is Mark.NONE or standing.active:
-        return ""
-    why = (
-        "no other node of its cluster answers it"
-        if standing.mark is Mark.ISOLATED
-        else "it drains, or that its way to the nodes of its cluster comes and goes"
-    )
-    return f"{standing.path.endpoint.name} says that {why}: nothing is sent by it while a better gateway is there"
+def _why_unused(standing: Standing) -> tuple[Cause, str]:
+    endpoint = standing.path.endpoint
+    if standing.active:
+        return Cause.ANSWERS, ""
+    if standing.mark is Mark.ISOLATED:
+        cause, why = Cause.ISOLATED, "no other node of its cluster answers it"
+    elif endpoint.weight == 0:
+        cause, why = Cause.DRAINS, "it drains"
+    elif standing.mark is Mark.SPARE:
+        cause, why = Cause.SPARE, "it drains, or that its way to the nodes of its cluster comes and goes"
+    else:
+        return Cause.NONE, ""
+    return cause, f"{endpoint.name} says that {why}: nothing is sent by it while a better gateway is there"
 
 
 def _is_public(standing: Standing) -> bool:

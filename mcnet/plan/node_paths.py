@@ -1,7 +1,7 @@
 """What is told of a node's gateways when its probes of them fail, or are answered again: reason, cause, next command.
 
 The verdicts of two rounds are compared, so a restart tells nothing. When a gateway is lost all nodes see it: in a
-large cluster some of them speak. Pure. Of cables, mcnet.plan.gateway_report says the reasons.
+large cluster some of them speak. Pure. Of cables mcnet.plan.cable_events tells.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def _changes(before: Mapping[str, Health], now: Mapping[str, Health]) -> Iterato
         if is_now in _AWAY and was not in _AWAY:
             cause, why = _AWAY[is_now]
             note = f"this node has left gateway {gateway}: {why}; mcnet diagnose tells where packets are lost"
-            yield gateway, Told(LOST, note, cause)
+            yield gateway, Told(LOST, note, cause, warning=True)
         elif was in _AWAY and is_now is Health.UP:
             note = f"this node uses gateway {gateway} again: its probes are answered"
             yield gateway, Told(BACK, note, "answers")

@@ -27,7 +27,7 @@ from mcnet.kube.kinds import (
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import DriverOffer, Endpoint
 from mcnet.model.errors import ApiError
-from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
+from mcnet.model.gateway import Cable, CableState, Cause, Gateway, RoundTrip
 from mcnet.model.member import Member
 from mcnet.model.node import Drain, NodeState
 from mcnet.model.service import ExportedService, ExportMode, Port, ServiceName, ServiceType
@@ -60,7 +60,7 @@ GATEWAY_VALUE = Gateway(
         Cable(
             EAST, "node-2", 1, CableState.ERROR, "vxlan", IPv4Address("192.0.2.1"), IPv6Address("2001:db8::2"),
             "mcnet-cw1a", True, "nat", RoundTrip(0.001, 0.0005, 0.00075, 0.002, 0.0001), 0.25,
-            "2026-01-31T12:00:00Z", True, "no answer", share=0.25, throughput=Throughput(2**40, 640),
+            "2026-01-31T12:00:00Z", True, "no answer", Cause.SILENT, share=0.25, throughput=Throughput(2**40, 640),
         ),
         Cable(EAST, "node-3", 0, CableState.CONNECTING, "vxlan"),
     ),

@@ -20,7 +20,7 @@ from mcnet.codec import (
 from mcnet.codec.identity import PrivateIdentity, sign, verify
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet, Identity
 from mcnet.model.endpoint import DriverOffer, Endpoint
-from mcnet.model.gateway import Cable, CableState, Gateway, RoundTrip
+from mcnet.model.gateway import Cable, CableState, Cause, Gateway, RoundTrip
 from mcnet.model.member import GatewayCount, Member
 from mcnet.model.node import NodeState
 from mcnet.model.public_address import Kind, Source
@@ -60,7 +60,7 @@ cables = st.builds(
     st.none() | address, word, st.booleans(), st.sampled_from(["direct", "nat"]),
     st.none() | st.builds(RoundTrip, seconds, seconds, seconds, seconds, seconds),
     st.floats(0, 1), st.sampled_from(["", "2026-01-31T12:00:00Z"]), st.booleans(), word,
-    st.sampled_from([0, 1280, 1354]), st.floats(0, 1),
+    st.sampled_from(Cause), st.sampled_from([0, 1280, 1354]), st.floats(0, 1),
 )  # fmt: skip
 reports = st.builds(
     Gateway, nodes, ids, st.none() | st.integers(0, 7), st.lists(cables, max_size=3).map(tuple),

@@ -8,8 +8,10 @@ import pytest
 
 from mcnet.codec import advert, endpoint
 from mcnet.kernel.execute import Failure
+from mcnet.kube.kinds import EVENT
 from mcnet.model import ownership
 from mcnet.model.cluster import cluster_number
+from mcnet.model.errors import UnreachableError
 from mcnet.model.kernel import Add, Change, HostFacts, NextHop
 from mcnet.model.probe import Mark
 from mcnet_gateway.main import Gateway
@@ -82,6 +84,32 @@ async def test_a_round_that_began_before_does_not_bring_a_lost_cable_back(
         await eventually(lambda: len(scene.kernel.parts[ownership.GATEWAY].read(()).nexthops) == 1)
         await eventually(lambda: cables_used(scene) == {1})
         assert daemon._failover._state.nexthops == scene.kernel.parts[ownership.GATEWAY].read(()).nexthops
+
+
+async def test_what_happens_while_no_api_server_is_there_is_counted_and_told_later(scene: Scene) -> None:
+    def told() -> list[tuple[str, str]]:
+        return [(one["reason"], one["type"]) for one in scene.server.all(EVENT) if one["reason"].startswith("Cable")]
+
+    def counted(daemon: Gateway, reason: str, cause: str) -> float | None:
+        labels = {"cable": "west.n1", "reason": reason, "cause": cause}
+        return daemon._registry.get_sample_value("mcnet_cable_transitions_total", labels)
+
+    async with scene.gateway() as daemon:
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: told() == [("CableConnected", "Normal")])
+        scene.server.go_down(UnreachableError("away"))
+        scene.prober.say("west.n1", "down")
+        await eventually(lambda: counted(daemon, "CableLost", "silent") == 1)
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: counted(daemon, "CableConnected", "answers") == 2)
+        assert len(told()) == 1
+        scene.server.down = None
+        both = [("CableConnected", "Normal"), ("CableConnected", "Normal"), ("CableLost", "Warning")]
+        await eventually(lambda: sorted(told()) == both)
+    async with scene.gateway() as daemon:
+        await eventually(lambda: daemon._loop.synced and daemon._unready() == "")
+        assert counted(daemon, "CableConnected", "answers") is None
+    assert len(told()) == 3
 
 
 async def both_carry(scene: Scene, daemon: Gateway) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from mcnet.codec.nft import fingerprint
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
-from mcnet.model.gateway import CableState
+from mcnet.model.gateway import CableState, Cause
 from mcnet.model.kernel import (
     Add,
     NextHop,
@@ -343,20 +343,21 @@ def test_the_firewall_of_an_ipv6_cable_has_its_own_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "state", "words"),
+    ("first", "second", "cause", "words"),
     [
-        ("up", "up", CableState.CONNECTED, ""),
-        ("up", "unknown", CableState.CONNECTING, "no probe"),
-        ("up", "down", CableState.ERROR, "not those in IPv6"),
-        ("down", "up", CableState.ERROR, "not those in IPv4"),
-        ("down", "down", CableState.ERROR, "does not answer probes at 192.168.2.1"),
+        ("up", "up", Cause.ANSWERS, ""),
+        ("up", "unknown", Cause.WAITING, "no probe"),
+        ("up", "down", Cause.ONE_FAMILY, "not those in IPv6"),
+        ("down", "up", Cause.ONE_FAMILY, "not those in IPv4"),
+        ("down", "down", Cause.SILENT, "does not answer probes at 192.168.2.1"),
     ],
 )
-def test_a_cable_is_as_well_as_its_worst_family(first: State, second: State, state: CableState, words: str) -> None:
+def test_a_cable_is_as_well_as_its_worst_family(first: State, second: State, cause: Cause, words: str) -> None:
+    states = {Cause.ANSWERS: CableState.CONNECTED, Cause.WAITING: CableState.CONNECTING}
     standings = decide(DUAL.for_gateway()).cables
     paths = {"west.n1": PathHealth(state=first), "west.n1 IPv6": PathHealth(state=second)}
     (cable,) = gateway_report.cables(standings, paths, (), "2026-01-01T00:00:00Z")
-    assert cable.state is state
+    assert (cable.state, cable.cause) == (states.get(cause, CableState.ERROR), cause)
     assert words in cable.reason
 
 
@@ -365,7 +366,7 @@ def test_a_cable_that_is_held_down_says_so() -> None:
     held = PathHealth(state="down", falls=3, held_until=9.0)
     for paths in ({"west.n1": held, "west.n1 IPv6": held}, {"west.n1": held, "west.n1 IPv6": PathHealth("up")}):
         (cable,) = gateway_report.cables(standings, paths, (), "2026-01-01T00:00:00Z")
-        assert cable.state is CableState.ERROR
+        assert (cable.state, cable.cause) == (CableState.ERROR, Cause.FLAPPING)
         assert "went down 3 times" in cable.reason
         assert "answered for 10 seconds" in cable.reason
 
@@ -444,7 +445,17 @@ def test_a_marked_cable_is_left_and_says_so(mark: Mark, why: str) -> None:
     left, used = gateway_report.cables(decision.cables, paths, (), "2026-01-01T00:00:00Z")
     assert (left.state, used.state) == (CableState.CONNECTED, CableState.CONNECTED)
     assert f"west.n1 says that {why}" in left.reason
-    assert used.reason == ""
+    assert (left.cause.value, used.cause, used.reason) == (mark.name.lower(), Cause.ANSWERS, "")
     both = decide(replace(world, marks={"west.n1": mark, "west.n2": mark}))
     assert both.state == decide(world).state
     assert {one.reason for one in gateway_report.cables(both.cables, paths, (), "2026-01-01T00:00:00Z")} == {""}
+
+
+def test_a_cable_to_a_gateway_that_drains_says_so_without_a_mark() -> None:
+    world = SITUATIONS["gateway, two rails"].for_gateway()
+    endpoints = tuple(replace(one, weight=0) if one.name == "west.n1" else one for one in world.endpoints)
+    decision = decide(replace(world, endpoints=endpoints))
+    paths = {one.path.probe(family): PathHealth("up") for one in decision.cables for family in one.path.families}
+    left, used = gateway_report.cables(decision.cables, paths, (), "2026-01-01T00:00:00Z")
+    assert (left.active, left.cause, used.cause) == (False, Cause.DRAINS, Cause.ANSWERS)
+    assert "west.n1 says that it drains: nothing" in left.reason

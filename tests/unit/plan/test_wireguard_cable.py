@@ -12,6 +12,7 @@ from mcnet.codec.fields import octets_of
 from mcnet.codec.identity import PrivateIdentity
 from mcnet.model.cluster import Cluster, ClusterSet, Identity
 from mcnet.model.endpoint import DriverOffer, Endpoint
+from mcnet.model.gateway import Cause
 from mcnet.model.kernel import KernelState
 from mcnet.model.wireguard import WireguardDevice, WireguardPeer
 from mcnet.plan import cable, gateway, gateway_report, wireguard_cable
@@ -161,6 +162,7 @@ def test_what_is_missing_is_named_and_nothing_goes_in_the_clear(
     assert not [route for route in decision.state.routes if route.nexthop]
     (shown,) = gateway_report.cables(decision.cables, {}, (), "2026-01-01T00:00:00Z")
     assert why in shown.reason
+    assert shown.cause is Cause.SETTINGS
     assert shown.driver == "wireguard"
 
 
