@@ -24,6 +24,8 @@ BUFFER = 1 << 23
 """Bytes."""
 LAST = 1.0
 """Seconds that the last packets may take."""
+SLOW = 1.0
+"""Seconds after which an answer is a slow one."""
 
 
 def udp(address: str, port: int) -> socket.socket:
@@ -106,8 +108,10 @@ class Flow:
         lost = sum(number not in self.answered for number in range(sent))
         waits = [self.answered[number] - self.sent[number] for number in self.answered]
         slowest = max(waits, default=0.0)
+        slow = [(self.sent[one], when - self.sent[one]) for one, when in self.answered.items()]
         return {
             "name": self.name, "sent": sent, "lost": lost, "runs": runs, "slowest": slowest, "wrong": self.wrong,
+            "slow": [(sent, wait) for sent, wait in slow if wait > SLOW],
         }  # fmt: skip
 
 

@@ -37,6 +37,8 @@ class Flow:
     runs: tuple[tuple[float, float], ...]
     slowest: float
     wrong: tuple[tuple[float, str], ...] = ()
+    slow: tuple[tuple[float, float], ...] = ()
+    """When what was sent that took longer than a second to be answered, and how long."""
 
     @property
     def longest(self) -> float:
@@ -104,7 +106,8 @@ async def flowing(
         finally:
             said = await _ended(client)
         result.found += [
-            Flow(**one | {key: tuple(map(tuple, one[key])) for key in ("runs", "wrong")}) for one in json.loads(said)
+            Flow(**one | {key: tuple(map(tuple, one[key])) for key in ("runs", "wrong", "slow")})
+            for one in json.loads(said)
         ]
     finally:
         await _ended(server)

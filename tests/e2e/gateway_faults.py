@@ -30,8 +30,8 @@ class Fault:
     end: Act
     bound: float = 0.0
     node: str = ""
-    process: bool = False
-    """Whether a daemon is away meanwhile, which notices nothing."""
+    daemon: str = ""
+    """The node whose daemon is away until its kubelet has started it again, and notices nothing meanwhile."""
     asks: str = ""
     """The cluster whose API server it needs, for its end too."""
     back: float = 0.0
@@ -58,7 +58,7 @@ def killed(node: str, program: str = "mcnet_gateway") -> Fault:
     async def end(made: Clusterset) -> None:
         await eventually(lambda: ready(made), 120, f"{program} of {node} is back")
 
-    return Fault(f"{program} of {node} is killed", begin, end, process=True, asks=node.partition("-")[0], back=2)
+    return Fault(f"{program} of {node} is killed", begin, end, daemon=node, asks=node.partition("-")[0], back=2)
 
 
 def deleted(node: str, component: str = "gateway") -> Fault:

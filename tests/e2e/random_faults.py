@@ -59,8 +59,9 @@ def acts(seed: int, seconds: float) -> tuple[Act, ...]:
 
 def _possible(running: Sequence[Fault], told: Sequence[str], back: set[str]) -> list[Fault]:
     """Faults that leave a gateway on each side that nothing else has taken out, each at most once at a time; those in
-    `back` are out too. No link goes while a daemon is away, which would not notice, nor an API server, without which
-    it would not come back; and each daemon is killed once, else its kubelet takes ever longer to start it."""
+    `back` are out too. While a daemon is away it notices nothing of a link that goes, which costs until it is back
+    (docs/faults.md): so no API server goes then, without which it would not come back, nor its own node's way there;
+    and each daemon is killed once, else its kubelet takes ever longer to start it."""
     out = {fault.node for fault in running if fault.node} | back
     names = {fault.name for fault in running}
     free = [
@@ -72,9 +73,11 @@ def _possible(running: Sequence[Fault], told: Sequence[str], back: set[str]) -> 
     kills += [faults.killed("west-n3", "mcnet_route_agent")]
     away = {cluster for cluster in CLUSTERS if faults.stopped(cluster).name in names}
     made = [fault for fault in kills if fault.name not in told and fault.asks not in away]
+    silent = {fault.daemon for fault in running}
     for node in free:
-        if not any(fault.process for fault in running):
-            made += [faults.cut(node, LinkName.WAN), faults.cut(node, LinkName.CLUSTER), faults.gone(node)]
+        made.append(faults.cut(node, LinkName.WAN))
+        if node not in silent:
+            made += [faults.cut(node, LinkName.CLUSTER), faults.gone(node)]
         if node.partition("-")[0] not in away:
             made.append(faults.cordoned(node))
     asked = {fault.asks for fault in running}
@@ -88,12 +91,15 @@ class Told:
 
     log: list[tuple[float, Act]] = field(default_factory=list)
     """When (seconds since the epoch) each act began."""
+    away: list[tuple[float, float]] = field(default_factory=list)
+    """From when until when (likewise) a daemon was away."""
 
     async def run(self, made: Clusterset, planned: Sequence[Act]) -> None:
         """Let it happen, in this order and with no less time in between, whatever time it takes; what has begun ends
         also when something fails."""
         due, last = time.time(), 0.0
         running: list[Fault] = []
+        returning: set[asyncio.Task[None]] = set()
         try:
             for act in planned:
                 await asyncio.sleep(max(0.0, due + act.moment - last - time.time()))
@@ -102,7 +108,10 @@ class Told:
                 self.log.append((time.time(), act))
                 if act.begins:
                     running.append(act.fault)
+                    began = time.time()
                     await act.fault.begin(made)
+                    if act.fault.daemon:
+                        returning.add(asyncio.create_task(self._returns(made, act.fault, began)))
                 else:
                     await act.fault.end(made)
                     running.remove(act.fault)
@@ -112,6 +121,21 @@ class Told:
         finally:
             for fault in reversed(running):
                 await fault.end(made)
+            await asyncio.gather(*returning)
+
+    async def _returns(self, made: Clusterset, fault: Fault, began: float) -> None:
+        """Note when a daemon is back, however long its fault may last."""
+        await fault.end(made)
+        self.away.append((began, time.time()))
+        print(f"{time.time():.1f}        back after {time.time() - began:.1f} s: {fault.name}", flush=True)
+
+    def excused(self, start: float, seconds: float, *, bound: float, slower: float = 1.0) -> bool:
+        """Whether a daemon was away during an interruption, which was over `bound` seconds after that one was back; a
+        retransmission may take `slower` times as long."""
+        return any(
+            start < back and start + seconds > began and seconds <= (back + bound - start) * slower
+            for began, back in self.away
+        )
 
     def during(self, moment: float) -> str:
         """The faults that were there at a moment (seconds since the epoch), and the last act until then."""
