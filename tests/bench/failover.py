@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from mcnet.kube.kinds import POD
 from mcnet.lab.cache import cache_directory
 from mcnet.lab.image import ensure_image, image_reference
 from mcnet.lab.impair import LinkName
@@ -27,11 +28,13 @@ from mcnet.lab.spec import LabSpec
 from mcnet.model.gateway import CableState
 from tests.bench.document import table
 from tests.e2e import gateway_faults as faults
-from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually
+from tests.e2e.clusterset import CLUSTERS, Clusterset, eventually, is_ready
 from tests.e2e.flows import Flows, flowing
 from tests.e2e.gateway_faults import Fault
 
 FEW, MANY = int(os.environ.get("MCNET_BENCH_FEW", "5")), int(os.environ.get("MCNET_BENCH_MANY", "20"))
+NAMESPACE = "mcnet-system"
+DAEMONS = "app.kubernetes.io/name=mcnet,app.kubernetes.io/component in (gateway, route-agent)"
 FLOWS, STREAMS, INTERVAL = 24, 8, 0.01
 LOSS, TCP = 0.5, 1.0
 """Seconds: what the loss of a link or node may cost, and a TCP connection."""
@@ -119,6 +122,10 @@ def _both(seconds: list[float]) -> str:
 
 async def _run(made: Clusterset, fault: Fault) -> Run:
     await cabled(made)
+    if fault.bound:
+        for cluster in CLUSTERS:
+            await _anew(made, cluster)
+        await cabled(made)
     async with flowing(
         made, made.pod("east-n4"), made.pod("west-n4"), flows=FLOWS, streams=STREAMS, interval=INTERVAL
     ) as flows:
@@ -131,6 +138,22 @@ async def _run(made: Clusterset, fault: Fault) -> Run:
         await cabled(made)
         await asyncio.sleep(1)
     return _measured(flows)
+
+
+async def _anew(made: Clusterset, cluster: str) -> None:
+    """The cluster's daemons are replaced, which remembers nothing: a path that was lost again and again would be held
+    down for a minute (mcnet.plan.damping) before it carries as much as the others."""
+    async with await made.api(cluster) as api:
+        old = await api.list(POD, NAMESPACE, labels=DAEMONS)
+        for pod in old:
+            await api.delete(POD, pod["metadata"]["name"], NAMESPACE)
+
+        async def replaced() -> bool:
+            pods = await api.list(POD, NAMESPACE, labels=DAEMONS)
+            uids = {pod["metadata"]["uid"] for pod in pods} - {pod["metadata"]["uid"] for pod in old}
+            return len(pods) == len(uids) == len(old) and all(map(is_ready, pods))
+
+        await eventually(replaced, 180, f"the daemons of {cluster} are replaced")
 
 
 def _measured(flows: Flows) -> Run:
