@@ -95,6 +95,11 @@ def health(history: History) -> PathHealth:
     )
 
 
+def is_at_the_brink(history: History, *, multiplier: int) -> bool:
+    """Whether it is up, and one loss more takes it down; never by a single loss."""
+    return history.state == "up" and multiplier > 1 and _ends_with(history.verdicts, multiplier - 1, lost=True)
+
+
 def patience(history: History, interval: float) -> float:
     """Seconds after which a probe counts as lost: an interval, or longer where the path is longer than that.
 

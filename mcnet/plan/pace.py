@@ -12,6 +12,9 @@ DEFAULT_INTERVAL: Final = 0.1
 """Seconds between two probes of a path."""
 DEFAULT_MULTIPLIER: Final = 3
 """Lost probes in a row after which a path is down."""
+LOOK: Final = 0.05
+"""Seconds after which the last of these probes is taken for lost, half an interval if that is less, where answers
+come sooner: mean and four deviations of the round trips, or twice the mean (mcnet.plan.health)."""
 PROMISED: Final = 0.5
 """Seconds within which a lost path is noticed, by default, up to PROMISED_CABLES with both IP families inside, and
 PROMISED_NODES."""
@@ -50,11 +53,12 @@ def interval(wanted: float, *, paths: int, nodes: int = 0) -> float:
 
 
 def detection(interval: float, multiplier: int) -> float:
-    """Seconds after which a lost path is noticed at the latest, where an answer takes less than half an interval.
+    """Seconds after which a lost path is noticed at the latest, where answers take less than 25 ms.
 
-    The first probe to get lost is sent up to an interval after the path is; the last one is given an interval.
+    The first probe to get lost is sent up to an interval after the path is; the last one is given LOOK, and where the
+    first is the last an interval.
     """
-    return interval * (multiplier + 1)
+    return interval * multiplier + (min(LOOK, interval / 2) if multiplier > 1 else interval)
 
 
 def table() -> str:

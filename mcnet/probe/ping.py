@@ -10,7 +10,8 @@ No clock of these can be set (`Clock`); the system's tells one thing only, how l
 it was not when that was read before.
 
 Replies wait in the sockets until the next round, since waking up for each would cost more than all else together;
-the kernel has noted when each came. Only while a path is not up, or there are few, they are looked for sooner.
+the kernel has noted when each came. Only while a path is not up or about to be lost, or there are few, they are
+looked for sooner; and of a path about to be lost the last probe is then given no more time than its round trips take.
 """
 
 import asyncio
@@ -25,13 +26,14 @@ from mcnet.codec.icmp import TOKEN_BYTES, Echo, decode_reply, encode_request
 from mcnet.model.kernel import Address
 from mcnet.model.ownership import MARK_DSCP
 from mcnet.model.probe import Mark, PathHealth, Standing, Target
-from mcnet.plan.health import History, health, observe_loss, observe_reply, patience, resumed
+from mcnet.plan import pace
+from mcnet.plan.health import History, health, is_at_the_brink, observe_loss, observe_reply, patience, resumed
 from mcnet.probe.sockets import Received, open_socket, receive, send
 
 _SLACK: Final = 0.5
 """Share of an interval by which a round may be late and still judge."""
-_LOOK: Final = 0.05
-"""Seconds after a round at which answers are looked for, of paths that are not up, or of few."""
+_EARLY: Final = 0.001
+"""Seconds by which a timer may be early."""
 _FEW: Final = 12
 """Paths up to which answers are always looked for soon: a mark is read sooner, for half a percent of a core."""
 _MARKS: Final = {dscp: mark for mark, dscp in MARK_DSCP.items()}
@@ -149,10 +151,10 @@ class Prober:
                 await asyncio.sleep(max(0.0, due - passed()))
                 late = passed() - due
                 self._round(late)
-                if len(self._paths) <= _FEW or any(path.history.state != "up" for path in self._paths.values()):
-                    await asyncio.sleep(min(_LOOK, self._interval / 2))
-                    self._drain()
-                    self._announce()
+                if len(self._paths) <= _FEW or any(map(self._is_urgent, self._paths.values())):
+                    look = passed() + min(pace.LOOK, self._interval / 2)
+                    await asyncio.sleep(look - passed())
+                    self._look(max(late, passed() - look))
                 due = due + self._interval if late < self._interval else passed() + self._interval
         finally:
             for key in list(self._sockets):
@@ -177,6 +179,26 @@ class Prober:
             self._probe(path)
         self._announce()
 
+    def _is_urgent(self, path: _Path) -> bool:
+        """Whether its answers are looked for soon."""
+        return path.history.state != "up" or is_at_the_brink(path.history, multiplier=self._losses(path))
+
+    def _look(self, late: float) -> None:
+        """Some time after a round: read what has come, and judge what is about to be lost; `late` is by how many
+        seconds the round or this look was."""
+        now = self._clock.awake()
+        self._drain()
+        if late < _SLACK * self._interval:
+            for path in self._paths.values():
+                if is_at_the_brink(path.history, multiplier=self._losses(path)):
+                    limit = patience(path.history, min(pace.LOOK, self._interval / 2)) - _EARLY
+                    self._judge(path, self._rounds, limit + self._interval / 2, now)
+        self._announce()
+
+    def _losses(self, path: _Path) -> int:
+        """How many in a row take it down."""
+        return path.target.losses or self._multiplier
+
     def _judge(self, path: _Path, certain: int, limit: float, now: float) -> None:
         """Count probes as lost that had waited for `limit` seconds at `now`, until when all replies have been read.
         Those sent after the round `certain` are forgotten: nothing can be said of them."""
@@ -187,8 +209,7 @@ class Prober:
             del path.waiting[number]
             self._asked.pop(number, None)
             if probe.round <= certain:
-                losses = path.target.losses or self._multiplier
-                self._learn(path, observe_loss(path.history, multiplier=losses, now=now))
+                self._learn(path, observe_loss(path.history, multiplier=self._losses(path), now=now))
 
     def _probe(self, path: _Path) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF

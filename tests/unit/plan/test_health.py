@@ -13,6 +13,7 @@ from mcnet.plan.health import (
     WINDOW,
     History,
     health,
+    is_at_the_brink,
     observe_loss,
     observe_reply,
     patience,
@@ -64,6 +65,29 @@ def test_state_and_its_age(verdicts: str, state: str, since: int) -> None:
 def test_down_after_exactly_as_many_losses_as_asked(multiplier: int) -> None:
     assert after("r" + "x" * (multiplier - 1), multiplier=multiplier).state == "up"
     assert after("r" + "x" * multiplier, multiplier=multiplier).state == "down"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "multiplier", "expected"),
+    [
+        ("", 3, False),
+        ("xx", 3, False),
+        ("r", 3, False),
+        ("rx", 3, False),
+        ("rxx", 3, True),
+        ("rxxr", 3, False),
+        ("rxxx", 3, False),
+        ("xxxrrxx", 3, False),
+        ("rx", 2, True),
+        ("r", 1, False),
+        ("rx", 1, False),
+    ],
+)
+def test_at_the_brink_is_what_one_loss_more_takes_down(verdicts: str, multiplier: int, expected: bool) -> None:
+    history = after(verdicts, multiplier=multiplier)
+    assert is_at_the_brink(history, multiplier=multiplier) == expected
+    if expected:
+        assert observe_loss(history, multiplier=multiplier, now=99.0).state == "down"
 
 
 def test_statistics_of_the_window() -> None:

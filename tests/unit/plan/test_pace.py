@@ -26,6 +26,15 @@ def test_the_promise_holds() -> None:
 
 
 @pytest.mark.parametrize(
+    ("interval", "multiplier", "seconds"),
+    [(0.1, 3, 0.35), (0.1, 2, 0.25), (0.1, 1, 0.2), (1.0, 3, 3.05), (0.02, 3, 0.07), (5.0, 1, 10.0)],
+)
+def test_how_soon_a_lost_path_is_noticed(interval: float, multiplier: int, seconds: float) -> None:
+    """In time, tests/unit/probe/test_ping.py has it."""
+    assert pace.detection(interval, multiplier) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
     ("wanted", "paths", "nodes", "seconds"),
     [
         (0.1, 0, 0, 0.1),

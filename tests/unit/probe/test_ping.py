@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mcnet.codec.icmp import decode_reply
 from mcnet.model.probe import PathHealth, Target
+from mcnet.plan import pace
 from mcnet.plan.damping import HOLDS, QUIET
 from mcnet.probe import ping
 from mcnet.probe.ping import Clock, Prober
@@ -104,6 +105,11 @@ class Several:
         self.slept += slept
         self.prober._round(after - 0.1)
 
+    def look(self, late: float = 0.0) -> None:
+        """Some time after a round."""
+        self.awake += 0.05 + late
+        self.prober._look(late)
+
     def states(self) -> list[str]:
         return [self.prober.snapshot()[str(one)].state for one in self.addresses]
 
@@ -135,6 +141,38 @@ def test_what_was_on_its_way_when_the_machine_was_suspended_says_nothing(monkeyp
     for _ in range(20):
         paths.round(5.0, slept=4.9)
     assert paths.states() == ["up", "up"]
+
+
+@pytest.mark.parametrize(("late", "state"), [(0.0, "down"), (0.049, "down"), (0.05, "up"), (0.2, "up")])
+def test_only_a_look_on_time_judges(monkeypatch: pytest.MonkeyPatch, late: float, state: str) -> None:
+    """And only what is about to be lost: the second loss waits for its round."""
+    paths = Several(monkeypatch, 2)
+    paths.cut = {paths.addresses[0]}
+    for _ in range(3):
+        assert paths.states() == ["up", "up"]
+        paths.look()
+        paths.round(0.1)
+    assert paths.prober.snapshot()["192.0.2.1"].lost == 2
+    paths.look(late)
+    assert paths.states() == [state, "up"]
+
+
+def test_a_witness_is_lost_sooner_and_a_path_is_asked_twice_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Several(monkeypatch, 3)
+    first, second, third = paths.addresses
+    paths.prober.set_targets(
+        frozenset(Target(str(one), one, "d", losses=losses) for one, losses in ((first, 1), (second, 2), (third, 0)))
+    )
+    for _ in range(5):
+        paths.round(0.1)
+    paths.cut = set(paths.addresses)
+    paths.round(0.1)
+    paths.look()
+    assert paths.states() == ["up", "up", "up"]
+    paths.round(0.1)
+    assert paths.states() == ["down", "up", "up"]
+    paths.look()
+    assert paths.states() == ["down", "down", "up"]
 
 
 @given(st.lists(st.floats(0.1, 3.0), max_size=60))
@@ -253,6 +291,31 @@ def test_no_clock_that_is_set_no_suspend_and_no_stall_is_a_loss(
         path.install(patch)
         found = path.run(probed(path, after=5.0))
     assert (found.state, found.lost) == ("up", 0)
+
+
+@example(0.0005, 0.0)
+@given(st.floats(0.0001, 0.02), st.floats(0.0, 0.3))
+def test_a_path_that_is_cut_is_noticed_as_soon_as_published(round_trip: float, moment: float) -> None:
+    path = ProbedPath(round_trip)
+    cut = path.awake + 2.0 + moment
+    path.troubles = [Trouble(cut, "cut")]
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=1.0))
+    assert found.state == "down"
+    # What was on its way then arrives; the third probe goes out two intervals later at the soonest.
+    assert 0.2 < found.since - cut < pace.detection(0.1, 3) + 0.002
+
+
+@given(ROUND_TRIPS, st.floats(2.0, 2.3), st.sampled_from([0.101, 0.15, 0.199]))
+def test_two_probes_lost_are_no_lost_path(round_trip: float, moment: float, seconds: float) -> None:
+    path = ProbedPath(round_trip)
+    path.troubles = [Trouble(path.awake + moment, "cut"), Trouble(path.awake + moment + seconds, "whole")]
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=2.0))
+    assert (found.state, found.falls) == ("up", 0)
+    assert 1 <= found.lost <= 2
 
 
 @settings(max_examples=30)
