@@ -30,9 +30,6 @@ USES_VM = {"vm", "tests", "full"}
 """Sessions."""
 SUMMARY = "MCNET_TESTS_SUMMARY"
 """The variable that names the file in which the session `tests` leaves its last line."""
-LANES = (("unit", "repo", "netns"), ("apiserver", "vm"))
-"""Levels that the session `tests` runs at once, those of one lane one after the other; then e2e, which is
-two parts at once by itself."""
 NEEDS_LAB = ("apiserver", "netns", "e2e")
 REAL = (*NEEDS_LAB, "vm")
 """Levels against real clusters and kernels."""
@@ -191,9 +188,10 @@ def e2e(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every check and every level; ends with `N passed, M failed`."""
     results = [check(session, name) for name in ("lint", "types", "layers")]
-    prepare(session)
-    results += run_lanes(session)
-    results.append(run_level(session, "e2e"))
+    for name in LEVELS:
+        if name == NEEDS_LAB[0]:
+            prepare(session)
+        results.append(run_level(session, name))
     for name, collected, passed, failed, seconds in results:
         print(f"{name:<10} {collected:>5} collected {passed:>5} passed {failed:>3} failed {seconds:>6.0f} s")
     failed = sum(result.failed for result in results)
@@ -261,34 +259,15 @@ def check(session: nox.Session, name: str) -> Result:
     return Result(name, 1, 1, 0, time.monotonic() - started)
 
 
-def run_lanes(session: nox.Session) -> list[Result]:
-    """How the levels of all lanes went, in the order of LEVELS. The first lane is seen while it runs, the others when
-    all have ended."""
-    first, *others = LANES
-    with ExitStack() as files, ThreadPoolExecutor() as pool:
-        outputs = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in others]
-        running = [
-            pool.submit(lambda lane=lane, output=output: [run_level(session, name, output) for name in lane])
-            for lane, output in zip(others, outputs, strict=True)
-        ]
-        results = [run_level(session, name) for name in first]
-        results += [result for one in running for result in one.result()]
-        for lane, output in zip(others, outputs, strict=True):
-            output.seek(0)
-            print(f"{', '.join(lane)}:\n{output.read()}", flush=True)
-    return sorted(results, key=lambda result: LEVELS.index(result.name))
-
-
-def run_level(session: nox.Session, name: str, output: IO[str] | None = None) -> Result:
-    """Runs one level to its end, whether or not it passes; what failed against clusters and kernels once more.
-    `output` takes what pytest prints."""
+def run_level(session: nox.Session, name: str) -> Result:
+    """Runs one level to its end, whether or not it passes; what failed against clusters and kernels once more."""
     started = time.monotonic()
-    succeeded, reports = run_parts(session, name, output)
+    succeeded, reports = run_parts(session, name)
     counts = [counted(report) for report in reports]
     collected, failed = sum(found for found, _ in counts), sum(wrong for _, wrong in counts)
     first = [test for report in reports for test in failed_tests(report)]
     if name in REAL and not succeeded and 0 < len(first) == failed <= MOST_AGAIN:
-        succeeded, second = run_pytest(session, name, f"{name}-again", first, output)
+        succeeded, second = run_pytest(session, name, f"{name}-again", first)
         left = failed_tests(second) if counted(second)[0] == len(first) else first
         failed = len(left)
         for test in first:
@@ -301,9 +280,9 @@ def run_level(session: nox.Session, name: str, output: IO[str] | None = None) ->
     return Result(name, collected, passed, failed, time.monotonic() - started)
 
 
-def run_parts(session: nox.Session, name: str, output: IO[str] | None = None) -> tuple[bool, list[Path]]:
+def run_parts(session: nox.Session, name: str) -> tuple[bool, list[Path]]:
     """Whether pytest was content with all parts of a level, and their JUnit reports. The first part is seen while it
-    runs (or `output` takes it), the others when all have ended."""
+    runs, the others when all have ended."""
     paths = [f"tests/{name}", *(VM if name == "vm" else ())]
     first, *others = ("",) if session.posargs else PARTS.get(name, ("",))
     with ExitStack() as files, ThreadPoolExecutor() as pool:
@@ -313,10 +292,10 @@ def run_parts(session: nox.Session, name: str, output: IO[str] | None = None) ->
             for part in others
         ]
         label, option = (f"{name}-{first}", [f"--labs={first}"]) if first else (name, [])
-        done = [run_pytest(session, name, label, [*paths, *option], output), *(one.result() for one in running)]
-        for part, printed in outputs.items():
-            printed.seek(0)
-            print(f"{name}, part {part}:\n{printed.read()}", flush=True)
+        done = [run_pytest(session, name, label, [*paths, *option]), *(one.result() for one in running)]
+        for part, output in outputs.items():
+            output.seek(0)
+            print(f"{name}, part {part}:\n{output.read()}", flush=True)
     return all(fine for fine, _ in done), [report for _, report in done]
 
 

@@ -1,7 +1,7 @@
 """The sockets of adverts: gateways send, nodes listen, UDP on overlay addresses only. Meaning: mcnet.codec.advert.
 
-Sent on change and every second; a lost one is made good by the next. That adverts are missing means nothing as
-long as the gateway's probe answers (mcnet.plan.choice).
+Sent on change, twice more soon after, and every second; a lost one is made good by the next. That adverts are
+missing means nothing as long as the gateway's probe answers (mcnet.plan.choice).
 """
 
 import asyncio
@@ -17,6 +17,9 @@ from mcnet.model.ownership import ADVERT_PORT
 
 REFRESH: Final = 1.0
 """Seconds between two adverts without a change."""
+
+AGAIN: Final = (0.03, 0.07)
+"""Seconds after which a change is sent again, and again: a node that missed it would go on for a second."""
 
 
 class AdvertSender:
@@ -41,6 +44,7 @@ class AdvertSender:
     async def run(self) -> None:
         """Send until cancelled. What can't be sent (no route yet) is left for the next time."""
         with _socket(4) as socket4, _socket(6) as socket6:
+            pauses = iter(AGAIN)
             while True:
                 self._changed.clear()
                 for target in self._targets:
@@ -50,8 +54,9 @@ class AdvertSender:
                     except OSError:
                         continue
                 try:
-                    async with asyncio.timeout(REFRESH):
+                    async with asyncio.timeout(next(pauses, REFRESH)):
                         await self._changed.wait()
+                    pauses = iter(AGAIN)
                 except TimeoutError:
                     pass
 

@@ -1,7 +1,6 @@
 """The noxfile as a script: how it counts a level, and that it covers every level there is."""
 
 import importlib.util
-import threading
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -29,7 +28,6 @@ SHARED = {"fakes", "bench"}
 def test_every_folder_of_tests_is_a_level(noxfile: ModuleType) -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "._"}
     assert folders - SHARED == set(noxfile.LEVELS)
-    assert sorted([*(name for lane in noxfile.LANES for name in lane), "e2e"]) == sorted(noxfile.LEVELS)
 
 
 @pytest.mark.parametrize(
@@ -212,32 +210,3 @@ def test_whoever_chooses_tests_has_them_in_one_part(noxfile: ModuleType, tmp_pat
     session.posargs = ("-k", "nat")
     assert noxfile.run_level(session, "e2e").failed == 0
     assert session.asked == {""}
-
-
-class Meeting(Session):
-    """The first level of each lane ends when that of each other lane has begun."""
-
-    def __init__(self, folder: Path, lanes: int) -> None:
-        super().__init__(folder, 'tests="1" failures="0"', fails=False)
-        self.meeting = threading.Barrier(lanes, timeout=30)
-        self.asked: list[str] = []
-
-    def run(self, *command: str, stdout: IO[str] | None = None) -> None:
-        level = next(word for word in command if word.startswith("tests/")).partition("/")[2]
-        self.asked.append(level)
-        if level in ("unit", "apiserver"):
-            self.meeting.wait()
-        if stdout is not None:
-            stdout.write(f"said by {level}\n")
-        super().run(*command, stdout=stdout)
-
-
-def test_lanes_run_at_once_and_what_the_others_print_comes_at_the_end(
-    noxfile: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    session = Meeting(tmp_path, len(noxfile.LANES))
-    results = noxfile.run_lanes(session)
-    assert [result.name for result in results] == ["unit", "repo", "apiserver", "netns", "vm"]
-    assert {result.passed for result in results} == {1}
-    assert sorted(session.asked) == sorted(result.name for result in results)
-    assert capsys.readouterr().out.endswith("apiserver, vm:\nsaid by apiserver\nsaid by vm\n\n")
