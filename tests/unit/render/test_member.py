@@ -45,6 +45,14 @@ RIGHTS = {
     "mcnet-dns": set(),
     "mcnet-cable": {"NET_ADMIN", "NET_BIND_SERVICE"},
 }
+PROCESSOR = {
+    "mcnet-gateway": "100m",
+    "mcnet-route-agent": "100m",
+    "mcnet-discovery": "50m",
+    "mcnet-dns": "50m",
+    "mcnet-cable": "100m",
+}
+"""What is requested is a container's weight on a busy node: with 10m probes were late by half a second."""
 PORTS = {"mcnet-gateway": 4581, "mcnet-route-agent": 4582, "mcnet-discovery": 4583, "mcnet-dns": 4584}
 SOCKETS, IPSEC = "/run/mcnet/wireguard", "/run/mcnet/ipsec"
 
@@ -67,6 +75,13 @@ def test_no_container_is_privileged(name: str) -> None:
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not pod.get("hostPID")
     assert not pod.get("hostIPC")
+
+
+@pytest.mark.parametrize("name", sorted(DAEMONS))
+def test_a_busy_node_leaves_each_its_share(name: str) -> None:
+    (container,) = DAEMONS[name]["containers"]
+    assert container["resources"]["requests"]["cpu"] == PROCESSOR[name]
+    assert "limits" not in container["resources"]
 
 
 @pytest.mark.parametrize("name", ["mcnet-discovery", "mcnet-dns"])
