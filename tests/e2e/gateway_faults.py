@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mcnet.kube.kinds import NODE, POD
 from mcnet.lab.impair import Impairment, LinkName
+from mcnet.model.ownership import OVERLAY_PORT
 from tests.e2e.clusterset import Clusterset, eventually, is_ready
 
 LOSS = 2.0
@@ -106,6 +107,23 @@ def gone(node: str) -> Fault:
         await wan.end(made)
 
     return Fault(f"{node} is gone", begin, end, LOSS, node)
+
+
+def without_overlay(node: str) -> Fault:
+    """No packet of the overlay enters or leaves a node, which its API server and the other clusters still reach."""
+    place = node.replace("-", "/", 1)
+    drop = f"udp dport {OVERLAY_PORT} drop"
+
+    async def begin(made: Clusterset) -> None:
+        hooks = ("input", "output")
+        chains = " ".join(f"chain {hook} {{ type filter hook {hook} priority -500; {drop}; }}" for hook in hooks)
+        done = await made.node(place, "nft", f"table inet lab_overlay {{ {chains} }}")
+        assert done.status == 0, done.output
+
+    async def end(made: Clusterset) -> None:
+        assert (await made.node(place, "nft", "delete table inet lab_overlay")).status == 0
+
+    return Fault(f"the overlay of {node} is cut", begin, end, LOSS, node)
 
 
 def deaf(node: str, to: str = "") -> Fault:

@@ -103,6 +103,7 @@ async def test_what_costs_no_packet(made: Clusterset, fault: Fault) -> None:
     [
         faults.cut("west-n1", LinkName.WAN),
         faults.cut("west-n1", LinkName.CLUSTER),
+        faults.without_overlay("west-n1"),
         faults.gone("west-n2"),
         faults.deaf("west-n2"),
         faults.deaf("west-n1", to="east-n2"),
