@@ -54,6 +54,16 @@ def observe_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark
     return replace(noted, answers=answers)
 
 
+def observe_late_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark.NONE) -> History:
+    """`history` after a reply to a probe that was counted as lost: it is not, and the path is not silent. So a path
+    whose round trips have grown all at once, since a link on it is full, is not lost."""
+    verdicts = history.verdicts
+    last = next((place for place in reversed(range(len(verdicts))) if verdicts[place] is None), None)
+    if last is not None:
+        verdicts = (*verdicts[:last], *verdicts[last + 1 :])
+    return observe_reply(replace(history, verdicts=verdicts), rtt, now=now, mark=mark)
+
+
 def _noted(history: History, mark: Mark) -> History:
     """`history` with what a reply's mark says."""
     if mark >= history.mark or history.lesser + 1 >= REPLIES_AFTER_LOSS:

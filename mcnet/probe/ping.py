@@ -6,6 +6,8 @@ interval or more judges no loss: then this process was asleep, or the machine, n
 has answered what was sent in the same round or later, the machine was there, and only this process had no processor:
 then a probe is lost that has waited for so much longer. So a busy machine notices later, and not never.
 
+A reply to a probe that was counted as lost takes that back: round trips grow tenfold at once where a link is full.
+
 No clock of these can be set (`Clock`); the system's tells one thing only, how long a reply lay in its socket, where
 it was not when that was read before.
 
@@ -27,13 +29,24 @@ from mcnet.model.kernel import Address
 from mcnet.model.ownership import MARK_DSCP
 from mcnet.model.probe import Mark, PathHealth, Standing, Target
 from mcnet.plan import pace
-from mcnet.plan.health import History, health, is_at_the_brink, observe_loss, observe_reply, patience, resumed
+from mcnet.plan.health import (
+    History,
+    health,
+    is_at_the_brink,
+    observe_late_reply,
+    observe_loss,
+    observe_reply,
+    patience,
+    resumed,
+)
 from mcnet.probe.sockets import Received, open_socket, receive, send
 
 _SLACK: Final = 0.5
 """Share of an interval by which a round may be late and still judge."""
 _EARLY: Final = 0.001
 """Seconds by which a timer may be early."""
+_OVERDUE: Final = 3.0
+"""Seconds for which a reply still counts whose probe was taken for lost: as long as full queues hold packets back."""
 _FEW: Final = 12
 """Paths up to which answers are always looked for soon: a mark is read sooner, for half a percent of a core."""
 _MARKS: Final = {dscp: mark for mark, dscp in MARK_DSCP.items()}
@@ -61,6 +74,8 @@ class _Path:
     target: Target
     history: History
     waiting: dict[int, "_Probe"] = field(default_factory=dict)
+    overdue: dict[int, "_Probe"] = field(default_factory=dict)
+    """Those that were counted as lost a moment ago."""
     answered: int = 0
     """The newest round whose probe was answered."""
 
@@ -129,7 +144,7 @@ class Prober:
             or _Path(target, resumed(before[target.key], now=now) if target.key in before else History(since=now))
             for target in sorted(targets, key=lambda target: target.key)
         }
-        self._asked = {number: path for path in self._paths.values() for number in path.waiting}
+        self._asked = {number: path for path in self._paths.values() for number in (*path.waiting, *path.overdue)}
         wanted = {_socket_key(target) for target in targets}
         for key in set(self._sockets) - wanted:
             self._close(key)
@@ -202,13 +217,19 @@ class Prober:
     def _judge(self, path: _Path, certain: int, limit: float, now: float) -> None:
         """Count probes as lost that had waited for `limit` seconds at `now`, until when all replies have been read.
         Those sent after the round `certain` are forgotten: nothing can be said of them."""
+        for number, probe in list(path.overdue.items()):
+            if now - probe.sent > _OVERDUE:
+                del path.overdue[number]
+                self._asked.pop(number, None)
         for number, probe in list(path.waiting.items()):
             # Half an interval of tolerance: this round and the sending round were each a little late.
             if probe.round <= certain and now - probe.sent < limit - self._interval / 2:
                 continue
             del path.waiting[number]
-            self._asked.pop(number, None)
-            if probe.round <= certain:
+            if probe.round > certain:
+                self._asked.pop(number, None)
+            else:
+                path.overdue[number] = probe
                 self._learn(path, observe_loss(path.history, multiplier=self._losses(path), now=now))
 
     def _probe(self, path: _Path) -> None:
@@ -263,12 +284,14 @@ class Prober:
             return
         del self._asked[number]
         now = self._clock.awake()
-        probe = path.waiting.pop(number)
+        late = number in path.overdue
+        probe = path.overdue.pop(number) if late else path.waiting.pop(number)
         path.answered = max(path.answered, probe.round)
         elapsed, lay = now - probe.began, min(received.delay, now - self._looked)
         rtt = elapsed - lay if lay < elapsed else elapsed
         mark = _MARKS.get(received.dscp, Mark.NONE)
-        self._learn(path, observe_reply(path.history, rtt, now=now, mark=mark))
+        observe = observe_late_reply if late else observe_reply
+        self._learn(path, observe(path.history, rtt, now=now, mark=mark))
 
     def _learn(self, path: _Path, history: History) -> None:
         self._news = self._news or _standing(path.history) != _standing(history)

@@ -15,14 +15,14 @@ from mcnet.probe.ping import Clock
 from mcnet.probe.sockets import Received
 
 Result = TypeVar("Result")
-Kind: TypeAlias = Literal["set", "suspended", "stalled", "stalled reading", "stalled sending", "cut", "whole"]
+Kind: TypeAlias = Literal["set", "suspended", "stalled", "stalled reading", "stalled sending", "cut", "whole", "long"]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """At `moment` (seconds the machine was awake): the system's clock is set `seconds` forwards (or backwards); the
     machine is suspended; the prober's process gets no processor, between two rounds, after it has read a socket or
-    before it sends; the path is cut, or whole again."""
+    before it sends; the path is cut, or whole again; its round trips take `seconds` from now on."""
 
     moment: float
     kind: Kind
@@ -89,6 +89,8 @@ class ProbedPath:
                     self.reading += trouble.seconds
                 case "stalled sending":
                     self.sending += trouble.seconds
+                case "long":
+                    self.round_trip = trouble.seconds
                 case "cut" | "whole":
                     self.whole = trouble.kind == "whole"
         self._until(max(end, self.awake))

@@ -14,6 +14,7 @@ from mcnet.plan.health import (
     History,
     health,
     is_at_the_brink,
+    observe_late_reply,
     observe_loss,
     observe_reply,
     patience,
@@ -24,11 +25,14 @@ VERDICTS = st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=150)
 
 
 def after(verdicts: str, *, multiplier: int = 3) -> History:
-    """The history after replies (`r`) and losses (`x`), one second each, from second 1 on."""
+    """The history after replies (`r`), losses (`x`) and replies to what was counted as lost (`l`), one second each,
+    from second 1 on."""
     history = History()
     for second, verdict in enumerate(verdicts, 1):
         if verdict == "r":
             history = observe_reply(history, second / 1000, now=second)
+        elif verdict == "l":
+            history = observe_late_reply(history, second / 1000, now=second)
         else:
             history = observe_loss(history, multiplier=multiplier, now=second)
     return history
@@ -55,6 +59,15 @@ def after(verdicts: str, *, multiplier: int = 3) -> History:
         ("xxxrrxrr", "down", 3),
         ("xxxrrxrrr", "up", 9),
         ("rxxxrrrxxx", "down", 10),
+        ("rxxlxx", "up", 1),
+        ("rxxlxxx", "down", 7),
+        ("rxlxlxlxlxlxl", "up", 1),
+        ("rxxxl", "down", 4),
+        ("rxxxll", "down", 4),
+        ("rxxxlll", "up", 7),
+        ("rxxxlxlxlxl", "up", 9),
+        ("rxxxlxxlxxlxx", "down", 4),
+        ("xl", "up", 2),
     ],
 )
 def test_state_and_its_age(verdicts: str, state: str, since: int) -> None:
@@ -96,6 +109,20 @@ def test_statistics_of_the_window() -> None:
     assert summary.rtt_avg == pytest.approx(0.002)
     assert summary.rtt_stddev == pytest.approx(0.001)
     assert (summary.sent, summary.lost, summary.loss) == (3, 1, pytest.approx(1 / 3))
+
+
+@given(VERDICTS, st.floats(0, 10))
+def test_a_late_reply_takes_one_loss_back(verdicts: list[float | None], rtt: float) -> None:
+    history = History()
+    for second, verdict in enumerate(verdicts, 1):
+        if verdict is None:
+            history = observe_loss(history, multiplier=3, now=second)
+        else:
+            history = observe_reply(history, verdict, now=second)
+    before, later = health(history), health(observe_late_reply(history, rtt, now=len(verdicts) + 1))
+    assert later.lost == max(0, before.lost - 1) or (later.sent, later.lost) == (WINDOW, before.lost)
+    assert later.rtt_last == rtt
+    assert not is_at_the_brink(observe_late_reply(history, rtt, now=len(verdicts) + 1), multiplier=3)
 
 
 def test_without_replies_there_are_no_round_trips() -> None:

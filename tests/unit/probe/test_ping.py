@@ -307,6 +307,43 @@ def test_a_path_that_is_cut_is_noticed_as_soon_as_published(round_trip: float, m
     assert 0.2 < found.since - cut < pace.detection(0.1, 3) + 0.002
 
 
+@example(0.0005, 0.11, 0.05)
+@given(st.sampled_from([0.0005, 0.02]), st.floats(0.03, 0.24), st.floats(0.0, 0.3))
+def test_a_link_that_fills_up_is_no_lost_path(before: float, full: float, moment: float) -> None:
+    """Round trips are a hundred times longer all at once: that is what full queues do."""
+    path = ProbedPath(before)
+    path.troubles = [Trouble(path.awake + 2.0 + moment, "long", full), Trouble(path.awake + 10.0, "long", before)]
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=2.0))
+    assert (found.state, found.falls, found.lost) == ("up", 0, 0)
+
+
+@given(st.floats(0.24, 0.95), st.floats(0.0, 0.3))
+def test_where_queues_are_longer_than_that_it_is_up_again_by_what_comes(full: float, moment: float) -> None:
+    path = ProbedPath(0.0005)
+    filled = path.awake + 2.0 + moment
+    path.troubles = [Trouble(filled, "long", full)]
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=3.0))
+    assert (found.state, found.lost) == ("up", 0)
+    assert found.falls <= 1
+    assert found.since < filled + full + 0.5
+
+
+@given(st.floats(0.001, 0.2), st.floats(0.0, 0.3))
+def test_a_path_that_is_cut_while_its_queues_are_full_is_noticed_as_much_later(full: float, moment: float) -> None:
+    path = ProbedPath(0.0005)
+    cut = path.awake + 6.0 + moment
+    path.troubles = [Trouble(path.awake + 2.0, "long", full), Trouble(cut, "cut")]
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=3.0))
+    assert found.state == "down"
+    assert found.since - cut < pace.detection(0.1, 3) + 2 * full + 0.102
+
+
 @given(ROUND_TRIPS, st.floats(2.0, 2.3), st.sampled_from([0.101, 0.15, 0.199]))
 def test_two_probes_lost_are_no_lost_path(round_trip: float, moment: float, seconds: float) -> None:
     path = ProbedPath(round_trip)
