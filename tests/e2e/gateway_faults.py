@@ -116,8 +116,8 @@ def without_overlay(node: str) -> Fault:
 
     async def begin(made: Clusterset) -> None:
         hooks = ("input", "output")
-        chains = " ".join(f"chain {hook} {{ type filter hook {hook} priority -500; {drop}; }}" for hook in hooks)
-        done = await made.node(place, "nft", f"table inet lab_overlay {{ {chains} }}")
+        chains = "; ".join(f"chain {hook} {{ type filter hook {hook} priority -500; {drop}; }}" for hook in hooks)
+        done = await made.node(place, "nft", f"table inet lab_overlay {{ {chains}; }}")
         assert done.status == 0, done.output
 
     async def end(made: Clusterset) -> None:
