@@ -37,8 +37,11 @@ def hold(falls: int) -> float:
 
 
 def fell(damping: Damping, *, up_for: float | None, now: float) -> Damping:
-    """The path goes down at `now` after `up_for` seconds of being up; None where it never was."""
-    again = damping.falls and up_for is not None and up_for < QUIET
+    """The path goes down at `now` after `up_for` seconds of being up; None where it never was, which is no fall: its
+    other end is only being set up."""
+    if up_for is None:
+        return silent(damping, now=now)
+    again = damping.falls and up_for < QUIET
     return Damping(falls=damping.falls + 1 if again else 1, silent=now)
 
 

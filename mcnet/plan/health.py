@@ -84,6 +84,14 @@ def observe_loss(history: History, *, multiplier: int, now: float) -> History:
     return replace(history, state="down", since=since, verdicts=verdicts, damping=damped, answers=False)
 
 
+def observe_earlier_loss(history: History) -> History:
+    """`history` after a probe without reply that was sent before one that was answered: one more is lost, but not in
+    a row. So the first answer is not followed by the losses from before there was anybody to answer."""
+    verdicts = history.verdicts
+    last = next((place for place in reversed(range(len(verdicts))) if verdicts[place] is not None), len(verdicts))
+    return replace(history, verdicts=(*verdicts[:last], None, *verdicts[last:])[-max(WINDOW, len(verdicts)) :])
+
+
 def health(history: History) -> PathHealth:
     """The summary of `history`."""
     times = _times(history)

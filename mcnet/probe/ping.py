@@ -33,6 +33,7 @@ from mcnet.plan.health import (
     History,
     health,
     is_at_the_brink,
+    observe_earlier_loss,
     observe_late_reply,
     observe_loss,
     observe_reply,
@@ -230,7 +231,14 @@ class Prober:
                 self._asked.pop(number, None)
             else:
                 path.overdue[number] = probe
-                self._learn(path, observe_loss(path.history, multiplier=self._losses(path), now=now))
+                earlier = probe.round < path.answered
+                history = path.history
+                self._learn(
+                    path,
+                    observe_earlier_loss(history)
+                    if earlier
+                    else observe_loss(history, multiplier=self._losses(path), now=now),
+                )
 
     def _probe(self, path: _Path) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF

@@ -1,10 +1,11 @@
 """What somebody does to mcnet's objects in a node's kernel is undone within five seconds, and told by an event."""
 
 import time
+from difflib import unified_diff
 
 import pytest
 
-from tests.e2e.aftermath import answered_for, picture, pings, repaired, run, stable_picture, whole_again
+from tests.e2e.aftermath import answered_for, picture, pings, repaired, run, stable_picture, whole_again, without_mark
 from tests.e2e.clusterset import Clusterset, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -87,7 +88,9 @@ async def _healed(clusterset: Clusterset, node: str, command: str, kind: str, to
         await run(clusterset, place, command)
 
         async def as_before() -> bool:
-            return await picture(clusterset, place) == before
+            now = without_mark(await picture(clusterset, place))
+            assert now == before, "\n".join(unified_diff(before, now, n=0, lineterm=""))
+            return True
 
         await eventually(as_before, PROMISE, f"{node} is as it was")
 
@@ -97,3 +100,4 @@ async def _healed(clusterset: Clusterset, node: str, command: str, kind: str, to
 
         await eventually(said, PROMISE, f"an event about {kind} {node} says {told!r}")
         await answered_for(running, 0.5)
+    assert await stable_picture(clusterset, place) == before, "and no mark is left"

@@ -307,6 +307,20 @@ def test_a_path_that_is_cut_is_noticed_as_soon_as_published(round_trip: float, m
     assert 0.2 < found.since - cut < pace.detection(0.1, 3) + 0.002
 
 
+@example(0.0005, 0.62)
+@given(ROUND_TRIPS, st.floats(0.0, 3.0))
+def test_an_end_that_is_set_up_later_has_not_been_lost(round_trip: float, moment: float) -> None:
+    """Probes that were sent before there was anybody to answer are judged when the first answer has come."""
+    path = ProbedPath(round_trip, whole=False)
+    there = path.awake + moment
+    path.troubles = [Trouble(there, "whole")]
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=3.0))
+    assert (found.state, found.falls) == ("up", 0)
+    assert found.since < there + round_trip + 0.6
+
+
 @example(0.0005, 0.11, 0.05)
 @given(st.sampled_from([0.0005, 0.02]), st.floats(0.03, 0.24), st.floats(0.0, 0.3))
 def test_a_link_that_fills_up_is_no_lost_path(before: float, full: float, moment: float) -> None:
