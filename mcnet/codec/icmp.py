@@ -5,6 +5,7 @@ The payload bears a token of the prober beside the 16-bit identifier, so that tw
 """
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,14 @@ _PAYLOAD: Final = struct.Struct("!8sI")
 _REQUEST: Final = {4: 8, 6: 128}
 _REPLY: Final = {4: 0, 6: 129}
 TOKEN_BYTES: Final = 8
+_LOAD_HALF: Final = 0x28
+_SHIFT_RIGHT: Final = 0x74
+_AND: Final = 0x54
+_JUMP_EQUAL: Final = 0x15
+_RETURN: Final = 0x06
+"""BPF_LD + BPF_H + BPF_ABS and so on (linux/bpf_common.h)."""
+_NETWORK_HEADER: Final = 0xFFF00000
+"""SKF_NET_OFF (linux/filter.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,25 @@ def decode_reply(version: int, data: bytes) -> Echo | None:
     if (kind, code, sequence) != (_REPLY[version], 0, number & 0xFFFF):
         return None
     return Echo(token, identifier, number)
+
+
+def dscp_filter(version: int, dscps: Iterable[int]) -> bytes:
+    """`struct sock_filter`s that pass one byte of packets whose DSCP (RFC 2474) is one of `dscps`, of IP `version`.
+
+    The header is found from the network layer on (SKF_NET_OFF): a raw socket of IPv6 delivers what comes after it.
+    """
+    wanted = sorted(set(dscps))
+    tests = [(_JUMP_EQUAL, len(wanted) - place, 0, dscp) for place, dscp in enumerate(wanted)]
+    program = [
+        (_LOAD_HALF, 0, 0, _NETWORK_HEADER),
+        # Version, header length and the eight bits; or version, the eight bits and four of the flow label.
+        (_SHIFT_RIGHT, 0, 0, 2 if version == 4 else 6),
+        (_AND, 0, 0, 0x3F),
+        *tests,
+        (_RETURN, 0, 0, 0),
+        (_RETURN, 0, 0, 1),
+    ]
+    return b"".join(struct.pack("@HBBI", *instruction) for instruction in program)
 
 
 def checksum(data: bytes) -> int:

@@ -6,9 +6,7 @@ CAP_NET_RAW. What counts is mcnet.model.look's Seen.
 
 import asyncio
 import contextlib
-import ctypes
 import socket
-import struct
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -16,9 +14,9 @@ from typing import Final
 from mcnet.codec.outer import HEADERS, EchoKind, decode, port_filter
 from mcnet.model.kernel import Address
 from mcnet.model.look import Seen
+from mcnet.probe.sockets import attach_filter
 
 _ETH_P_ALL: Final = 0x0003
-_SO_ATTACH_FILTER: Final = 26
 _PACKET_OUTGOING: Final = 4
 _BUFFER: Final = 4 << 20
 """Bytes of receive buffer: a busy gateway must not push out the few packets that are looked for."""
@@ -36,7 +34,7 @@ class Capture:
         try:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            self._attach(port_filter(ports))
+            attach_filter(self._socket, port_filter(ports))
             self._discard()
         except OSError:
             self._socket.close()
@@ -51,13 +49,6 @@ class Capture:
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
-
-    def _attach(self, program: bytes) -> None:
-        buffer = ctypes.create_string_buffer(program, len(program))
-        count = len(program) // struct.calcsize("@HBBI")
-        self._socket.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(buffer))
-        )
 
     def _discard(self) -> None:
         """Throw away what came before the filter was there."""

@@ -12,8 +12,9 @@ No clock of these can be set (`Clock`); the system's tells one thing only, how l
 it was not when that was read before.
 
 Replies wait in the sockets until the next round, since waking up for each would cost more than all else together;
-the kernel has noted when each came. Only while a path is not up or about to be lost, or there are few, they are
-looked for sooner; and of a path about to be lost the last probe is then given no more time than its round trips take.
+the kernel has noted when each came. Only while a path is not up, about to be lost or marked they are looked for
+sooner; and of a path about to be lost the last probe is then given no more time than its round trips take. The first
+reply with a mark is read at once (mcnet.probe.mark_watch).
 """
 
 import asyncio
@@ -40,6 +41,7 @@ from mcnet.plan.health import (
     patience,
     resumed,
 )
+from mcnet.probe.mark_watch import MarkWatch
 from mcnet.probe.sockets import Received, open_socket, receive, send
 
 _SLACK: Final = 0.5
@@ -48,8 +50,6 @@ _EARLY: Final = 0.001
 """Seconds by which a timer may be early."""
 _OVERDUE: Final = 3.0
 """Seconds for which a reply still counts whose probe was taken for lost: as long as full queues hold packets back."""
-_FEW: Final = 12
-"""Paths up to which answers are always looked for soon: a mark is read sooner, for half a percent of a core."""
 _MARKS: Final = {dscp: mark for mark, dscp in MARK_DSCP.items()}
 
 
@@ -126,6 +126,9 @@ class Prober:
         self._asked: dict[int, _Path] = {}
         """Whose probe a number is."""
         self._sockets: dict[tuple[int, str, Address | None], socket.socket] = {}
+        self._devices: frozenset[tuple[int, str]] = frozenset()
+        """The IP version and the name of each device by which probes go."""
+        self._watch = MarkWatch(self._read)
 
     def set_pace(self, *, interval: float, multiplier: int) -> None:
         """Probe at this pace from the next round on; paths keep their histories."""
@@ -147,6 +150,7 @@ class Prober:
         }
         self._asked = {number: path for path in self._paths.values() for number in (*path.waiting, *path.overdue)}
         wanted = {_socket_key(target) for target in targets}
+        self._devices = frozenset(key[:2] for key in wanted)
         for key in set(self._sockets) - wanted:
             self._close(key)
 
@@ -166,30 +170,28 @@ class Prober:
             while True:
                 await asyncio.sleep(max(0.0, due - passed()))
                 late = passed() - due
+                if not any(path.history.mark for path in self._paths.values()):
+                    self._watch.arm(self._devices)
                 self._round(late)
-                if len(self._paths) <= _FEW or any(map(self._is_urgent, self._paths.values())):
+                if any(map(self._is_urgent, self._paths.values())):
                     look = passed() + min(pace.LOOK, self._interval / 2)
                     await asyncio.sleep(look - passed())
-                    self._look(max(late, passed() - look))
+                    self._look(late, passed() - look)
                 due = due + self._interval if late < self._interval else passed() + self._interval
         finally:
+            self._watch.close()
             for key in list(self._sockets):
                 self._close(key)
 
     def _round(self, late: float) -> None:
         """One that begins `late` seconds after it was due."""
-        now, before = self._clock.awake(), self._slept
-        self._slept = self._clock.passed() - now
+        now = self._clock.awake()
+        slept = self._suspended(now)
         self._drain()
-        slack = _SLACK * self._interval
-        newest = sorted((0, 0, *(path.answered for path in self._paths.values())))[-2:]
+        waited = late if late >= _SLACK * self._interval else 0.0
+        certain = self._certain(late, slept)
         for path in self._paths.values():
-            if late < slack:
-                self._judge(path, self._rounds, patience(path.history, self._interval), now)
-            else:
-                others = newest[0] if path.answered == newest[1] else newest[1]
-                certain = others if self._slept - before < slack else 0
-                self._judge(path, certain, patience(path.history, self._interval) + late, now)
+            self._judge(path, certain(path), patience(path.history, self._interval) + waited, now)
         self._rounds += 1
         for path in self._paths.values():
             self._probe(path)
@@ -197,19 +199,44 @@ class Prober:
 
     def _is_urgent(self, path: _Path) -> bool:
         """Whether its answers are looked for soon."""
-        return path.history.state != "up" or is_at_the_brink(path.history, multiplier=self._losses(path))
+        if path.history.state != "up" or path.history.mark:
+            return True
+        return is_at_the_brink(path.history, multiplier=self._losses(path))
 
-    def _look(self, late: float) -> None:
-        """Some time after a round: read what has come, and judge what is about to be lost; `late` is by how many
-        seconds the round or this look was."""
+    def _look(self, round_late: float, late: float) -> None:
+        """Some time after a round: read what has come, and judge what is about to be lost. By how many seconds the
+        round and this look were late."""
         now = self._clock.awake()
+        slept = self._suspended(now)
         self._drain()
-        if late < _SLACK * self._interval:
-            for path in self._paths.values():
-                if is_at_the_brink(path.history, multiplier=self._losses(path)):
-                    limit = patience(path.history, min(pace.LOOK, self._interval / 2)) - _EARLY
-                    self._judge(path, self._rounds, limit + self._interval / 2, now)
+        waited = late if late >= _SLACK * self._interval else 0.0
+        certain = self._certain(max(round_late, late), slept)
+        for path in self._paths.values():
+            if is_at_the_brink(path.history, multiplier=self._losses(path)):
+                limit = patience(path.history, min(pace.LOOK, self._interval / 2)) - _EARLY + waited
+                self._judge(path, certain(path), limit + self._interval / 2, now)
         self._announce()
+
+    def _read(self) -> None:
+        """Take in what has come, between rounds."""
+        self._drain()
+        self._announce()
+
+    def _suspended(self, now: float) -> float:
+        """For how many seconds the machine was since this was asked before; `now` is `Clock.awake`'s."""
+        before, self._slept = self._slept, self._clock.passed() - now
+        return self._slept - before
+
+    def _certain(self, late: float, slept: float) -> Callable[[_Path], int]:
+        """The round up to which a path's losses are its own: all where nothing was late; else the newest that another
+        path has answered, and none after a suspend."""
+        slack = _SLACK * self._interval
+        if late < slack:
+            return lambda _: self._rounds
+        if slept >= slack:
+            return lambda _: 0
+        second, first = sorted((0, 0, *(path.answered for path in self._paths.values())))[-2:]
+        return lambda path: second if path.answered == first else first
 
     def _losses(self, path: _Path) -> int:
         """How many in a row take it down."""
@@ -253,6 +280,7 @@ class Prober:
             # No device, no route, a full queue: no reply will come, which is what counts. The socket may be
             # bound to a device that was re-created, so the next round opens another.
             self._close(key)
+            self._watch.forget(key[:2])
         path.waiting[self._number] = _Probe(began, self._clock.awake(), self._rounds)
 
     def _socket(self, key: tuple[int, str, Address | None]) -> socket.socket:

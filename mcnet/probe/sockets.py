@@ -1,5 +1,6 @@
 """Raw ICMP sockets bound to one device, with the kernel's own receive time. Needs CAP_NET_RAW."""
 
+import ctypes
 import socket
 import struct
 import time
@@ -15,6 +16,7 @@ _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@ll")
 _INT: Final = struct.Struct("@i")
 _SO_RCVBUFFORCE: Final = 33
+_SO_ATTACH_FILTER: Final = 26
 _BUFFER: Final = 4 << 20
 """Bytes of receive buffer: the answers of a whole round to thousands of probes. Needs CAP_NET_ADMIN."""
 _SOL_RAW: Final = 255
@@ -63,6 +65,13 @@ def open_socket(version: int, device: str, source: _Address | None) -> socket.so
         opened.close()
         raise
     return opened
+
+
+def attach_filter(opened: socket.socket, program: bytes) -> None:
+    """Let the kernel take in only what `program` (`struct sock_filter`s) passes, from now on. Raises OSError."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    count = len(program) // struct.calcsize("@HBBI")
+    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(buffer)))
 
 
 def send(opened: socket.socket, data: bytes, target: _Address, device: str) -> None:

@@ -89,6 +89,34 @@ def test_answers_are_marked_and_the_other_gateways_leave(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("mark", [Mark.SPARE, Mark.ISOLATED])
+def test_a_mark_is_read_when_it_comes_and_not_with_the_next_round(scene: Scene, mark: Mark) -> None:
+    """Which is ten minutes away here. Both families."""
+    ours, theirs = scene.places[EAST, "n1"], scene.places[WEST, "n1"]
+
+    async def body() -> None:
+        for target in [one for one in probes(ours) if one.key.startswith("west.n1")]:
+            prober = Prober(interval=600)
+            prober.set_targets(frozenset({target}))
+
+            def shown(prober: Prober = prober, key: str = target.key) -> PathHealth:
+                return prober.snapshot()[key]
+
+            first = asyncio.create_task(prober.run())
+            await eventually(lambda shown=shown: shown().state == "up")
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            await asyncio.to_thread(set_mark, theirs, mark)
+            second = asyncio.create_task(prober.run())
+            await eventually(lambda shown=shown: shown().mark is mark)
+            assert shown().sent == 2
+            second.cancel()
+            await asyncio.gather(second, return_exceptions=True)
+            await asyncio.to_thread(set_mark, theirs, Mark.NONE)
+
+    ours.namespace.run(body())
+
+
+@pytest.mark.parametrize("mark", [Mark.SPARE, Mark.ISOLATED])
 def test_a_round_that_knows_nothing_keeps_the_mark(scene: Scene, mark: Mark) -> None:
     place = scene.places[WEST, "n2"]
     set_mark(place, mark)

@@ -53,6 +53,17 @@ async def test_a_missing_device_is_a_path_that_is_down() -> None:
     assert calls == ["changed"]
 
 
+async def test_a_device_by_which_nothing_can_be_sent_is_watched_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    prober = Prober(interval=0.05)
+    forgotten: list[tuple[int, str]] = []
+    monkeypatch.setattr(prober._watch, "forget", forgotten.append)
+    prober.set_targets(frozenset({TARGET}))
+    running = asyncio.create_task(prober.run())
+    await until(prober, "a", "down")
+    running.cancel()
+    assert set(forgotten) == {(4, "nowhere")}
+
+
 async def test_rounds_that_were_late_themselves_judge_nothing() -> None:
     prober = Prober(interval=0.2, multiplier=1)
     prober.set_targets(frozenset({TARGET}))
@@ -105,10 +116,11 @@ class Several:
         self.slept += slept
         self.prober._round(after - 0.1)
 
-    def look(self, late: float = 0.0) -> None:
-        """Some time after a round."""
-        self.awake += 0.05 + late
-        self.prober._look(late)
+    def look(self, late: float = 0.0, *, round_late: float = 0.0, slept: float = 0.0) -> None:
+        """Some time after a round, for some of which the machine was suspended."""
+        self.awake += 0.05 + late - slept
+        self.slept += slept
+        self.prober._look(round_late, late)
 
     def states(self) -> list[str]:
         return [self.prober.snapshot()[str(one)].state for one in self.addresses]
@@ -143,18 +155,48 @@ def test_what_was_on_its_way_when_the_machine_was_suspended_says_nothing(monkeyp
     assert paths.states() == ["up", "up"]
 
 
-@pytest.mark.parametrize(("late", "state"), [(0.0, "down"), (0.049, "down"), (0.05, "up"), (0.2, "up")])
-def test_only_a_look_on_time_judges(monkeypatch: pytest.MonkeyPatch, late: float, state: str) -> None:
+@pytest.mark.parametrize("late", [0.0, 0.049, 0.05, 0.2])
+def test_a_look_judges_on_time_or_where_another_path_answers(monkeypatch: pytest.MonkeyPatch, late: float) -> None:
     """And only what is about to be lost: the second loss waits for its round."""
     paths = Several(monkeypatch, 2)
-    paths.cut = {paths.addresses[0]}
+    about_to_be_lost(paths, paths.addresses[0])
+    paths.look(late)
+    assert paths.states() == ["down", "up"]
+
+
+@pytest.mark.parametrize(("late", "state"), [(0.0, "down"), (0.049, "down"), (0.05, "up"), (0.2, "up")])
+def test_only_a_look_on_time_judges_where_no_other_path_answers(
+    monkeypatch: pytest.MonkeyPatch, late: float, state: str
+) -> None:
+    paths = Several(monkeypatch, 2)
+    about_to_be_lost(paths, *paths.addresses)
+    paths.look(late)
+    assert paths.states() == [state, state]
+
+
+def test_a_look_in_time_after_a_late_round_asks_the_others_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for others, state in ((1, "up"), (2, "down")):
+        paths = Several(monkeypatch, 2)
+        about_to_be_lost(paths, *paths.addresses[: 3 - others])
+        paths.look(round_late=0.06)
+        assert paths.states()[0] == state
+
+
+def test_a_look_after_a_suspend_judges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Several(monkeypatch, 2)
+    about_to_be_lost(paths, paths.addresses[0])
+    paths.look(5.0, slept=4.9)
+    assert paths.states() == ["up", "up"]
+
+
+def about_to_be_lost(paths: Several, *addresses: IPv4Address) -> None:
+    """Two probes of each of `addresses` are, and the third is on its way."""
+    paths.cut = set(addresses)
     for _ in range(3):
-        assert paths.states() == ["up", "up"]
+        assert set(paths.states()) == {"up"}
         paths.look()
         paths.round(0.1)
-    assert paths.prober.snapshot()["192.0.2.1"].lost == 2
-    paths.look(late)
-    assert paths.states() == [state, "up"]
+    assert {paths.prober.snapshot()[str(one)].lost for one in addresses} == {2}
 
 
 def test_a_witness_is_lost_sooner_and_a_path_is_asked_twice_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,7 +360,7 @@ def test_an_end_that_is_set_up_later_has_not_been_lost(round_trip: float, moment
         path.install(patch)
         found = path.run(probed(path, after=3.0))
     assert (found.state, found.falls) == ("up", 0)
-    assert found.since < there + round_trip + 0.6
+    assert found.since < there + 2 * round_trip + 0.6
 
 
 @example(0.0005, 0.11, 0.05)
