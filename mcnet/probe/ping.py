@@ -187,6 +187,7 @@ class Prober:
         """One that begins `late` seconds after it was due."""
         now = self._clock.awake()
         slept = self._suspended(now)
+        self._slept += slept
         self._drain()
         waited = late if late >= _SLACK * self._interval else 0.0
         certain = self._certain(late, slept)
@@ -223,9 +224,8 @@ class Prober:
         self._announce()
 
     def _suspended(self, now: float) -> float:
-        """For how many seconds the machine was since this was asked before; `now` is `Clock.awake`'s."""
-        before, self._slept = self._slept, self._clock.passed() - now
-        return self._slept - before
+        """For how many seconds the machine was since the last round began; `now` is `Clock.awake`'s."""
+        return self._clock.passed() - now - self._slept
 
     def _certain(self, late: float, slept: float) -> Callable[[_Path], int]:
         """The round up to which a path's losses are its own: all where nothing was late; else the newest that another

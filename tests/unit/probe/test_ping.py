@@ -110,6 +110,10 @@ class Several:
     def close(self) -> None:
         """As a socket's."""
 
+    def forget(self, address: IPv4Address) -> None:
+        """What `address` has answered does not arrive."""
+        self._here = [one for one in self._here if one[1] != address]
+
     def round(self, after: float, *, slept: float = 0.0) -> None:
         """The next round, `after` seconds since the last one, for some of which the machine was suspended."""
         self.awake += after - slept
@@ -187,6 +191,19 @@ def test_a_look_after_a_suspend_judges_nothing(monkeypatch: pytest.MonkeyPatch) 
     about_to_be_lost(paths, paths.addresses[0])
     paths.look(5.0, slept=4.9)
     assert paths.states() == ["up", "up"]
+
+
+def test_the_round_after_such_a_look_knows_of_the_suspend_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third path has answered before, so that it would be a witness."""
+    paths = Several(monkeypatch, 3)
+    lost, asked, _ = paths.addresses
+    about_to_be_lost(paths, lost)
+    paths.forget(asked)
+    paths.look(5.0, slept=4.9)
+    paths.awake += 0.05
+    paths.prober._round(5.0)
+    paths.round(0.1)
+    assert paths.prober.snapshot()[str(asked)].lost == 0
 
 
 def about_to_be_lost(paths: Several, *addresses: IPv4Address) -> None:
