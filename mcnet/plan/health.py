@@ -84,14 +84,6 @@ def observe_loss(history: History, *, multiplier: int, now: float) -> History:
     return replace(history, state="down", since=since, verdicts=verdicts, damping=damped, answers=False)
 
 
-def observe_earlier_loss(history: History) -> History:
-    """`history` after a probe without reply that was sent before one that was answered: one more is lost, but not in
-    a row. So the first answer is not followed by the losses from before there was anybody to answer."""
-    verdicts = history.verdicts
-    last = next((place for place in reversed(range(len(verdicts))) if verdicts[place] is not None), len(verdicts))
-    return replace(history, verdicts=(*verdicts[:last], None, *verdicts[last:])[-max(WINDOW, len(verdicts)) :])
-
-
 def health(history: History) -> PathHealth:
     """The summary of `history`."""
     times = _times(history)
@@ -116,6 +108,11 @@ def health(history: History) -> PathHealth:
 def is_at_the_brink(history: History, *, multiplier: int) -> bool:
     """Whether it is up, and one loss more takes it down; never by a single loss."""
     return history.state == "up" and multiplier > 1 and _ends_with(history.verdicts, multiplier - 1, lost=True)
+
+
+def has_answered(history: History) -> bool:
+    """Whether anything of what is remembered was answered."""
+    return any(verdict is not None for verdict in history.verdicts)
 
 
 def patience(history: History, interval: float) -> float:

@@ -23,7 +23,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from mcnet.codec.icmp import TOKEN_BYTES, Echo, decode_reply, encode_request
 from mcnet.model.kernel import Address
@@ -32,9 +32,9 @@ from mcnet.model.probe import Mark, PathHealth, Standing, Target
 from mcnet.plan import pace
 from mcnet.plan.health import (
     History,
+    has_answered,
     health,
     is_at_the_brink,
-    observe_earlier_loss,
     observe_late_reply,
     observe_loss,
     observe_reply,
@@ -42,7 +42,7 @@ from mcnet.plan.health import (
     resumed,
 )
 from mcnet.probe.mark_watch import MarkWatch
-from mcnet.probe.sockets import Received, open_socket, receive, send
+from mcnet.probe.sockets import Received, device_index, open_socket, receive, send
 
 _SLACK: Final = 0.5
 """Share of an interval by which a round may be late and still judge."""
@@ -50,6 +50,8 @@ _EARLY: Final = 0.001
 """Seconds by which a timer may be early."""
 _OVERDUE: Final = 3.0
 """Seconds for which a reply still counts whose probe was taken for lost: as long as full queues hold packets back."""
+_SocketKey: TypeAlias = tuple[int, str, Address | None]
+"""IP version, device, source."""
 _MARKS: Final = {dscp: mark for mark, dscp in MARK_DSCP.items()}
 
 
@@ -125,7 +127,9 @@ class Prober:
         self._paths: dict[str, _Path] = {}
         self._asked: dict[int, _Path] = {}
         """Whose probe a number is."""
-        self._sockets: dict[tuple[int, str, Address | None], socket.socket] = {}
+        self._sockets: dict[_SocketKey, socket.socket] = {}
+        self._bound: dict[_SocketKey, int] = {}
+        """The index of the device to which each is bound: one made anew has another."""
         self._devices: frozenset[tuple[int, str]] = frozenset()
         """The IP version and the name of each device by which probes go."""
         self._watch = MarkWatch(self._read)
@@ -170,7 +174,7 @@ class Prober:
             while True:
                 await asyncio.sleep(max(0.0, due - passed()))
                 late = passed() - due
-                if not any(path.history.mark for path in self._paths.values()):
+                if not any(path.history.state == "up" and path.history.mark for path in self._paths.values()):
                     self._watch.arm(self._devices)
                 self._round(late)
                 if any(map(self._is_urgent, self._paths.values())):
@@ -215,7 +219,7 @@ class Prober:
         for path in self._paths.values():
             if is_at_the_brink(path.history, multiplier=self._losses(path)):
                 limit = patience(path.history, min(pace.LOOK, self._interval / 2)) - _EARLY + waited
-                self._judge(path, certain(path), limit + self._interval / 2, now)
+                self._judge(path, certain(path), limit + self._interval / 2, now, forget=False)
         self._announce()
 
     def _read(self) -> None:
@@ -231,10 +235,10 @@ class Prober:
         """The round up to which a path's losses are its own: all where nothing was late; else the newest that another
         path has answered, and none after a suspend."""
         slack = _SLACK * self._interval
-        if late < slack:
-            return lambda _: self._rounds
         if slept >= slack:
             return lambda _: 0
+        if late < slack:
+            return lambda _: self._rounds
         second, first = sorted((0, 0, *(path.answered for path in self._paths.values())))[-2:]
         return lambda path: second if path.answered == first else first
 
@@ -242,30 +246,28 @@ class Prober:
         """How many in a row take it down."""
         return path.target.losses or self._multiplier
 
-    def _judge(self, path: _Path, certain: int, limit: float, now: float) -> None:
+    def _judge(self, path: _Path, certain: int, limit: float, now: float, *, forget: bool = True) -> None:
         """Count probes as lost that had waited for `limit` seconds at `now`, until when all replies have been read.
-        Those sent after the round `certain` are forgotten: nothing can be said of them."""
+        Of those sent after the round `certain` nothing can be said: they are forgotten, or `forget` leaves them to
+        the next round."""
         for number, probe in list(path.overdue.items()):
             if now - probe.sent > _OVERDUE:
                 del path.overdue[number]
                 self._asked.pop(number, None)
         for number, probe in list(path.waiting.items()):
             # Half an interval of tolerance: this round and the sending round were each a little late.
-            if probe.round <= certain and now - probe.sent < limit - self._interval / 2:
-                continue
-            del path.waiting[number]
             if probe.round > certain:
-                self._asked.pop(number, None)
-            else:
+                if forget:
+                    self._forget(path, number)
+            elif now - probe.sent >= limit - self._interval / 2:
+                del path.waiting[number]
                 path.overdue[number] = probe
-                earlier = probe.round < path.answered
-                history = path.history
-                self._learn(
-                    path,
-                    observe_earlier_loss(history)
-                    if earlier
-                    else observe_loss(history, multiplier=self._losses(path), now=now),
-                )
+                self._learn(path, observe_loss(path.history, multiplier=self._losses(path), now=now))
+
+    def _forget(self, path: _Path, number: int) -> None:
+        """Neither an answer to this probe nor that there is none says anything."""
+        del path.waiting[number]
+        self._asked.pop(number, None)
 
     def _probe(self, path: _Path) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF
@@ -277,21 +279,27 @@ class Prober:
         try:
             send(self._socket(key), request, target.address, target.device)
         except OSError:
-            # No device, no route, a full queue: no reply will come, which is what counts. The socket may be
-            # bound to a device that was re-created, so the next round opens another.
-            self._close(key)
-            self._watch.forget(key[:2])
+            # No device, no route, no key, a full queue: no reply will come, which is what counts.
+            if not self._is_bound(key):
+                self._close(key)
         path.waiting[self._number] = _Probe(began, self._clock.awake(), self._rounds)
 
-    def _socket(self, key: tuple[int, str, Address | None]) -> socket.socket:
+    def _socket(self, key: _SocketKey) -> socket.socket:
         if key not in self._sockets:
             self._sockets[key] = open_socket(*key)
+            self._bound[key] = device_index(key[1])
         return self._sockets[key]
 
-    def _close(self, key: tuple[int, str, Address | None]) -> None:
+    def _is_bound(self, key: _SocketKey) -> bool:
+        """Whether its socket is there and bound to the device that has the name now."""
+        return key in self._sockets and self._bound[key] == device_index(key[1]) != 0
+
+    def _close(self, key: _SocketKey) -> None:
+        """Open anew for the next probe. Others of the same device may be waiting for answers by the same socket."""
         opened = self._sockets.pop(key, None)
         if opened is not None:
             opened.close()
+        self._watch.forget(key[:2])
 
     def _drain(self) -> None:
         """Take the replies that wait on all sockets."""
@@ -327,6 +335,10 @@ class Prober:
         rtt = elapsed - lay if lay < elapsed else elapsed
         mark = _MARKS.get(received.dscp, Mark.NONE)
         observe = observe_late_reply if late else observe_reply
+        if not has_answered(path.history):
+            # Its other end is new, or back: it was not there for what was sent before.
+            for earlier in [one for one, asked in path.waiting.items() if asked.round < probe.round]:
+                self._forget(path, earlier)
         self._learn(path, observe(path.history, rtt, now=now, mark=mark))
 
     def _learn(self, path: _Path, history: History) -> None:
@@ -345,5 +357,5 @@ def _standing(history: History) -> Standing:
     return history.state, history.answers, history.mark
 
 
-def _socket_key(target: Target) -> tuple[int, str, Address | None]:
+def _socket_key(target: Target) -> _SocketKey:
     return target.address.version, target.device, target.source

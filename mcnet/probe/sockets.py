@@ -67,6 +67,14 @@ def open_socket(version: int, device: str, source: _Address | None) -> socket.so
     return opened
 
 
+def device_index(device: str) -> int:
+    """The kernel's number of a device; 0 where there is none of that name."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError:
+        return 0
+
+
 def attach_filter(opened: socket.socket, program: bytes) -> None:
     """Let the kernel take in only what `program` (`struct sock_filter`s) passes, from now on. Raises OSError."""
     buffer = ctypes.create_string_buffer(program, len(program))

@@ -130,9 +130,15 @@ async def run(clusterset: Clusterset, place: str, script: str) -> str:
 async def stable_picture(clusterset: Clusterset, place: str) -> list[str]:
     """The picture once two in a row, a second apart, are equal and the node is not marked."""
     last: list[str] = []
-    while (now := await picture(clusterset, place)) != last or now != without_mark(now):
-        last = now
-        await asyncio.sleep(1)
+    now: list[str] = []
+
+    async def stable() -> bool:
+        nonlocal last, now
+        last, now = now, await picture(clusterset, place)
+        await asyncio.sleep(0.8)
+        return now == last == without_mark(now)
+
+    await eventually(stable, 120, f"nothing changes on {place}, and it is not marked")
     return now
 
 

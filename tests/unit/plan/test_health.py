@@ -12,9 +12,9 @@ from mcnet.plan.health import (
     REPLIES_AFTER_LOSS,
     WINDOW,
     History,
+    has_answered,
     health,
     is_at_the_brink,
-    observe_earlier_loss,
     observe_late_reply,
     observe_loss,
     observe_reply,
@@ -26,16 +26,14 @@ VERDICTS = st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=150)
 
 
 def after(verdicts: str, *, multiplier: int = 3) -> History:
-    """The history after replies (`r`), losses (`x`), losses of what was sent before the last reply (`e`) and replies
-    to what was counted as lost (`l`), one second each, from second 1 on."""
+    """The history after replies (`r`), losses (`x`) and replies to what was counted as lost (`l`), one second each,
+    from second 1 on."""
     history = History()
     for second, verdict in enumerate(verdicts, 1):
         if verdict == "r":
             history = observe_reply(history, second / 1000, now=second)
         elif verdict == "l":
             history = observe_late_reply(history, second / 1000, now=second)
-        elif verdict == "e":
-            history = observe_earlier_loss(history)
         else:
             history = observe_loss(history, multiplier=multiplier, now=second)
     return history
@@ -71,13 +69,6 @@ def after(verdicts: str, *, multiplier: int = 3) -> History:
         ("rxxxlxlxlxl", "up", 9),
         ("rxxxlxxlxxlxx", "down", 4),
         ("xl", "up", 2),
-        ("reeee", "up", 1),
-        ("eee", "unknown", 0),
-        ("rxxeex", "down", 6),
-        ("rexx", "up", 1),
-        ("rexxx", "down", 5),
-        ("xxxreeerr", "up", 9),
-        ("rxxree", "up", 1),
     ],
 )
 def test_state_and_its_age(verdicts: str, state: str, since: int) -> None:
@@ -136,6 +127,13 @@ def test_a_late_reply_takes_one_loss_back(verdicts: list[float | None], rtt: flo
 
 
 def test_without_replies_there_are_no_round_trips() -> None:
+    assert [has_answered(after(one)) for one in ("", "xx", "xr", "rx", "r" + WINDOW * "x")] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert health(History(since=5.0)).since == 5.0
     assert health(after("xx")).rtt_last is None
     assert (health(after("xx")).loss, health(History()).loss) == (1, 0)

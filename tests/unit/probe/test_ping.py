@@ -20,6 +20,7 @@ from mcnet.probe.ping import Clock, Prober
 from mcnet.probe.sockets import Received
 from tests.fakes.mutations import damaged
 from tests.fakes.probed_path import ADDRESS, Kind, ProbedPath, Trouble, in_order
+from tests.fakes.several_paths import Several
 
 TARGET = Target("a", IPv4Address("192.0.2.1"), "nowhere")
 
@@ -79,57 +80,6 @@ async def test_rounds_that_were_late_themselves_judge_nothing() -> None:
     running.cancel()
 
 
-class Several:
-    """Paths to some addresses, of which those in `cut` do not answer; rounds come when the test says."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, count: int) -> None:
-        self.addresses = [IPv4Address(f"192.0.2.{number}") for number in range(1, count + 1)]
-        self.cut: set[IPv4Address] = set()
-        self.awake = self.slept = 100.0
-        self._here: list[tuple[float, IPv4Address, bytes]] = []
-        patch.setattr(ping, "open_socket", lambda *_: self)
-        patch.setattr(ping, "send", lambda _, request, address, device: self._send(request, address))
-        patch.setattr(ping, "receive", lambda _: self._receive())
-        clock = Clock(awake=lambda: self.awake, passed=lambda: self.awake + self.slept)
-        self.prober = Prober(interval=0.1, multiplier=3, clock=clock)
-        self.prober.set_targets(frozenset(Target(str(one), one, "d") for one in self.addresses))
-        for _ in range(5):
-            self.round(0.1)
-        assert self.states() == ["up"] * count
-
-    def _send(self, request: bytes, address: IPv4Address) -> None:
-        if address not in self.cut:
-            self._here.append((self.awake + 0.001, address, bytes([0x45]) + bytes(19) + bytes([0]) + request[1:]))
-
-    def _receive(self) -> Received | None:
-        if not self._here:
-            return None
-        came, address, reply = self._here.pop()
-        return Received(address, reply, self.awake - came)
-
-    def close(self) -> None:
-        """As a socket's."""
-
-    def forget(self, address: IPv4Address) -> None:
-        """What `address` has answered does not arrive."""
-        self._here = [one for one in self._here if one[1] != address]
-
-    def round(self, after: float, *, slept: float = 0.0) -> None:
-        """The next round, `after` seconds since the last one, for some of which the machine was suspended."""
-        self.awake += after - slept
-        self.slept += slept
-        self.prober._round(after - 0.1)
-
-    def look(self, late: float = 0.0, *, round_late: float = 0.0, slept: float = 0.0) -> None:
-        """Some time after a round, for some of which the machine was suspended."""
-        self.awake += 0.05 + late - slept
-        self.slept += slept
-        self.prober._look(round_late, late)
-
-    def states(self) -> list[str]:
-        return [self.prober.snapshot()[str(one)].state for one in self.addresses]
-
-
 def test_on_a_busy_machine_a_path_is_lost_where_another_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = Several(monkeypatch, 3)
     paths.cut = {paths.addresses[1]}
@@ -156,7 +106,9 @@ def test_what_was_on_its_way_when_the_machine_was_suspended_says_nothing(monkeyp
     paths.cut = {paths.addresses[0]}
     for _ in range(20):
         paths.round(5.0, slept=4.9)
+    paths.round(0.1)
     assert paths.states() == ["up", "up"]
+    assert paths.prober.snapshot()["192.0.2.1"].lost == 1, "what was sent since then"
 
 
 @pytest.mark.parametrize("late", [0.0, 0.049, 0.05, 0.2])
@@ -176,6 +128,8 @@ def test_only_a_look_on_time_judges_where_no_other_path_answers(
     about_to_be_lost(paths, *paths.addresses)
     paths.look(late)
     assert paths.states() == [state, state]
+    paths.round(0.1)
+    assert paths.states() == ["down", "down"], "what the look could not judge was left to the round"
 
 
 def test_a_look_in_time_after_a_late_round_asks_the_others_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,10 +140,12 @@ def test_a_look_in_time_after_a_late_round_asks_the_others_too(monkeypatch: pyte
         assert paths.states()[0] == state
 
 
-def test_a_look_after_a_suspend_judges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_in_time_after_a_suspend_judges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine was suspended while the round was still sending."""
     paths = Several(monkeypatch, 2)
     about_to_be_lost(paths, paths.addresses[0])
-    paths.look(5.0, slept=4.9)
+    paths.slept += 4.9
+    paths.look()
     assert paths.states() == ["up", "up"]
 
 
@@ -242,6 +198,23 @@ def test_a_path_that_answers_is_never_lost_however_late_rounds_are(gaps: list[fl
             paths.round(gap)
         assert paths.states() == ["up"] * 3
         assert all(one.lost == 0 for one in paths.prober.snapshot().values())
+
+
+@pytest.mark.parametrize(("index", "closed"), [(7, 0), (8, 1), (0, 1)])
+def test_what_can_t_be_sent_closes_no_socket_by_which_others_wait_for_answers(
+    monkeypatch: pytest.MonkeyPatch, index: int, closed: int
+) -> None:
+    """A WireGuard device refuses what is for a peer that it does not have (ENOKEY), or whose address it does not know
+    (EDESTADDRREQ). Only a device made anew, or gone, needs another socket."""
+    paths = Several(monkeypatch, 3)
+    paths.refused = {paths.addresses[-1]}
+    monkeypatch.setattr(ping, "device_index", lambda _: index)
+    paths.round(0.1)
+    assert paths.closed == closed
+    if not closed:
+        for _ in range(5):
+            paths.round(0.1)
+        assert paths.states() == ["up", "up", "down"]
 
 
 async def test_a_new_pace_holds_from_the_next_round_on() -> None:
@@ -426,6 +399,19 @@ def test_two_probes_lost_are_no_lost_path(round_trip: float, moment: float, seco
         found = path.run(probed(path, after=2.0))
     assert (found.state, found.falls) == ("up", 0)
     assert 1 <= found.lost <= 2
+
+
+@pytest.mark.parametrize("round_trip", [0.0005, 0.12, 0.3])
+def test_a_path_that_loses_three_of_four_goes_down(round_trip: float) -> None:
+    """On a long path they are judged after the answer to a later one."""
+    path = ProbedPath(round_trip)
+    begun = path.awake + 2.05
+    for number in range(10):
+        path.troubles += [Trouble(begun + 0.4 * number, "cut"), Trouble(begun + 0.4 * number + 0.3, "whole")]
+    with pytest.MonkeyPatch.context() as patch:
+        path.install(patch)
+        found = path.run(probed(path, after=2.0))
+    assert (found.state, found.falls) == ("up", 1)
 
 
 @settings(max_examples=30)
