@@ -121,6 +121,28 @@ def test_a_device_that_goes_and_is_made_again(pair: tuple[Namespace, Namespace])
     pair[0].run(body())
 
 
+def test_one_to_which_the_kernel_does_not_send_takes_no_answers_from_the_others(
+    pair: tuple[Namespace, Namespace],
+) -> None:
+    """They share a socket, and it is probed last, so that their answers come to the socket as it then is."""
+    refused = {"IPv4": "245.0.0.77", "IPv6": "fd6d:636e:6574:2::77"}
+
+    async def body() -> None:
+        chain = "chain output { type filter hook output priority 0; ip daddr %s drop; ip6 daddr %s drop; };"
+        await shell(f"nft 'table inet refusing {{ {chain % tuple(refused.values())} }}'")
+        prober = Prober(interval=INTERVAL)
+        others = {Target(f"refused {one.key}", ip_address(refused[one.key]), one.device) for one in targets()}
+        prober.set_targets(targets(sources=False) | others)
+        running = asyncio.create_task(prober.run())
+        await until(prober, "down", ("refused IPv4", "refused IPv6"))
+        await until(prober, "up")
+        await eventually(lambda: min(prober.snapshot()[key].sent for key in refused) >= 20)
+        assert [prober.snapshot()[key].lost for key in refused] == [0, 0]
+        running.cancel()
+
+    pair[0].run(body())
+
+
 def test_the_probe_leaves_by_its_device_whatever_the_routes_say(pair: tuple[Namespace, Namespace]) -> None:
     """The address answers on `wan0` too, but only the cable is probed."""
 
