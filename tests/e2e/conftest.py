@@ -6,6 +6,7 @@ MCNET_E2E_LAB to the name of a lab that is up (`mcnet lab up --with-image --name
 """
 
 import os
+import signal
 from collections.abc import AsyncIterator, Generator
 
 import pytest
@@ -20,6 +21,9 @@ SHARED = "bare"
 """The fixture that all tests of the shared lab need."""
 LAST = "made"
 """The fixture of tests that run after all others: its lab ends with the session, and is not up beside theirs."""
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # Started in a script's background: the commands that tests interrupt would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 FAILED = pytest.StashKey[bool]()
 """Whether the test itself failed."""
 
