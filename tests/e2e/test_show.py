@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
@@ -161,6 +162,11 @@ async def test_watch_shows_a_second_picture_when_the_state_changes(clusterset: C
         assert process.stdout is not None
         first = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
         assert {row["state"] for row in first["items"]} == {"connected"}
+
+        async def later() -> bool:
+            return datetime.now(UTC) > datetime.fromisoformat(first["time"]) + timedelta(seconds=1)
+
+        await eventually(later, 5, "another second has begun, since times are in seconds")
         try:
             await clusterset.lab.impair("east-n1", LinkName.WAN, Impairment(cut=True))
             while True:
