@@ -42,9 +42,6 @@ from tests.e2e.serving import (
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
-EMPTIED = 150.0
-"""Seconds for the cluster's own controller to empty a namespace. When its API server has been away for minutes it
-looks again only after up to one more: client-go's reflectors wait 30 s at most, with as much again at random."""
 SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
 
 
@@ -279,7 +276,7 @@ async def _remove_shops(made: Clusterset) -> None:
     for cluster in CLUSTERS:
         async with await made.api(cluster) as api:
             await api.delete(NAMESPACE, "shop")
-            await api.wait_for(NAMESPACE, "shop", None, lambda found: found is None, EMPTIED)
+            await api.wait_for(NAMESPACE, "shop", None, lambda found: found is None, 60)
 
 
 async def test_clusters_that_name_their_ports_differently(three: Clusterset) -> None:

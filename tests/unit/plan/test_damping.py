@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcnet.model.probe import Mark, PathHealth
-from mcnet.plan.damping import HOLDS, QUIET, Damping, fell, hold, needed, silent
+from mcnet.plan.damping import HOLDS, QUIET, Damping, fell, needed, silent
 from mcnet.plan.health import History, health, observe_loss, observe_reply, resumed
 
 STEP = 0.1
@@ -83,6 +83,7 @@ def test_the_steps() -> None:
     assert Damping().release == 0
     assert fell(Damping(), up_for=1.0, now=7.0) == Damping(1, 7.0)
     assert fell(Damping(), up_for=None, now=7.0) == Damping(0, 7.0)
+    assert fell(Damping(3, 1.0), up_for=None, now=7.0) == Damping(3, 7.0)
     assert fell(Damping(3, 1.0), up_for=QUIET, now=7.0) == Damping(1, 7.0)
     assert fell(Damping(3, 1.0), up_for=QUIET - 1, now=7.0) == Damping(4, 7.0)
     assert silent(Damping(3, 1.0), now=7.0) == Damping(3, 7.0)
@@ -97,7 +98,7 @@ def test_it_never_comes_up_early_and_never_stays_down_for_ever(words: list[tuple
             before = history
             history, now = play(f"{kind}1", history, begin=now)
             if (before.state, history.state) == ("down", "up"):
-                assert now - before.damping.silent >= hold(before.damping.falls) - 1e-6
+                assert now - before.damping.silent >= (0.0, *HOLDS)[min(before.damping.falls, len(HOLDS))] - 1e-6
                 ups.append(now)
             if history.state == "up":
                 assert not health(history).held_until
