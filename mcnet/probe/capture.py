@@ -5,7 +5,6 @@ CAP_NET_RAW. What counts is mcnet.model.look's Seen.
 """
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Iterable
 from dataclasses import replace
@@ -35,7 +34,6 @@ class Capture:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             attach_filter(self._socket, port_filter(ports))
-            self._discard()
         except OSError:
             self._socket.close()
             raise
@@ -49,12 +47,6 @@ class Capture:
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
-
-    def _discard(self) -> None:
-        """Throw away what came before the filter was there."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._socket.recv(1)
 
     def _readable(self) -> None:
         for _ in range(_AT_ONCE):

@@ -56,7 +56,6 @@ class MarkWatch:
         opened = open_socket(version, device, None)
         try:
             attach_filter(opened, dscp_filter(version, MARK_DSCP.values()))
-            _discard(opened)
             asyncio.get_running_loop().add_reader(opened, self._arrived)
         except OSError:
             opened.close()
@@ -71,10 +70,3 @@ class MarkWatch:
     def _arrived(self) -> None:
         self.close()
         self._waking = asyncio.get_running_loop().call_later(_ARRIVED, self._wake)
-
-
-def _discard(opened: socket.socket) -> None:
-    """Throw away what came before the filter was there."""
-    with suppress(BlockingIOError):
-        while True:
-            opened.recv(1)

@@ -76,10 +76,14 @@ def device_index(device: str) -> int:
 
 
 def attach_filter(opened: socket.socket, program: bytes) -> None:
-    """Let the kernel take in only what `program` (`struct sock_filter`s) passes, from now on. Raises OSError."""
+    """Let the kernel take in only what `program` (`struct sock_filter`s) passes, and throw away what a non-blocking
+    socket has taken in before. Raises OSError."""
     buffer = ctypes.create_string_buffer(program, len(program))
     count = len(program) // struct.calcsize("@HBBI")
     opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(buffer)))
+    with suppress(BlockingIOError):
+        while True:
+            opened.recv(1)
 
 
 def send(opened: socket.socket, data: bytes, target: _Address, device: str) -> None:
