@@ -40,20 +40,24 @@ def render(table: NftTable) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def render_elements(old: NftTable, table: NftTable) -> str | None:
-    """The script that turns `old` into `table` where only elements of sets differ; None where more does."""
+def changed_elements(old: NftTable, table: NftTable) -> tuple[NftSet, ...] | None:
+    """The sets of `table` whose elements are not those of `old`; None where anything else differs too."""
     before = {item.name: item for item in old.sets}
     now = {item.name: item for item in table.sets}
     if replace(old, sets=()) != replace(table, sets=()) or before.keys() != now.keys():
         return None
     if any(replace(item, elements=now[name].elements) != now[name] for name, item in before.items()):
         return None
+    return tuple(item for name, item in sorted(now.items()) if item != before[name])
+
+
+def render_elements(table: str, sets: Iterable[NftSet]) -> str:
+    """The script by which these sets of the table `inet TABLE` hold their elements, and no others."""
     lines = []
-    for name, item in sorted(now.items()):
-        if item != before[name]:
-            lines.append(f"flush set inet {table.name} {name}")
-            if item.elements:
-                lines.append(f"add element inet {table.name} {name} {{ {', '.join(_elements(item))} }}")
+    for item in sets:
+        lines.append(f"flush set inet {table} {item.name}")
+        if item.elements:
+            lines.append(f"add element inet {table} {item.name} {{ {', '.join(_elements(item))} }}")
     return "\n".join([*lines, ""])
 
 

@@ -6,21 +6,15 @@ the flags of tables. The messages are those of linux/netfilter/nf_tables.h; only
 """
 
 import re
-import socket
 import struct
 from collections.abc import Iterator
 from typing import Final
 
-from mcnet.kernel.errors import translate
+from mcnet.kernel import nfnetlink
 from mcnet.model.ownership import HOST_RULE_MARK
 
-_NETLINK_NETFILTER: Final = 12
 _SUBSYSTEM: Final = 10 << 8
 _GETTABLE, _GETRULE = _SUBSYSTEM | 1, _SUBSYSTEM | 7
-_REQUEST_DUMP: Final = 0x301
-"""NLM_F_REQUEST | NLM_F_DUMP."""
-_ERROR, _DONE = 2, 3
-_HEADER: Final = struct.Struct("=IHHII")
 _FAMILY: Final = struct.Struct("=BBH")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _FAMILIES: Final = {"inet": 1, "ip": 2, "ip6": 10}
@@ -59,29 +53,7 @@ def _dump(kind: int, family: str, body: bytes) -> Iterator[bytes]:
     """The bodies of all messages of a dump, without the family."""
     body = _FAMILY.pack(_FAMILIES[family], 0, 0) + body
     doing = f"read other programs' nft tables of family {family}"
-    try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as source:
-            source.bind((0, 0))
-            source.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
-            while True:
-                for answer, content in _messages(source.recv(1 << 17)):
-                    if answer == _DONE:
-                        return
-                    if answer == _ERROR:
-                        raise OSError(-int.from_bytes(content[:4], "little", signed=True), "refused")
-                    yield content[_FAMILY.size :]
-    except OSError as error:
-        raise translate(error, doing) from error
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size:
-            return
-        yield kind, data[offset + _HEADER.size : offset + length]
-        offset += (length + 3) & ~3
+    return (content[_FAMILY.size :] for content in nfnetlink.dump(kind, body, doing))
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

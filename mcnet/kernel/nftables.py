@@ -1,11 +1,13 @@
-"""The nft program: replace, delete and read back whole tables. Texts are made and judged by mcnet.codec.nft."""
+"""Tables of nft: replace, delete and read back, by the program nft. Texts are made and judged by mcnet.codec.nft."""
 
 import asyncio
 import json
 import os
 
-from mcnet.codec.nft import fingerprint, parse, render, render_elements
+from mcnet.codec.nft import changed_elements, fingerprint, parse, render, render_elements
+from mcnet.codec.nft_batch import encode_elements
 from mcnet.codec.nft_seal import sealing
+from mcnet.kernel import nfnetlink
 from mcnet.kernel.errors import translate
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import NftFingerprint, NftTable
@@ -49,11 +51,14 @@ async def replace(table: NftTable) -> None:
 async def change(old: NftTable, table: NftTable) -> None:
     """Turn `old`, which the kernel holds, into `table`: by elements alone where nothing else differs, which takes one
     short transaction however large the table is. Raises KernelError; then nothing changed."""
-    script = render_elements(old, table)
-    if script is None:
+    sets = changed_elements(old, table)
+    doing = f"change elements of nft table inet {table.name}"
+    if sets is None:
         await replace(table)
-    elif script:
-        await run_script(script, f"change elements of nft table inet {table.name}")
+    elif sets and (batch := encode_elements(table.name, sets)):
+        nfnetlink.perform(batch, doing)
+    elif sets:
+        await run_script(render_elements(table.name, sets), doing)
 
 
 async def remove(name: str) -> None:

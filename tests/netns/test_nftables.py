@@ -1,5 +1,7 @@
 """Tables through the real nft: what is rendered is accepted, and what is listed has the fingerprint."""
 
+import errno
+import json
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
@@ -8,9 +10,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mcnet.codec.nft import fingerprint, render
+from mcnet.codec.nft_elements import canonical
 from mcnet.kernel import nftables
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import NftChain, NftSet, NftTable
+from mcnet.model.ownership import MARK_SETS
 from mcnet.plan import gateway, route_agent
 from tests.fakes.worlds import IPSEC, Situation
 from tests.netns.namespaces import Namespace, shell
@@ -126,6 +130,55 @@ def test_a_broken_script_leaves_the_old_table(namespace: Namespace) -> None:
         with pytest.raises(KernelError, match="replace nft table inet mcnet"):
             await nftables.replace(NftTable("mcnet", (), (NftChain("c", "", ("ip saddr 10.0.0.0/99 accept",)),)))
         assert await nftables.read("mcnet") == fingerprint(good)
+
+    namespace.run(body())
+
+
+_PROTOCOLS = st.frozensets(st.integers(0, 255).map(str), max_size=6)
+
+
+def _with_protocols(*elements: frozenset[str]) -> NftTable:
+    """A table with the sets of the marks, the only ones that change without their table being sealed anew."""
+    names = MARK_SETS.values()
+    sets = (NftSet(name, "inet_proto", (), held) for name, held in zip(names, elements, strict=True))
+    return NftTable("mcnet", tuple(sets), ())
+
+
+@settings(
+    max_examples=25,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(_PROTOCOLS, _PROTOCOLS, _PROTOCOLS)
+def test_any_protocols_become_any_others_without_nft(
+    namespace: Namespace, before: frozenset[str], after: frozenset[str], second: frozenset[str]
+) -> None:
+    async def body() -> None:
+        old, new = _with_protocols(before, second), _with_protocols(after, second)
+        await nftables.replace(old)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(nftables, "run", None)
+            await nftables.change(old, new)
+        listed = json.loads(await shell("nft -j -n list table inet mcnet"))["nftables"]
+        held = {one["set"]["name"]: one["set"].get("elem", []) for one in listed if "set" in one}
+        for item in new.sets:
+            assert canonical(item.type, (), held[item.name]) == sorted(item.elements)
+
+    namespace.run(body())
+
+
+def test_elements_that_the_kernel_refuses_change_nothing(namespace: Namespace) -> None:
+    async def body() -> None:
+        old = _with_protocols(frozenset({"1"}), frozenset())
+        new = _with_protocols(frozenset(), frozenset({"58"}))
+        with pytest.raises(KernelError, match=r"change elements of nft table inet mcnet: .*ENOENT"):
+            await nftables.change(old, new)
+        await nftables.replace(NftTable("mcnet", old.sets[:1], ()))
+        held = await nftables.read("mcnet")
+        with pytest.raises(KernelError, match="ENOENT") as refused:
+            await nftables.change(old, new)
+        assert refused.value.errno == errno.ENOENT
+        assert await nftables.read("mcnet") == held, "the first set was not emptied either"
 
     namespace.run(body())
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcnet.codec.nft import fingerprint, parse, render, render_elements
+from mcnet.codec.nft import changed_elements, fingerprint, parse, render, render_elements
 from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import seal
 from mcnet.model.kernel import NftChain, NftSet, NftTable
@@ -242,9 +242,11 @@ def test_elements_alone_are_changed_without_the_rest() -> None:
     first, second = TABLE.sets
     fewer = replace(TABLE, sets=(replace(first, elements=frozenset()), second))
     other = replace(TABLE, sets=(replace(first, elements=frozenset({"10.9.0.0/16"})), second))
-    assert render_elements(TABLE, TABLE) == ""
-    assert render_elements(TABLE, fewer) == "flush set inet mcnet remote4\n"
-    assert render_elements(fewer, other) == (
+    assert changed_elements(TABLE, TABLE) == ()
+    assert changed_elements(TABLE, fewer) == fewer.sets[:1]
+    assert changed_elements(fewer, other) == other.sets[:1]
+    assert render_elements("mcnet", fewer.sets[:1]) == "flush set inet mcnet remote4\n"
+    assert render_elements("mcnet", other.sets[:1]) == (
         "flush set inet mcnet remote4\nadd element inet mcnet remote4 { 10.9.0.0-10.9.255.255 }\n"
     )
     for more in (
@@ -253,7 +255,7 @@ def test_elements_alone_are_changed_without_the_rest() -> None:
         replace(TABLE, chains=TABLE.chains[:1]),
         replace(TABLE, notes=()),
     ):
-        assert render_elements(TABLE, more) is None
+        assert changed_elements(TABLE, more) is None
 
 
 @pytest.mark.parametrize("mark", Mark)

@@ -1,13 +1,12 @@
-"""Netlink messages of nf_tables as bytes: what is in them is found, what is cut or damaged ends the reading."""
+"""Attributes of nf_tables as bytes: what is in them is found, what is cut or damaged ends the reading."""
 
 import struct
 from itertools import islice
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcnet.kernel.nft_marks import _attributes, _messages
+from mcnet.kernel.nft_marks import _attributes
 from tests.fakes.mutations import damaged
 
 ATTRIBUTES = [(1, b"mcnet\0"), (3, (7).to_bytes(8))]
@@ -17,24 +16,18 @@ def attribute(kind: int, payload: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
 
 
-def message(kind: int, body: bytes) -> bytes:
-    return struct.pack("=IHHII", 16 + len(body), kind, 0, 1, 0) + body
-
-
 BODY = b"".join(attribute(*one) for one in ATTRIBUTES)
-DUMP = message(0xA06, BODY) + message(3, bytes(4))
 
 
 def test_what_is_said_is_found() -> None:
-    assert list(_messages(DUMP)) == [(0xA06, BODY), (3, bytes(4))]
     assert list(_attributes(BODY)) == ATTRIBUTES
     assert list(_attributes(attribute(1 | 0x8000, b"abcd"))) == [(1, b"abcd")], "nested or not is no matter"
 
 
 def ends(data: bytes) -> bool:
-    """Whether both readers come to an end: each step takes four bytes at least."""
+    """Whether reading comes to an end: each step takes four bytes at least."""
     most = len(data) // 4 + 1
-    return len(list(islice(_messages(data), most))) < most and len(list(islice(_attributes(data), most))) < most
+    return len(list(islice(_attributes(data), most))) < most
 
 
 @given(st.binary(max_size=200))
@@ -43,9 +36,4 @@ def test_any_bytes_come_to_an_end(data: bytes) -> None:
 
 
 def test_damaged_ones_come_to_an_end() -> None:
-    assert all(ends(data) for data in damaged(DUMP))
-
-
-@pytest.mark.parametrize("length", [0, 1, 15])
-def test_a_message_shorter_than_its_header_ends_the_reading(length: int) -> None:
-    assert list(_messages(struct.pack("=IHHII", length, 2, 0, 0, 0))) == []
+    assert all(ends(data) for data in damaged(BODY))
