@@ -30,7 +30,7 @@ from mcnet.model.gateway import Cable
 from mcnet.model.gateway import Gateway as Report
 from mcnet.model.kernel import Address, KernelState
 from mcnet.model.ownership import GATEWAY, NAT_DISCOVERY_PORT
-from mcnet.model.probe import Mark, PathHealth, Target
+from mcnet.model.probe import Mark, PathHealth, Standing, Target
 from mcnet.model.public_address import Kind, Source
 from mcnet.plan import (
     cable_events,
@@ -69,6 +69,9 @@ AGREE_INTERVAL = 2.0
 """Seconds between two looks at pluto, which tells of nothing by itself."""
 REPORT_INTERVAL = 10.0
 """Seconds between two reports in which only measurements changed; a change of state is reported at once."""
+
+OTHER_NODES = 1.0
+"""Seconds after which other nodes are asked in place of one that does not answer (mcnet.plan.soft_mark)."""
 
 UNTOLD = 100
 """Events kept for an API server that is away, the latest."""
@@ -132,6 +135,8 @@ class Gateway:
         self._failover = Failover(self._kernel.apply, done=noting(self._journal, self._repairs))
         self._options: ClusterSet | None = None
         self._identity: PrivateIdentity | None = None
+        self._standings: dict[str, Standing] = {}
+        """Of the cables' paths, when probes told of a change last."""
         self._clock: dict[str, float] = {}
         self._seen: dict[str, tuple[Endpoint, float]] = {}
         self._meter = throughput.Meter()
@@ -211,22 +216,28 @@ class Gateway:
         return bool(changes)
 
     def _probes_changed(self) -> None:
-        self._fail_over()
-        self._loop.trigger("a cable's probes", urgent=True)
+        acts = self._fail_over()
+        before, self._standings = self._standings, soft_mark.cables(self._prober.snapshot())
+        if acts or before != self._standings:
+            self._loop.trigger("a cable's probes", urgent=not acts)
+        else:
+            # Only to ask other nodes: of a lost one all gateways of the cluster hear at the same moment.
+            asyncio.get_running_loop().call_later(OTHER_NODES, self._loop.trigger, "a node's probes")
 
-    def _fail_over(self, state: KernelState | None = None) -> None:
+    def _fail_over(self, state: KernelState | None = None) -> bool:
         """Stop using what is lost, and tell the nodes: without a round, and again after one (`state` is what it left
-        behind), since it may have begun before."""
+        behind), since it may have begun before. Whether anything is to be done for it now."""
         if self._outcome is None:
-            return
+            return False
         decision, health = self._outcome.decision, self._health()
         reach = failover.reach(decision.cables, health, decision.reach)
         narrow = {cluster: size for cluster, size in decision.narrow.items() if cluster in reach}
         self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, reach, narrow))
         mark = soft_mark.wanted(self._prober.snapshot(), drains=self._outcome.own.weight == 0)
-        self._failover.lost(failover.lost_cables(decision.cables, health, self._marks(), mark=mark))
+        acts = self._failover.lost(failover.lost_cables(decision.cables, health, self._marks(), mark=mark))
         if state is not None:
             self._failover.holds(state)
+        return acts
 
     def _health(self) -> dict[str, Health]:
         cables = self._outcome.decision.cables if self._outcome is not None else ()

@@ -139,22 +139,22 @@ class RouteAgent:
             if health is Health.DOWN and name in self._gateways:
                 for family in (4, 6):
                     self._listener.forget(self._gateways[name].address(family))
-        self._fail_over()
-        self._loop.trigger("a gateway's probes", urgent=True)
+        self._loop.trigger("a gateway's probes", urgent=not self._fail_over())
 
     def _advert_changed(self) -> None:
-        self._fail_over()
-        self._loop.trigger("a gateway's advert", urgent=True)
+        self._loop.trigger("a gateway's advert", urgent=not self._fail_over())
 
-    def _fail_over(self, state: KernelState | None = None) -> None:
+    def _fail_over(self, state: KernelState | None = None) -> bool:
         """Stop using gateways that are lost: without a round, and again after one (`state` is what it left behind),
-        since it may have begun before."""
+        since it may have begun before. Whether anything is to be done for it now."""
         if self._view is None:
-            return
+            return False
         ends = overlay_ends(self._view.nodes)
-        self._failover.lost(failover.lost_gateways(self._gateway_views(self._view), ends, self._view.clusters))
+        gateways = self._gateway_views(self._view)
+        acts = self._failover.lost(failover.lost_gateways(gateways, ends, self._view.clusters))
         if state is not None:
             self._failover.holds(state)
+        return acts
 
     def _health(self) -> dict[str, Health]:
         paths = self._prober.snapshot()

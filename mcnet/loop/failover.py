@@ -54,25 +54,32 @@ class Failover:
         self._done = done
         self._state = KernelState()
         self._lost = Lost()
+        self._due: Sequence[Change] = ()
         self._wake = asyncio.Event()
 
     def holds(self, state: KernelState) -> None:
         """The kernel holds `state` now: a round has ended."""
         self._state = state
-        self._wake.set()
+        self._look()
 
-    def lost(self, lost: Lost) -> None:
-        """This is lost, and nothing else."""
+    def lost(self, lost: Lost) -> bool:
+        """This is lost, and nothing else; returns whether something is to be done about it now. Then a round had
+        better come after it than compete with it for the processor."""
         if lost != self._lost:
             self._lost = lost
-            self._wake.set()
+            self._look()
+        return bool(self._due)
+
+    def _look(self) -> None:
+        self._due = failover.changes(self._state, self._lost)
+        self._wake.set()
 
     async def run(self) -> None:
         """Act until cancelled. What the kernel refuses is left to the next round."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            changes = failover.changes(self._state, self._lost)
+            changes, self._due = self._due, ()
             if not changes:
                 continue
             # Before the changes are made: a round that ends meanwhile knows better.

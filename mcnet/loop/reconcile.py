@@ -62,8 +62,8 @@ class Reconciler:
     def trigger(self, reason: str, *, urgent: bool = False) -> None:
         """Ask for a round soon. Cheap, may be called from any callback of the event loop.
 
-        An `urgent` one (a path was lost) does not wait for others to come, and cuts a back-off short: what keeps
-        failing must not hold it up.
+        An `urgent` one (a path has come, or was lost and only a round can help) does not wait for others to come, and
+        cuts a back-off short: what keeps failing must not hold it up.
         """
         self._reasons[reason] = None
         self._dirty.set()

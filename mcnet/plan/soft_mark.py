@@ -16,7 +16,7 @@ from mcnet.model import ownership
 from mcnet.model.kernel import KernelState, NftFingerprint, NftSet
 from mcnet.model.node import Node
 from mcnet.model.ownership import OVERLAY_DEVICE
-from mcnet.model.probe import Mark, PathHealth, Target
+from mcnet.model.probe import Mark, PathHealth, Standing, Target
 from mcnet.plan.addresses import overlay_ends
 
 ENOUGH: Final = 4
@@ -38,6 +38,11 @@ _PREFIX: Final = "node "
 def key(node: str) -> str:
     """What the probes of a node are called."""
     return f"{_PREFIX}{node}"
+
+
+def cables(paths: Mapping[str, PathHealth]) -> dict[str, Standing]:
+    """How the paths stand that are no probes of nodes."""
+    return {name: path.standing for name, path in paths.items() if not name.startswith(_PREFIX)}
 
 
 def witnesses(nodes: Iterable[Node], me: str, paths: Mapping[str, PathHealth]) -> tuple[str, ...]:

@@ -72,6 +72,19 @@ async def test_what_is_lost_leaves_at_once_and_only_once() -> None:
         assert recorder.states[-1].nexthops == {HOPS[2]}
 
 
+async def test_it_says_whether_there_is_anything_to_do() -> None:
+    """If so, a round waits."""
+    async with running() as (failover, recorder):
+        assert not failover.lost(Lost(frozenset(HOPS[:1]))), "the kernel holds nothing"
+        failover.holds(STATE)
+        assert failover.lost(Lost(frozenset(HOPS[:1]))), "not done yet"
+        await eventually(lambda: recorder.told == [()])
+        assert not failover.lost(Lost(frozenset(HOPS[:1])))
+        assert failover.lost(Lost(frozenset(HOPS[:2])))
+        await eventually(lambda: removed(recorder) == [0, 1])
+        assert not failover.lost(Lost()), "what has come is a round's"
+
+
 async def test_the_last_one_stays_though_others_have_come_back() -> None:
     async with running() as (failover, recorder):
         failover.holds(STATE)

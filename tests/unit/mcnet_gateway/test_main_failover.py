@@ -14,6 +14,7 @@ from mcnet.model.cluster import cluster_number
 from mcnet.model.errors import UnreachableError
 from mcnet.model.kernel import Add, Change, HostFacts, NextHop
 from mcnet.model.probe import Mark
+from mcnet_gateway import main
 from mcnet_gateway.main import Gateway
 from tests.fakes.eventually import eventually
 from tests.fakes.node_daemons import NAMESPACE, Scene, node_object
@@ -56,6 +57,25 @@ async def test_a_lost_cable_leaves_its_group_without_a_round(scene: Scene, monke
         assert advert.decode(scene.sender.datagram).reach == frozenset(), "the nodes hear at once"
         assert daemon._loop.rounds == rounds
         assert cables_used(scene) == {1}, "the last one is for a round to take away"
+
+
+async def test_a_round_comes_after_what_is_done_without_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take the processor away from that. What only a round can do, it does at once."""
+    scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+    async with scene.gateway() as daemon:
+        for name in ("west.n1", "west.n2", "node n2"):
+            scene.prober.say(name, "up")
+        await eventually(lambda: cables_used(scene) == {0, 1})
+        asked: list[tuple[str, bool]] = []
+        monkeypatch.setattr(daemon._loop, "trigger", lambda reason, urgent=False: asked.append((reason, urgent)))
+        monkeypatch.setattr(main, "OTHER_NODES", 0.01)
+        scene.prober.say("west.n1", "down")
+        await eventually(lambda: cables_used(scene) == {1})
+        scene.prober.say("west.n1", "up")
+        scene.prober.say("west.n2", "down")
+        scene.prober.say("node n3", "down")
+        await eventually(lambda: ("a node's probes", False) in asked)
+        assert asked[:3] == [("a cable's probes", False), ("a cable's probes", True), ("a cable's probes", True)]
 
 
 async def test_a_round_that_began_before_does_not_bring_a_lost_cable_back(

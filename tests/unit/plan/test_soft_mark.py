@@ -44,6 +44,14 @@ def test_marks(paths: list[PathHealth], mark: Mark | None) -> None:
     assert wanted(found, drains=True) is (mark or Mark.SPARE)
 
 
+def test_what_is_no_probe_of_a_node_is_a_cable() -> None:
+    up, down = PathHealth("up", rtt_last=0.1), PathHealth("down")
+    assert soft_mark.cables({"west.n1": up, key("n1"): down, "west.n1 IPv6": down}) == {
+        "west.n1": up.standing,
+        "west.n1 IPv6": down.standing,
+    }
+
+
 def test_a_small_cluster_asks_all_others() -> None:
     assert set(witnesses([node(1), node(2), node(3)], "n1", {})) == {"n2", "n3"}
     assert witnesses([node(1)], "n1", {}) == ()
