@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import NOTES, NOTES_TYPE, is_seal, verdict
 from mcnet.model.kernel import NftChain, NftFingerprint, NftSet, NftTable
-from mcnet.model.ownership import MARK_SETS
+from mcnet.model.ownership import MARK_SETS, MARKED_PROTOCOLS
 from mcnet.model.probe import Mark
 from mcnet.model.traffic import Tally
 
@@ -49,6 +49,21 @@ def changed_elements(old: NftTable, table: NftTable) -> tuple[NftSet, ...] | Non
     if any(replace(item, elements=now[name].elements) != now[name] for name, item in before.items()):
         return None
     return tuple(item for name, item in sorted(now.items()) if item != before[name])
+
+
+def before_mark(found: NftFingerprint, table: NftTable) -> NftTable | None:
+    """What the kernel holds, which was `found`, if only its mark is not that of `table`; None where more differs."""
+    marked = MARK_SETS.get(found.mark)
+    held = replace(
+        table,
+        sets=tuple(
+            replace(item, elements=MARKED_PROTOCOLS if item.name == marked else frozenset())
+            if item.name in MARK_SETS.values()
+            else item
+            for item in table.sets
+        ),
+    )
+    return held if fingerprint(held) == found else None
 
 
 def render_elements(table: str, sets: Iterable[NftSet]) -> str:

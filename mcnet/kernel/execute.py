@@ -124,6 +124,8 @@ async def _replace(session: Session, old: KernelObject, item: KernelObject, tree
             await wireguard.configure(old, item)
         case NftTable(), NftTable():
             await nftables.change(old, item)
+        case NftFingerprint(), NftTable():
+            await nftables.update(old, item)
         case _, NextHop() | NextHopGroup():
             await nexthops.replace(session, item)
         case _, Route():

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 
-from mcnet.codec.nft import changed_elements, fingerprint, parse, render, render_elements
+from mcnet.codec.nft import before_mark, changed_elements, fingerprint, parse, render, render_elements
 from mcnet.codec.nft_batch import encode_elements
 from mcnet.codec.nft_seal import sealing
 from mcnet.kernel import nfnetlink
@@ -59,6 +59,18 @@ async def change(old: NftTable, table: NftTable) -> None:
         nfnetlink.perform(batch, doing)
     elif sets:
         await run_script(render_elements(table.name, sets), doing)
+
+
+async def update(found: NftFingerprint, table: NftTable) -> None:
+    """Put `table` in place of what was `found`: by elements alone where only its mark differs. Raises KernelError.
+
+    A packet that is being checked in the moment in which a table is replaced is dropped now and then: its chains are
+    those of the generation in which it came in, but elements are looked up in the current one, where those of the old
+    table's maps are gone (Linux, net/netfilter/nf_tables_api.c, nft_map_deactivate). So a gateway that drains keeps
+    its table.
+    """
+    held = before_mark(found, table)
+    await (replace(table) if held is None else change(held, table))
 
 
 async def remove(name: str) -> None:

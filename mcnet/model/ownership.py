@@ -89,6 +89,8 @@ GATEWAY_NFT_TABLE: Final = "mcnet_gateway"
 MARK_SETS: Final[Mapping[Mark, str]] = {Mark.SPARE: "spare", Mark.ISOLATED: "isolated"}
 """For each mark the set of the gateway's table with the protocols (ICMP, ICMPv6) whose echo replies over cables bear
 it: empty, or both. The only elements that are changed without writing their table anew."""
+MARKED_PROTOCOLS: Final = frozenset({"1", "58"})
+"""ICMP and ICMPv6: what the set of a mark holds while replies bear it."""
 MARK_DSCP: Final[Mapping[Mark, int]] = {Mark.SPARE: 0x27, Mark.ISOLATED: 0x2B}
 """The DSCP of a marked echo reply (docs/decisions/soft-mark.md). xxxx11 is for local use (RFC 2474, section 6)."""
 HOST_RULE_MARK: Final = "mcnet:host:"

@@ -24,8 +24,6 @@ ENOUGH: Final = 4
 seldom that the moment until others are asked does not matter."""
 MOST: Final = 16
 """Nodes that it probes at most, beside those that are down."""
-PROTOCOLS: Final = frozenset({"1", "58"})
-"""ICMP and ICMPv6: what the set of a mark holds while replies bear it."""
 REASON: Final = "what its gateway says of itself has changed"
 ISOLATED: Final = (
     "no other node of the cluster answers over the overlay: what comes by the cables can't be delivered, and the "
@@ -103,7 +101,7 @@ def present(actual: KernelState) -> Mark:
 def sets(mark: Mark) -> tuple[NftSet, ...]:
     """Those of the gateway's table with which replies bear `mark`."""
     return tuple(
-        NftSet(name, "inet_proto", (), PROTOCOLS if mark is one else frozenset())
+        NftSet(name, "inet_proto", (), ownership.MARKED_PROTOCOLS if mark is one else frozenset())
         for one, name in ownership.MARK_SETS.items()
     )
 

@@ -15,7 +15,8 @@ from mcnet.kernel import nftables
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import NftChain, NftSet, NftTable
 from mcnet.model.ownership import MARK_SETS
-from mcnet.plan import gateway, route_agent
+from mcnet.model.probe import Mark
+from mcnet.plan import gateway, route_agent, soft_mark
 from tests.fakes.worlds import IPSEC, Situation
 from tests.netns.namespaces import Namespace, shell
 
@@ -163,6 +164,33 @@ def test_any_protocols_become_any_others_without_nft(
         held = {one["set"]["name"]: one["set"].get("elem", []) for one in listed if "set" in one}
         for item in new.sets:
             assert canonical(item.type, (), held[item.name]) == sorted(item.elements)
+
+    namespace.run(body())
+
+
+@pytest.mark.parametrize("wanted", Mark)
+@pytest.mark.parametrize("held", Mark)
+def test_a_mark_does_not_replace_its_table(namespace: Namespace, held: Mark, wanted: Mark) -> None:
+    """A packet that is being checked at that moment would be dropped. What differs otherwise does replace it."""
+
+    def with_mark(mark: Mark) -> NftTable:
+        return replace(EVERYTHING, sets=(*EVERYTHING.sets, *soft_mark.sets(mark)))
+
+    async def body() -> None:
+        await nftables.replace(with_mark(held))
+        before = await nftables.read("mcnet")
+        assert before is not None
+        await nftables.update(before, with_mark(wanted))
+        after = await nftables.read("mcnet")
+        assert after == fingerprint(with_mark(wanted))
+        assert after is not None
+        assert (after.mark, after.made) == (wanted, before.made)
+        other = replace(with_mark(held), chains=EVERYTHING.chains[:1])
+        await nftables.update(after, other)
+        replaced = await nftables.read("mcnet")
+        assert replaced == fingerprint(other)
+        assert replaced is not None
+        assert replaced.made != before.made
 
     namespace.run(body())
 

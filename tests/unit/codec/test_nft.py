@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcnet.codec.nft import changed_elements, fingerprint, parse, render, render_elements
+from mcnet.codec.nft import before_mark, changed_elements, fingerprint, parse, render, render_elements
 from mcnet.codec.nft_elements import canonical
 from mcnet.codec.nft_seal import seal
 from mcnet.model.kernel import NftChain, NftSet, NftTable
@@ -256,6 +256,23 @@ def test_elements_alone_are_changed_without_the_rest() -> None:
         replace(TABLE, notes=()),
     ):
         assert changed_elements(TABLE, more) is None
+
+
+@pytest.mark.parametrize("wanted", Mark)
+@pytest.mark.parametrize("held", Mark)
+def test_a_table_that_differs_in_its_mark_alone_is_known(held: Mark, wanted: Mark) -> None:
+    def with_mark(mark: Mark) -> NftTable:
+        return replace(TABLE, sets=(*TABLE.sets, *soft_mark.sets(mark)))
+
+    found = fingerprint(with_mark(held))
+    assert before_mark(found, with_mark(wanted)) == with_mark(held)
+    for other in (
+        replace(found, sealed=False),
+        replace(found, edited=True),
+        replace(found, notes=()),
+        fingerprint(replace(with_mark(held), chains=TABLE.chains[:1])),
+    ):
+        assert before_mark(other, with_mark(wanted)) is None
 
 
 @pytest.mark.parametrize("mark", Mark)
