@@ -76,7 +76,7 @@ async def tell(spec: LabSpec, image: str, say: Say) -> None:
     say(f"\n5. {first} exports its Service web; a pod in {second} asks for it by name")
     await story.mcnet("export", "service", "web", "--context", first)
     await show_name(lab, first, second, image, say)
-    say(_closing(lab, first, second))
+    say(_closing(lab, first, second, image))
 
 
 async def show_traffic(lab: Lab, clusters: tuple[str, str], image: str, say: Say) -> None:
@@ -166,11 +166,12 @@ class _Story:
             raise McnetError(f"mcnet {argv[0]} ended with status {status}", f"mcnet lab down --name {self._lab.name}")
 
 
-def _closing(lab: Lab, first: str, second: str) -> str:
+def _closing(lab: Lab, first: str, second: str, image: str) -> str:
     name = "" if lab.name == "lab" else f" --name {lab.name}"
     return f"""
 The lab stays up. Look around:
   export KUBECONFIG={lab.kubeconfig}
+  export MCNET_IMAGE={image}
   mcnet show connections -o wide
   kubectl --context {second} get pods -A -o wide
   kubectl --context {second} exec web-{second}-n1 -- ping -c 3 ADDRESS-OF-A-POD-IN-{first.upper()}
