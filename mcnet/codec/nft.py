@@ -29,7 +29,12 @@ _PRIORITIES: Final = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, 
 
 def render(table: NftTable) -> str:
     """The script that puts `table` in place of what bears its name, in one transaction."""
-    lines = [f"table inet {table.name}", f"delete table inet {table.name}", f"table inet {table.name} {{"]
+    return "\n".join([f"table inet {table.name}", f"delete table inet {table.name}", *body(table)])
+
+
+def body(table: NftTable) -> list[str]:
+    """The lines that make `table`, or what is missing of it."""
+    lines = [f"table inet {table.name} {{"]
     for nft_set in sorted(table.sets, key=lambda item: item.name):
         lines += _render_set(nft_set)
     if table.notes:
@@ -37,7 +42,7 @@ def render(table: NftTable) -> str:
         lines += _set_block(NOTES, NOTES_TYPE, (), elements)
     for chain in table.chains:
         lines += _render_chain(table.name, chain)
-    return "\n".join([*lines, "}", ""])
+    return [*lines, "}", ""]
 
 
 def changed_elements(old: NftTable, table: NftTable) -> tuple[NftSet, ...] | None:
@@ -66,14 +71,9 @@ def before_mark(found: NftFingerprint, table: NftTable) -> NftTable | None:
     return held if fingerprint(held) == found else None
 
 
-def render_elements(table: str, sets: Iterable[NftSet]) -> str:
-    """The script by which these sets of the table `inet TABLE` hold their elements, and no others."""
-    lines = []
-    for item in sets:
-        lines.append(f"flush set inet {table} {item.name}")
-        if item.elements:
-            lines.append(f"add element inet {table} {item.name} {{ {', '.join(_elements(item))} }}")
-    return "\n".join([*lines, ""])
+def set_lines(verb: str, table: str, item: NftSet) -> list[str]:
+    """The line that adds or deletes (`verb`) the elements of `item`; none if it has none."""
+    return [f"{verb} element inet {table} {item.name} {{ {', '.join(_elements(item))} }}"] if item.elements else []
 
 
 def _render_set(nft_set: NftSet) -> list[str]:
@@ -121,15 +121,24 @@ def _hash(value: Any) -> str:
 
 def fingerprint(table: NftTable) -> NftFingerprint:
     """What `parse` returns once the kernel holds `table` and nobody has touched it."""
-    sets = {item.name: _set_digest(item.type, item.flags, item.elements) for item in table.sets}
-    chains = {
+    sets = {item.name: wanted_set(item) for item in table.sets}
+    return _fingerprint(table.name, sets, wanted_chains(table), [], table.notes)
+
+
+def wanted_set(item: NftSet) -> list[Any]:
+    """Type, flags and elements, as `listed_set` returns them of a set that holds the same."""
+    return _set_digest(item.type, item.flags, item.elements)
+
+
+def wanted_chains(table: NftTable) -> dict[str, Any]:
+    """By name, the hook of each chain and the marks of its rules."""
+    return {
         chain.name: [
             _hook_digest(chain.hook),
             [_mark(table.name, chain.name, index, rule) for index, rule in enumerate(chain.rules)],
         ]
         for chain in table.chains
     }
-    return _fingerprint(table.name, sets, chains, [], table.notes)
 
 
 def parse(json_text: str) -> NftFingerprint:
@@ -143,32 +152,41 @@ def parse(json_text: str) -> NftFingerprint:
 def _parse(objects: Iterable[Mapping[str, Any]]) -> NftFingerprint:
     name = ""
     sets: dict[str, Any] = {}
-    chains: dict[str, Any] = {}
     strange: list[str] = []
     notes: tuple[tuple[str, str], ...] = ()
     counted: dict[str, Tally] = {}
-    made = 0
+    handles: list[int] = []
     listed = list(objects)
     for entry in listed:
         ((kind, body),) = entry.items()
         if kind == "table":
-            name, made = body["name"], body.get("handle", 0)
+            name = body["name"]
             if "flags" in body:
                 strange.append("table flags")  # dormant: no chain of it sees a packet
         elif kind == "set" and body["name"] == NOTES:
             notes = _read_notes(body.get("elem", ()), strange)
         elif kind == "set":
-            sets[body["name"]] = _read_set(body)
-        elif kind == "chain":
-            chains.setdefault(body["name"], [None, []])[0] = _read_hook(body)
+            sets[body["name"]] = listed_set(body)
         elif kind == "rule":
-            chains.setdefault(body["chain"], [None, []])[1].append(body.get("comment", "no mark"))
+            handles.append(body.get("handle", 0))
             _count(body, counted)
-        elif kind != "metainfo":
+        elif kind not in ("metainfo", "chain"):
             strange.append(f"{kind} {body.get('name', '')}")
     sealed, edited = verdict(listed)
-    found = _fingerprint(name, sets, chains, strange, notes)
-    return replace(found, sealed=sealed, edited=edited, counted=counted, made=made)
+    found = _fingerprint(name, sets, listed_chains(listed), strange, notes)
+    return replace(found, sealed=sealed, edited=edited, counted=counted, made=min(handles, default=0))
+
+
+def listed_chains(objects: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `wanted_chains` returns of the table that is listed."""
+    chains: dict[str, Any] = {}
+    for entry in objects:
+        if "chain" in entry:
+            chains.setdefault(entry["chain"]["name"], [None, []])[0] = _read_hook(entry["chain"])
+        elif "rule" in entry:
+            rule = entry["rule"]
+            chains.setdefault(rule["chain"], [None, []])[1].append(rule.get("comment", "no mark"))
+    return chains
 
 
 def _count(rule: Mapping[str, Any], counted: dict[str, Tally]) -> None:
@@ -195,7 +213,8 @@ def _set_digest(kind: str, flags: Sequence[str], elements: Iterable[Any]) -> lis
     return [types, sorted(flags), canonical(types, flags, elements)]
 
 
-def _read_set(body: Mapping[str, Any]) -> list[Any]:
+def listed_set(body: Mapping[str, Any]) -> list[Any]:
+    """Type, flags and elements of a set as nft's JSON has it, in canonical texts."""
     kind = body["type"]
     types = kind if isinstance(kind, str) else " . ".join(kind)
     return _set_digest(types, body.get("flags", ()), body.get("elem", ()))

@@ -1,11 +1,12 @@
-"""Tables of nft: replace, delete and read back, by the program nft. Texts are made and judged by mcnet.codec.nft."""
+"""Tables of nft: write, delete and read back, by the program nft. Texts are made and judged by mcnet.codec.nft."""
 
 import asyncio
 import json
 import os
 
-from mcnet.codec.nft import before_mark, changed_elements, fingerprint, parse, render, render_elements
+from mcnet.codec.nft import before_mark, changed_elements, fingerprint, parse, render
 from mcnet.codec.nft_batch import encode_elements
+from mcnet.codec.nft_rewrite import rewriting
 from mcnet.codec.nft_seal import sealing
 from mcnet.kernel import nfnetlink
 from mcnet.kernel.errors import translate
@@ -15,12 +16,18 @@ from mcnet.model.kernel import NftFingerprint, NftTable
 
 async def read(name: str) -> NftFingerprint | None:
     """What the kernel holds of the table `inet NAME`; None if there is none. Raises KernelError."""
+    listed = await _listed(name)
+    try:
+        return None if listed is None else parse(listed)
+    except ValueError as error:
+        raise KernelError(f"read nft table inet {name}: {error}") from error
+
+
+async def _listed(name: str) -> str | None:
+    """The table as JSON; None if there is none."""
     status, output, errors = await run("-j", "-n", "list", "table", "inet", name)
     if status == 0:
-        try:
-            return parse(output)
-        except ValueError as error:
-            raise KernelError(f"read nft table inet {name}: {error}") from error
+        return output
     if name in await _names():
         raise KernelError(f"read nft table inet {name}: {errors}")
     return None
@@ -37,38 +44,37 @@ async def _names() -> set[str]:
 async def replace(table: NftTable) -> None:
     """Put `table` in place of what bears its name, in one transaction. Raises KernelError; then nothing changed.
 
-    Then it is sealed, unless somebody was quicker and it already differs: the next round will see that.
+    Its base chains stay where that can be (mcnet.codec.nft_rewrite). Then it is sealed, unless somebody was quicker
+    and it already differs: the next round will see that.
     """
-    await run_script(render(table), f"replace nft table inet {table.name}")
-    status, output, errors = await run("-j", "-n", "list", "table", "inet", table.name)
-    if status != 0:
-        raise KernelError(f"read nft table inet {table.name}: {errors}")
-    found, wanted = parse(output), fingerprint(table)
+    before = await _listed(table.name)
+    script = None if before is None else rewriting(table, json.loads(before)["nftables"])
+    if script is None or (await run("-f", "-", script=script))[0] != 0:
+        await run_script(render(table), f"replace nft table inet {table.name}")
+    after = await _listed(table.name)
+    if after is None:
+        return
+    found, wanted = parse(after), fingerprint(table)
     if (found.digest, found.notes) == (wanted.digest, wanted.notes):
-        await run_script(sealing(table.name, json.loads(output)["nftables"]), f"seal nft table inet {table.name}")
+        await run_script(sealing(table.name, json.loads(after)["nftables"]), f"seal nft table inet {table.name}")
 
 
 async def change(old: NftTable, table: NftTable) -> None:
-    """Turn `old`, which the kernel holds, into `table`: by elements alone where nothing else differs, which takes one
-    short transaction however large the table is. Raises KernelError; then nothing changed."""
+    """Turn `old`, which the kernel holds, into `table`: where only its mark differs by one short transaction, however
+    large the table is. Raises KernelError; then nothing changed."""
     sets = changed_elements(old, table)
-    doing = f"change elements of nft table inet {table.name}"
-    if sets is None:
+    if sets == ():
+        return
+    batch = encode_elements(table.name, sets) if sets else None
+    if batch is None:
         await replace(table)
-    elif sets and (batch := encode_elements(table.name, sets)):
-        nfnetlink.perform(batch, doing)
-    elif sets:
-        await run_script(render_elements(table.name, sets), doing)
+    else:
+        nfnetlink.perform(batch, f"change elements of nft table inet {table.name}")
 
 
 async def update(found: NftFingerprint, table: NftTable) -> None:
-    """Put `table` in place of what was `found`: by elements alone where only its mark differs. Raises KernelError.
-
-    A packet that is being checked in the moment in which a table is replaced is dropped now and then: its chains are
-    those of the generation in which it came in, but elements are looked up in the current one, where those of the old
-    table's maps are gone (Linux, net/netfilter/nf_tables_api.c, nft_map_deactivate). So a gateway that drains keeps
-    its table.
-    """
+    """Put `table` in place of what was `found`: by elements alone where only its mark differs, so that what its rules
+    have counted is kept. Raises KernelError."""
     held = before_mark(found, table)
     await (replace(table) if held is None else change(held, table))
 

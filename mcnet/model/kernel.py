@@ -187,7 +187,7 @@ class NftChain:
 
 @dataclass(frozen=True, slots=True)
 class NftTable:
-    """A table `inet NAME`, replaced whole in one transaction. `notes` are texts kept inside the table (original
+    """A table `inet NAME`, written whole in one transaction. `notes` are texts kept inside the table (original
     sysctl values) as comments of elements of a set of their own: sorted (name, value) pairs."""
 
     name: str
@@ -218,7 +218,7 @@ class NftFingerprint:
     counted: Mapping[str, Tally] = field(default_factory=dict, compare=False)
     """By chain, what its rules have counted together."""
     made: int = field(default=0, compare=False)
-    """The table's handle: another one is another table, which counts from 0."""
+    """The least handle of its rules: another one was written later, and counts from 0."""
 
     @property
     def key(self) -> str:

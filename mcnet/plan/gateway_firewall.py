@@ -7,11 +7,16 @@ nobody has to reach it (docs/decisions/libreswan.md).
 Nothing from a cable goes anywhere but to this cluster's pods and services and, ICMP only, to the cable address
 itself: a remote cluster can neither use the gateway as a router nor reach what listens on the node.
 
+A packet that is being checked while rules are written anew has the old ones, whose maps already hold nothing (Linux,
+net/netfilter/nf_tables_api.c, nft_map_deactivate), while sets still do. So what a map does not find is dropped only
+if a set does not know it either; else it passes by the sources of all cables together.
+
 Echo replies that leave by a cable are marked while the set of marks has their protocol (mcnet.plan.soft_mark).
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
+from itertools import chain
 
 from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
@@ -27,6 +32,10 @@ from mcnet.plan.remote import Remotes
 from mcnet.plan.throw import subtract
 
 FROM_WIREGUARD = f'iifname "{ownership.WIREGUARD_DEVICE_PREFIX}*" goto to_local'
+SENDERS = "senders"
+"""The set of the MAC addresses by which all cables of VXLAN send."""
+ANY = "any_cable"
+"""The chain of what comes by a cable of which is not said which one it is."""
 ICMP = {4: "icmp", 6: "icmpv6"}
 """The names that nft knows by itself: "ipv6-icmp" it looks up in /etc/protocols, which our image does not have."""
 
@@ -66,14 +75,17 @@ def table(
     checked: dict[str, list[CablePath]] = {}
     for cable in (*by_vxlan, *by_libreswan):
         checked.setdefault(received_chain(cable), []).append(cable)
-    for name, group in sorted(checked.items()):
-        sets += [_sources(name, family, group, remotes, throws) for family in (4, 6)]
+    allowed = {name: _sources(group, remotes, throws) for name, group in sorted(checked.items())}
+    sets += [prefix_set(f"{name}_{family}", family, its) for name, its in allowed.items() for family in (4, 6)]
+    sets += [prefix_set(f"{ANY}_{family}", family, chain.from_iterable(allowed.values())) for family in (4, 6)]
+    macs = frozenset(cable.end.mac for cable in senders.values())
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
-        sets=(*sets, *soft_mark.sets(mark)),
+        sets=(*sets, NftSet(SENDERS, "ether_addr", (), macs), *soft_mark.sets(mark)),
         chains=(
             NftChain("to_local", "", tuple(to_local)),
             *(NftChain(name, "", _only_its_sources(name, count=name in senders)) for name in sorted(checked)),
+            NftChain(ANY, "", _only_its_sources(ANY, count=False)),
             NftChain("from_cable", "", _by_sender(senders, wireguard=wireguard)),
             *_libreswan_chains(by_libreswan),
             *_sent_chains(senders),
@@ -141,7 +153,7 @@ def _by_sender(senders: Mapping[str, CablePath], *, wireguard: bool) -> tuple[st
     """On to the checks of the cable that a packet came by, which its sender inside tells; WireGuard has none, and has
     checked already (mcnet.plan.wireguard_cable)."""
     ways = sorted(f"{cable.end.mac} : goto {name}" for name, cable in senders.items())
-    by_vxlan = (f"ether saddr vmap {{ {', '.join(ways)} }}",) if ways else ()
+    by_vxlan = (f"ether saddr vmap {{ {', '.join(ways)} }}", f"ether saddr @{SENDERS} goto {ANY}") if ways else ()
     return (*by_vxlan, *((FROM_WIREGUARD,) if wireguard else ()), "drop")
 
 
@@ -173,7 +185,7 @@ def _libreswan_chains(cables: Collection[CablePath]) -> tuple[NftChain, ...]:
     if not cables:
         return ()
     ways = ", ".join(sorted(f'"{cable.device}" : goto {received_chain(cable)}' for cable in cables))
-    return (NftChain("from_libreswan", "", ("meta mark set 0", f"iifname vmap {{ {ways} }}", "drop")),)
+    return (NftChain("from_libreswan", "", ("meta mark set 0", f"iifname vmap {{ {ways} }}", f"goto {ANY}")),)
 
 
 def _sent_chains(senders: Mapping[str, CablePath]) -> tuple[NftChain, ...]:
@@ -210,14 +222,12 @@ def _any_of(texts: Iterable[str]) -> str:
     return found[0] if len(found) == 1 else f"{{ {', '.join(found)} }}"
 
 
-def _sources(
-    name: str, family: int, cables: Iterable[CablePath], remotes: Remotes, throws: tuple[Network, ...]
-) -> NftSet:
+def _sources(cables: Iterable[CablePath], remotes: Remotes, throws: tuple[Network, ...]) -> frozenset[Network]:
     """What may come by the cables to one gateway: its cluster's prefixes, and probes from their ends. Never with the
     address of a node."""
     allowed: set[Network] = set()
     for cable in cables:
-        if family in cable.families:
-            mine = next(remote for remote in remotes.clusters if remote.cluster == cable.endpoint.cluster)
+        mine = next(remote for remote in remotes.clusters if remote.cluster == cable.endpoint.cluster)
+        for family in cable.families:
             allowed |= {ip_network(cable.address(family)), *subtract(mine.prefixes_of(family), throws)}
-    return prefix_set(f"{name}_{family}", family, allowed)
+    return frozenset(allowed)

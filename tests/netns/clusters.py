@@ -14,7 +14,7 @@ from mcnet.codec import advert
 from mcnet.kernel.node import NodeKernel
 from mcnet.model.cluster import Cluster, ClusterId, ClusterSet
 from mcnet.model.endpoint import Endpoint
-from mcnet.model.kernel import KernelState
+from mcnet.model.kernel import KernelState, NftTable
 from mcnet.model.member import Member
 from mcnet.model.node import Node
 from mcnet.model.ownership import GATEWAY, ROUTE_AGENT
@@ -70,6 +70,11 @@ class Place:
     reach: frozenset[ClusterId] = frozenset()
     decision: gateway.Decision = field(default_factory=lambda: gateway.Decision(KernelState()))
     """Of a gateway: its last round's."""
+    tables: dict[str, NftTable] = field(default_factory=dict)
+    """By name, what both daemons want."""
+
+    def wants(self, state: KernelState) -> None:
+        self.tables |= {table.name: table for table in state.tables if isinstance(table, NftTable)}
 
     def pod(self, family: int = 4) -> str:
         """The address of a pod that the node itself bears here."""
@@ -174,6 +179,7 @@ class Scene:
                 options=ClusterSet("vxlan"),
             )
         )
+        place.wants(decision.state)
         changes = diff(decision.state, actual)
         assert await KERNEL.apply(changes) == ()
         return len(changes)
@@ -198,6 +204,7 @@ class Scene:
                 options=ClusterSet("vxlan"),
             )
         )
+        place.wants(decision.state)
         changes = diff(decision.state, actual)
         assert await KERNEL.apply(changes) == ()
         news = decision.reach != place.reach

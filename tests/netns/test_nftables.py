@@ -4,6 +4,7 @@ import errno
 import json
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -122,6 +123,74 @@ def test_any_prefixes_and_notes(
         tuple(notes),
     )
     assert namespace.run(held(table))
+
+
+def _some(
+    names: str, kinds: st.SearchStrategy[NftSet | NftChain]
+) -> st.SearchStrategy[tuple[NftSet | NftChain, ...]]:
+    """Some of these names, each with one of the kinds."""
+    return st.sets(st.sampled_from(names)).flatmap(
+        lambda found: st.tuples(*(st.builds(replace, kinds, name=st.just(name)) for name in sorted(found)))
+    )
+
+
+_KINDS: Final = st.one_of(
+    st.builds(
+        NftSet, st.just(""), st.just("ipv4_addr"), st.just(("interval",)), st.frozensets(_prefixes(4), max_size=5)
+    ),
+    st.builds(
+        NftSet, st.just(""), st.just("ipv6_addr"), st.just(("interval",)), st.frozensets(_prefixes(6), max_size=5)
+    ),
+    st.builds(NftSet, st.just(""), st.just("ifname"), st.just(()), st.frozensets(st.sampled_from(["a", "b", "c"]))),
+    st.builds(
+        NftSet,
+        st.just(""),
+        st.just("ether_addr . ipv4_addr"),
+        st.just(("interval",)),
+        st.frozensets(st.integers(0, 9).map("02:00:00:00:00:01 . 10.{}.0.0/16".format), max_size=4),
+    ),
+)
+_CHAINS: Final = st.builds(
+    NftChain,
+    st.just(""),
+    st.sampled_from(["", "type filter hook prerouting priority raw", "type filter hook output priority raw"]),
+    st.lists(st.sampled_from(["accept", "counter", 'iifname vmap { "lo" : drop }']), max_size=3).map(tuple),
+)
+_TABLES: Final = st.builds(
+    NftTable, st.just("mcnet"), _some("abc", _KINDS), _some("xyz", _CHAINS), st.sampled_from([(), (("a/b", "0"),)])
+)
+
+
+@settings(
+    max_examples=40,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(_TABLES, min_size=2, max_size=4))
+def test_any_table_becomes_any_other_where_it_stands(namespace: Namespace, tables: list[NftTable]) -> None:
+    async def body() -> None:
+        await nftables.remove("mcnet")
+        assert await held(tables[0])
+        with pytest.MonkeyPatch.context() as patch:
+            # What replaces the whole table is not called.
+            patch.setattr(nftables, "render", None)
+            for table in tables[1:]:
+                assert await held(table)
+
+    namespace.run(body())
+
+
+def test_what_can_t_be_changed_where_it_stands_is_replaced(namespace: Namespace) -> None:
+    async def body() -> None:
+        await nftables.replace(EVERYTHING)
+        # A chain that a map refers to can't be deleted before it.
+        await shell("nft 'add map inet mcnet mine { type mark : verdict; elements = { 1 : jump helper } }'")
+        assert await held(replace(EVERYTHING, chains=EVERYTHING.chains[1:]))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(nftables, "rewriting", lambda *_: "no script")
+            assert await held(EVERYTHING)
+
+    namespace.run(body())
 
 
 def test_a_broken_script_leaves_the_old_table(namespace: Namespace) -> None:
