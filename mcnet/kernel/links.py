@@ -11,8 +11,9 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from mcnet.kernel import wireguard_userspace
 from mcnet.kernel.errors import is_gone, is_there, is_unknown_kind
 from mcnet.kernel.netlink import CREATE, EXCLUSIVE, Session, build, device_index, device_names, family_of
+from mcnet.kernel.sysctl import SysctlTree
 from mcnet.model.errors import KernelError
-from mcnet.model.kernel import Interface, Link, Vxlan
+from mcnet.model.kernel import Interface, Link, Sysctl, Vxlan
 from mcnet.model.ownership import Partition, owns_link
 from mcnet.model.traffic import Count
 
@@ -213,9 +214,13 @@ def _options(vxlan: Vxlan) -> dict[str, Any]:
     }
 
 
-async def change(session: Session, old: Link, new: Link) -> None:
+async def change(session: Session, old: Link, new: Link, tree: SysctlTree) -> None:
     """Bring MTU, state and addresses of an existing device from `old` to `new`. Raises KernelError."""
     index = device_index(new.name)
+    networks = {address.network for address in old.addresses - new.addresses if address.version == 4}
+    if any(address.network in networks for address in new.addresses):
+        # Else the first IPv4 address of a network takes the others along (net/ipv4/devinet.c, inet_del_ifa).
+        tree.write(Sysctl(f"ipv4/conf/{new.name}/promote_secondaries", "1"))
     if old.mtu != new.mtu:
         request = build(ifinfmsg(), {"index": index}, [("IFLA_MTU", new.mtu)])
         await session.request(request, _NEWLINK, doing=f"set MTU of {new.name} to {new.mtu}")

@@ -324,6 +324,20 @@ def test_a_device_replaced_by_one_with_other_options_is_made_again(namespace: Na
     namespace.run(body())
 
 
+@pytest.mark.parametrize("promotes", ["0", "1"])
+def test_a_device_gets_another_address_of_its_network(namespace: Namespace, promotes: str) -> None:
+    """Where the node does not say otherwise the kernel takes the new one away together with the old one."""
+    namespace.run(shell(f"echo {promotes} > /proc/sys/net/ipv4/conf/all/promote_secondaries"))
+    old = replace(link(), addresses=frozenset({ip_interface("244.0.0.1/8"), ip_interface("244.0.0.3/8")}))
+    new = replace(link(), addresses=frozenset({ip_interface("244.0.0.2/8"), ip_interface("244.0.0.3/8")}))
+
+    async def body() -> None:
+        assert await execute.apply([Add(old), Replace(old, new)]) == ()
+        assert (await observe.read(ROUTE_AGENT, sysctls=())).links == {new}
+
+    namespace.run(body())
+
+
 def test_a_device_takes_in_what_comes_another_way_from_its_first_packet_on(namespace: Namespace) -> None:
     """A node may check reverse paths strictly for what is new, and the route agent comes later."""
     namespace.run(shell("echo 1 > /proc/sys/net/ipv4/conf/default/rp_filter"))
