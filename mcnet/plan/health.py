@@ -42,9 +42,10 @@ def resumed(path: PathHealth, *, now: float) -> History:
     return History(state=path.state, since=path.since, damping=damped, mark=path.mark)
 
 
-def observe_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark.NONE) -> History:
-    """`history` after a reply that took `rtt` seconds and bears `mark`."""
-    verdicts = (*history.verdicts, rtt)[-WINDOW:]
+def observe_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark.NONE, held: int = 0) -> History:
+    """`history` after a reply that took `rtt` seconds and bears `mark`. The last `held` replies before it had been
+    held back (mcnet.plan.held): their way was no longer than its own."""
+    verdicts = (*_shortened(history.verdicts, held, rtt), rtt)[-WINDOW:]
     noted = replace(_noted(history, mark), verdicts=verdicts)
     if history.state != "down":
         return replace(noted, state="up", since=history.since if history.state == "up" else now)
@@ -54,14 +55,25 @@ def observe_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark
     return replace(noted, answers=answers)
 
 
-def observe_late_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark.NONE) -> History:
+def _shortened(verdicts: tuple[float | None, ...], held: int, rtt: float) -> tuple[float | None, ...]:
+    """`verdicts` with no more than `rtt` for the last `held` replies."""
+    if not held:
+        return verdicts
+    replies = [place for place, verdict in enumerate(verdicts) if verdict is not None][-held:]
+    return tuple(
+        min(verdict, rtt) if verdict is not None and place in replies else verdict
+        for place, verdict in enumerate(verdicts)
+    )
+
+
+def observe_late_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark.NONE, held: int = 0) -> History:
     """`history` after a reply to a probe that was counted as lost: it is not, and the path is not silent. So a path
     whose round trips have grown all at once, since a link on it is full, is not lost."""
     verdicts = history.verdicts
     last = next((place for place in reversed(range(len(verdicts))) if verdicts[place] is None), None)
     if last is not None:
         verdicts = (*verdicts[:last], *verdicts[last + 1 :])
-    return observe_reply(replace(history, verdicts=verdicts), rtt, now=now, mark=mark)
+    return observe_reply(replace(history, verdicts=verdicts), rtt, now=now, mark=mark, held=held)
 
 
 def _noted(history: History, mark: Mark) -> History:

@@ -7,6 +7,7 @@ has answered what was sent in the same round or later, the machine was there, an
 then a probe is lost that has waited for so much longer. So a busy machine notices later, and not never.
 
 A reply to a probe that was counted as lost takes that back: round trips grow tenfold at once where a link is full.
+One that was held back, and came together with others, says nothing of how long the way is (mcnet.plan.held).
 
 No clock of these can be set (`Clock`); the system's tells one thing only, how long a reply lay in its socket, where
 it was not when that was read before.
@@ -41,6 +42,7 @@ from mcnet.plan.health import (
     patience,
     resumed,
 )
+from mcnet.plan.held import Arrivals, arrived
 from mcnet.probe.mark_watch import MarkWatch
 from mcnet.probe.sockets import Received, device_index, open_socket, receive, send
 
@@ -81,6 +83,7 @@ class _Path:
     """Those that were counted as lost a moment ago."""
     answered: int = 0
     """The newest round whose probe was answered."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,13 +336,14 @@ class Prober:
         path.answered = max(path.answered, probe.round)
         elapsed, lay = now - probe.began, min(received.delay, now - self._looked)
         rtt = elapsed - lay if lay < elapsed else elapsed
+        path.arrivals, held = arrived(path.arrivals, sent=probe.sent, came=now - lay)
         mark = _MARKS.get(received.dscp, Mark.NONE)
         observe = observe_late_reply if late else observe_reply
         if not has_answered(path.history):
             # Its other end is new, or back: it was not there for what was sent before.
             for earlier in [one for one, asked in path.waiting.items() if asked.round < probe.round]:
                 self._forget(path, earlier)
-        self._learn(path, observe(path.history, rtt, now=now, mark=mark))
+        self._learn(path, observe(path.history, rtt, now=now, mark=mark, held=held))
 
     def _learn(self, path: _Path, history: History) -> None:
         self._news = self._news or _standing(path.history) != _standing(history)

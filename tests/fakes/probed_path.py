@@ -15,14 +15,17 @@ from mcnet.probe.ping import Clock
 from mcnet.probe.sockets import Received
 
 Result = TypeVar("Result")
-Kind: TypeAlias = Literal["set", "suspended", "stalled", "stalled reading", "stalled sending", "cut", "whole", "long"]
+Kind: TypeAlias = Literal[
+    "set", "suspended", "stalled", "stalled reading", "stalled sending", "cut", "held", "whole", "long"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """At `moment` (seconds the machine was awake): the system's clock is set `seconds` forwards (or backwards); the
     machine is suspended; the prober's process gets no processor, between two rounds, after it has read a socket or
-    before it sends; the path is cut, or whole again; its round trips take `seconds` from now on."""
+    before it sends; the path is cut, holds back what is sent, or is whole again, when all that it held back goes;
+    its round trips take `seconds` from now on."""
 
     moment: float
     kind: Kind
@@ -41,6 +44,9 @@ class ProbedPath:
     wall: float = 1.8e9
     """By how much the system's clock is ahead of `awake`."""
     whole: bool = True
+    holds: bool = False
+    held: list[bytes] = field(default_factory=list)
+    """The replies to what has been held back."""
     reading: float = 0.0
     """Seconds for which the process will be stalled when it has read."""
     sending: float = 0.0
@@ -91,8 +97,12 @@ class ProbedPath:
                     self.sending += trouble.seconds
                 case "long":
                     self.round_trip = trouble.seconds
+                case "held":
+                    self.holds = True
                 case "cut" | "whole":
-                    self.whole = trouble.kind == "whole"
+                    self.whole, self.holds = trouble.kind == "whole", False
+                    self.coming += [(self.awake + self.round_trip, reply) for reply in self.held if self.whole]
+                    self.held = []
         self._until(max(end, self.awake))
 
     def _until(self, moment: float) -> None:
@@ -104,9 +114,12 @@ class ProbedPath:
     def _send(self, request: bytes) -> None:
         seconds, self.sending = self.sending, 0.0
         self.passes(seconds)
-        if self.whole:
-            # An IPv4 header, and the request as the reply (RFC 792).
-            self.coming.append((self.awake + self.round_trip, bytes([0x45]) + bytes(19) + bytes([0]) + request[1:]))
+        # An IPv4 header, and the request as the reply (RFC 792).
+        reply = bytes([0x45]) + bytes(19) + bytes([0]) + request[1:]
+        if self.holds:
+            self.held.append(reply)
+        elif self.whole:
+            self.coming.append((self.awake + self.round_trip, reply))
 
     def _receive(self) -> Received | None:
         if not self.here:

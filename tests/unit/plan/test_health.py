@@ -1,5 +1,6 @@
 """Verdicts on probed paths: when a path is up, down, and what the statistics say."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -182,6 +183,15 @@ def test_one_late_answer_does_not_make_the_next_hundred_wait() -> None:
     for number in range(80):
         history = observe_reply(history, 0.05 + 0.1 * (number % 2), now=0)
     assert patience(history, 0.1) == pytest.approx(0.3, rel=0.2), "a path that varies is given more"
+
+
+@pytest.mark.parametrize("observe", [observe_reply, observe_late_reply])
+def test_what_was_held_back_had_no_longer_way_than_the_reply_after_it(observe: Callable[..., History]) -> None:
+    history = History(state="up", verdicts=(0.9, 0.001, 0.3, None, 0.2, 0.004, None))
+    later = observe(history, 0.002, now=0, held=3)
+    assert later.verdicts[:6] == (0.9, 0.001, 0.002, None, 0.002, 0.002)
+    assert later.verdicts[-1] == 0.002
+    assert observe(history, 0.002, now=0, held=100).verdicts[:3] == (0.002, 0.001, 0.002)
 
 
 @pytest.mark.parametrize(
