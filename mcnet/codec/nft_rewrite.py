@@ -7,6 +7,7 @@ chains and sets stay where they can, sets get and lose elements, and rules are w
 What is lost in a map of the old rules is their own business (mcnet.plan.gateway_firewall).
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,19 +19,18 @@ from mcnet.model.kernel import NftSet, NftTable
 Objects = Sequence[Mapping[str, Any]]
 
 
-def rewriting(table: NftTable, objects: Objects) -> str | None:
-    """The script that makes `table` of the one listed in `objects` (`nft -j list table`, the list below "nftables").
-    None where that holds what we never make: then all of it has to go."""
-    if not all(map(_is_known, objects)):
-        return None
+def rewriting(table: NftTable, json_text: str) -> str | None:
+    """The script that makes `table` of the one that `nft -j list table inet NAME` printed. None where that holds what
+    we never make, or is not understood: then all of it has to go."""
     try:
-        return _rewriting(table, objects)
-    except (KeyError, TypeError, AttributeError, ValueError):
+        objects = json.loads(json_text)["nftables"]
+        return _rewriting(table, objects) if all(map(_is_known, objects)) else None
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         return None
 
 
 def _is_known(entry: Mapping[str, Any]) -> bool:
-    kind = next(iter(entry))
+    kind = next(iter(entry), "")
     return kind in ("metainfo", "set", "chain", "rule") or (kind == "table" and "flags" not in entry[kind])
 
 

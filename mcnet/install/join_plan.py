@@ -146,6 +146,11 @@ async def prepare(api: Api, access: Access, request: JoinRequest, progress: Prog
         progress.warn(
             f"pods have no address of the family of {request.info.server}: discovery uses the nodes' network"
         )
+    if member and member.image and merged.image != member.image and "image" not in request.given:
+        progress.warn(
+            f"the daemons change from the image {member.image} to {merged.image}; to keep the former one: "
+            f"--image {member.image}"
+        )
     progress.doing("Reading the clusterset at the broker")
     unreadable: list[str] = []
     listed = await access.reader.list(kinds.CLUSTER, access.info.namespace)

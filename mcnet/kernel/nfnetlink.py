@@ -6,6 +6,7 @@ Bytes are made and read by those who know what is in them (mcnet.codec.nft_batch
 import errno
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,8 @@ _REQUEST_DUMP: Final = 0x301
 """NLM_F_REQUEST | NLM_F_DUMP."""
 _ERROR, _DONE = 2, 3
 _HEADER: Final = struct.Struct("=IHHII")
+ATTRIBUTE: Final = struct.Struct("=HH")
+"""struct nlattr: length and kind."""
 _LARGEST: Final = 1 << 17
 """Bytes read at once: no message of a dump is larger."""
 
@@ -67,6 +70,17 @@ def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         offset += (length + 3) & ~3
 
 
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and payload of each attribute, nested or not; one that is cut ends the reading."""
+    offset = 0
+    while offset + ATTRIBUTE.size <= len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, offset)
+        if length < ATTRIBUTE.size:
+            return
+        yield kind & 0x3FFF, data[offset + ATTRIBUTE.size : offset + length]
+        offset += (length + 3) & ~3
+
+
 def _open() -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
     try:
@@ -79,7 +93,7 @@ def _open() -> socket.socket:
 
 def _raise_refused(content: bytes) -> None:
     """Raises OSError unless this struct nlmsgerr is an acknowledgement."""
-    number = -int.from_bytes(content[:4], "little", signed=True)
+    number = -int.from_bytes(content[:4], sys.byteorder, signed=True)
     if number:
         name = errno.errorcode.get(number, str(number))
         raise OSError(number, f"the kernel refuses it ({name})")

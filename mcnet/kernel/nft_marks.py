@@ -16,7 +16,6 @@ from mcnet.model.ownership import HOST_RULE_MARK
 _SUBSYSTEM: Final = 10 << 8
 _GETTABLE, _GETRULE = _SUBSYSTEM | 1, _SUBSYSTEM | 7
 _FAMILY: Final = struct.Struct("=BBH")
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _FAMILIES: Final = {"inet": 1, "ip": 2, "ip6": 10}
 _NAME, _FLAGS, _HANDLE = 1, 2, 3
 """NFTA_TABLE_NAME and NFTA_RULE_TABLE, NFTA_TABLE_FLAGS, NFTA_RULE_HANDLE."""
@@ -28,10 +27,10 @@ _MARK: Final = re.compile(re.escape(HOST_RULE_MARK).encode() + rb"[\x21-\x7e]*")
 def marks(family: str, table: str) -> dict[int, str]:
     """Our marks by the handles of the rules that bear them. Raises KernelError."""
     name = table.encode() + b"\0"
-    attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(name), _NAME) + name
+    attribute = nfnetlink.ATTRIBUTE.pack(nfnetlink.ATTRIBUTE.size + len(name), _NAME) + name
     found = {}
     for message in _dump(_GETRULE, family, attribute + bytes(-len(attribute) % 4)):
-        attributes = dict(_attributes(message))
+        attributes = dict(nfnetlink.attributes(message))
         mark = _MARK.search(message)
         # An old kernel ignores which table is asked for.
         if mark and attributes.get(_NAME) == name and _HANDLE in attributes:
@@ -44,7 +43,7 @@ def owned_tables(family: str) -> frozenset[str]:
     return frozenset(
         attributes[_NAME].rstrip(b"\0").decode(errors="replace")
         for message in _dump(_GETTABLE, family, b"")
-        for attributes in [dict(_attributes(message))]
+        for attributes in [dict(nfnetlink.attributes(message))]
         if _NAME in attributes and int.from_bytes(attributes.get(_FLAGS, b"")) & _OWNER
     )
 
@@ -54,13 +53,3 @@ def _dump(kind: int, family: str, body: bytes) -> Iterator[bytes]:
     body = _FAMILY.pack(_FAMILIES[family], 0, 0) + body
     doing = f"read other programs' nft tables of family {family}"
     return (content[_FAMILY.size :] for content in nfnetlink.dump(kind, body, doing))
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & 0x3FFF, data[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3

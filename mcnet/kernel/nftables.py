@@ -47,8 +47,8 @@ async def replace(table: NftTable) -> None:
     Its base chains stay where that can be (mcnet.codec.nft_rewrite). Then it is sealed, unless somebody was quicker
     and it already differs: the next round will see that.
     """
-    before = await _listed(table.name)
-    script = None if before is None else rewriting(table, json.loads(before)["nftables"])
+    status, before, _ = await run("-j", "-n", "list", "table", "inet", table.name)
+    script = rewriting(table, before) if status == 0 else None
     if script is None or (await run("-f", "-", script=script))[0] != 0:
         await run_script(render(table), f"replace nft table inet {table.name}")
     after = await _listed(table.name)

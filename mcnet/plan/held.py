@@ -31,8 +31,8 @@ class Arrivals:
 
 def arrived(before: Arrivals, *, sent: float, came: float) -> tuple[Arrivals, int]:
     """What there is with one reply more, and how many before it had been held back, and had no longer way than it."""
-    # Half of the time between the probes: then what the newest of them has waited is no longer than half of it.
-    together = 0 <= came - before.came < (sent - before.sent) / 2
+    # In any order: what is let go at once may overtake, and when it came is known to some microseconds only.
+    together = abs(came - before.came) < abs(sent - before.sent) / 2
     bursts = before.bursts
     if together and not before.together:
         bursts = (*bursts, before.came)[-SEVERAL:]

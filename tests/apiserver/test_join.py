@@ -214,6 +214,25 @@ async def test_a_dry_run_changes_nothing_and_says_all(broker_api: Api, west: Api
     assert await broker_api.find(kinds.SERVICE_ACCOUNT, "join-west", BROKER_NAMESPACE)
 
 
+async def test_that_the_image_changes_is_said_unless_it_was_asked_for(
+    west: Api, request_: JoinRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that only the environment named is not kept: without it daemons go to the version of the command."""
+    monkeypatch.setenv("MCNET_IMAGE", "registry.example/mcnet:1")
+    from_environment = replace(request_, image="")
+    await joined(west, from_environment)
+    monkeypatch.delenv("MCNET_IMAGE")
+    for request, says in ((from_environment, True), (replace(request_, image="none"), False)):
+        heard = Heard()
+        access = await join_plan.open_access(west, replace(request, token=None))
+        try:
+            await join_plan.prepare(west, access, request, heard)
+        finally:
+            await access.close()
+        told = [text for text in heard.said if "--image registry.example/mcnet:1" in text]
+        assert bool(told) is says, heard.said
+
+
 async def test_the_manifests_hold_no_secret(west: Api, request_: JoinRequest) -> None:
     access = await join_plan.open_access(west, request_)
     try:

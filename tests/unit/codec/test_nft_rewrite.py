@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
 
 from mcnet.codec.nft import body
 from mcnet.codec.nft_rewrite import rewriting
 from mcnet.model.kernel import NftChain, NftSet, NftTable
+from tests.fakes.mutations import mutations
 from tests.unit.codec.listed import TABLE, edited, listing
 
 FIRST, SECOND = TABLE.sets
@@ -15,7 +17,7 @@ RAW, POST = TABLE.chains
 
 
 def lines(table: NftTable, text: str = "") -> list[str]:
-    script = rewriting(table, json.loads(text or listing(TABLE))["nftables"])
+    script = rewriting(table, text or listing(TABLE))
     assert script is not None
     return script.splitlines()
 
@@ -112,4 +114,16 @@ def test_what_was_edited_by_hand_is_written_whole(text: str) -> None:
     ],
 )
 def test_what_is_never_ours_has_to_go_with_the_table(strange: dict[str, object]) -> None:
-    assert rewriting(TABLE, [*json.loads(listing(TABLE))["nftables"], strange]) is None
+    objects = [*json.loads(listing(TABLE))["nftables"], strange]
+    assert rewriting(TABLE, json.dumps({"nftables": objects})) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"nftables": [{}]}', '{"nftables": [7]}', "[" * 100_000])
+def test_what_is_not_understood_has_to_go_with_the_table(text: str) -> None:
+    assert rewriting(TABLE, text) is None
+
+
+@given(mutations(json.loads(listing(TABLE))))
+def test_any_damage_is_a_script_or_none(damaged: object) -> None:
+    found = rewriting(TABLE, json.dumps(damaged))
+    assert found is None or found.endswith("}\n")

@@ -54,6 +54,19 @@ def test_never_more_than_came_before(round_trips: list[float]) -> None:
     assert all(held <= place for place, held in enumerate(counted(*round_trips)[1]))
 
 
+@given(st.permutations(range(12)), st.lists(st.floats(-0.001, 0.001), min_size=12, max_size=12))
+def test_the_order_in_which_they_come_together_does_not_matter(order: list[int], jitter: list[float]) -> None:
+    arrivals, _ = counted(0.001, 0.001)
+    for place, error in zip(order, jitter, strict=True):
+        arrivals, held = arrived(arrivals, sent=10 + place * INTERVAL, came=12 + error)
+    assert held == 11
+    assert len(arrivals.bursts) == 1
+    arrivals, held = arrived(arrivals, sent=12.05, came=12.051)
+    assert held == 12
+    arrivals, held = arrived(arrivals, sent=12.15, came=12.151)
+    assert (held, arrivals.together) == (13, 0)
+
+
 @given(st.floats(0.0, 3.0), st.floats(0.0, 0.099), st.integers(2, 30))
 def test_of_those_released_the_next_says_how_long_the_way_is(way: float, since: float, count: int) -> None:
     """They all are shortened by it: it went out after the release."""
