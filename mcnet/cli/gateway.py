@@ -234,18 +234,24 @@ def set_(
     private_address: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Its own outer address, if not that of the default route.")
     ] = "",
+    timeout: Timeout = 60,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Change it at once: what is under way by it may be lost.")
+    ] = False,
     dry_run: DryRun = False,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Set what holds for one gateway only. It is kept as annotations of its node and takes effect at once.
+    """Set what holds for one gateway only. It is kept as annotations of its node.
 
-    The word `default` takes a value back. A second run changes nothing.
+    Where there is another gateway, the others leave this one first, as with `mcnet gateway drain`, and use it again
+    with its new address or port, so no packet is lost. The word `default` takes a value back. A second run changes
+    nothing.
 
     Example: mcnet gateway set west-n1 --public-address 198.51.100.7 --context west
     """
-    from mcnet.install.gateway_settings import Changed, change
-    from mcnet.kube.connect import from_kubeconfig
+    from mcnet.install.gateway_drained import change
+    from mcnet.install.gateway_settings import Changed
 
     given = {
         "public-address": public_address,
@@ -253,12 +259,13 @@ def set_(
         "port-base": port_base,
         "private-address": private_address,
     }
+    leaving = _Leaving(context, kubeconfig, timeout, force=False, no_wait=no_wait, dry_run=dry_run)
     steps = Steps()
 
     async def work() -> Changed:
-        async with await from_kubeconfig(context=context, kubeconfig=kubeconfig) as api:
+        async with _waiting(leaving) as (api, wait):
             values = {name: value.strip() for name, value in given.items() if value.strip()}
-            return await change(api, node, values, dry_run=dry_run)
+            return await change(api, node, values, wait, steps, dry_run=dry_run)
 
     try:
         changed = run(work())

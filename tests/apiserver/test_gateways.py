@@ -4,10 +4,11 @@ A task plays the gateway's daemons: pods, Endpoints and reports as the nodes' la
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_address
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from mcnet.codec import endpoint as endpoint_codec
 from mcnet.codec import gateway as gateway_codec
 from mcnet.codec import member as member_codec
 from mcnet.codec import node as node_codec
+from mcnet.install import gateway_drained, gateway_settings
+from mcnet.install.gateway_settings import Changed
 from mcnet.install.gateways import Waiting, add, drain, read, remove, undrain, weigh
 from mcnet.install.join_plan import JoinRequest
 from mcnet.install.progress import Silent
@@ -23,12 +26,13 @@ from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.cluster import ClusterId
 from mcnet.model.endpoint import DriverOffer, Endpoint
-from mcnet.model.errors import ApiError, McnetError
+from mcnet.model.errors import ApiError, McnetError, UsageError
 from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.member import SYSTEM_NAMESPACE
+from mcnet.model.node import DRAIN_ANNOTATION, PORT_BASE_ANNOTATION
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.views.gateway_nodes import rows
-from tests.apiserver.test_join import WEST, info, joined, request_, west
+from tests.apiserver.test_join import WEST, Heard, info, joined, request_, west
 
 __all__ = ["info", "request_", "west"]
 
@@ -67,7 +71,9 @@ async def daemons(api: Api) -> AsyncIterator[None]:
 
 async def follow(api: Api, at: int, obj: dict[str, Any]) -> None:
     node = node_codec.decode(obj)
-    end = replace(EAST_END, cluster=WEST, gateway=node.name, rail=at, weight=0 if node.draining else node.weight)
+    port = int((obj["metadata"].get("annotations") or {}).get(PORT_BASE_ANNOTATION, 4500))
+    weight = 0 if node.draining else node.weight
+    end = replace(EAST_END, cluster=WEST, gateway=node.name, rail=at, weight=weight, port_base=port)
     if not node.gateway:
         await api.delete(kinds.ENDPOINT, end.name, SYSTEM_NAMESPACE)
         await api.delete(kinds.GATEWAY, node.name, SYSTEM_NAMESPACE)
@@ -124,6 +130,44 @@ async def test_a_gateway_comes_is_weighed_drained_and_goes(member: Api) -> None:
         assert (labelled_gateways(await member.list(kinds.NODE)), await count(member)) == (("n1",), 1)
         assert await marks(member, "n2") == await marks(member, "n1") == {}
         assert not await remove(member, "n2", NOW, Silent())
+
+
+@pytest.mark.timeout(120)
+async def test_others_leave_a_gateway_before_it_gets_another_port(
+    member: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And use it again once it has published that; the only one is changed at once."""
+    seen: list[tuple[int, int]] = []
+
+    async def changed(api: Api, node: str, given: Mapping[str, str], *, dry_run: bool = False) -> Changed:
+        end = (await read(api)).nodes[node].endpoint
+        assert end is not None
+        found = await gateway_settings.change(api, node, given, dry_run=dry_run)
+        if found.values and not dry_run:
+            seen.append((end.weight, end.port_base))
+        return found
+
+    monkeypatch.setattr(gateway_drained, "gateway_settings", SimpleNamespace(change=changed))
+    async with daemons(member):
+        heard = Heard()
+        await add(member, "n1", NOW, Silent())
+        alone = await gateway_drained.change(member, "n1", {"port-base": "4600"}, NOW, heard)
+        assert (alone.values, seen) == ({"port-base": "4600"}, [(100, 4500)])
+        assert [text for text in heard.said if "the only healthy gateway of west" in text]
+        await add(member, "n2", NOW, Silent())
+        again = await gateway_drained.change(member, "n1", {"port-base": "4600"}, NOW, Silent())
+        assert (again.values, len(seen)) == ({}, 1), "nothing to change, so nobody leaves it"
+        would = await gateway_drained.change(member, "n1", {"port-base": "4700"}, NOW, Silent(), dry_run=True)
+        assert (would.values, len(seen)) == ({"port-base": "4700"}, 1)
+        await gateway_drained.change(member, "n1", {"port-base": "4700"}, NOW, Silent())
+        assert seen[1:] == [(0, 4600)]
+        assert (await marks(member, "n1")).keys() == {PORT_BASE_ANNOTATION}
+        with pytest.raises(UsageError, match="not a port"):
+            await gateway_drained.change(member, "n1", {"port-base": "x"}, NOW, Silent())
+        await drain(member, "n1", NOW, Silent())
+        await gateway_drained.change(member, "n1", {"port-base": "default"}, NOW, Silent())
+        assert seen[2:] == [(0, 4700)]
+        assert (await marks(member, "n1")).keys() == {DRAIN_ANNOTATION}, "it was not this command that drained it"
 
 
 async def test_a_later_join_keeps_the_number(member: Api, request_: JoinRequest) -> None:

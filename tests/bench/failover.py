@@ -56,6 +56,7 @@ CASES = (
     Case("its pod deleted", faults.deleted("west-n1"), 0.0, FEW),
     Case("all gateways' pods replaced, one after the other", faults.updated("west"), 0.0, FEW),
     Case("gateway drained and taken back", faults.drained("west-n1"), 0.0, FEW),
+    Case("gateway removed and added again", faults.removed("west-n1"), 0.0, FEW),
     Case("node's wan link cut", faults.cut("west-n1", LinkName.WAN), LOSS, MANY, "19.6 s, 26.1 s"),
     Case("node's link to its own cluster cut", faults.cut("west-n1", LinkName.CLUSTER), LOSS, MANY),
     Case("node's overlay cut", faults.without_overlay("west-n1"), LOSS, MANY),

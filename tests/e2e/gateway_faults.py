@@ -176,6 +176,19 @@ def drained(node: str) -> Fault:
     return Fault(f"{node} is drained", begin, end, node=node, asks=node.partition("-")[0])
 
 
+def removed(node: str) -> Fault:
+    """It is no gateway any more, and becomes one again: each gateway has it in its firewall's rules."""
+    context = ("--context", node.partition("-")[0])
+
+    async def begin(made: Clusterset) -> None:
+        await made.mcnet("gateway", "remove", node, *context)
+
+    async def end(made: Clusterset) -> None:
+        await made.mcnet("gateway", "add", node, *context)
+
+    return Fault(f"{node} is removed", begin, end, node=node, asks=node.partition("-")[0])
+
+
 def cordoned(node: str) -> Fault:
     """As `kubectl cordon` does."""
 

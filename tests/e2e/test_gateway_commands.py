@@ -76,20 +76,23 @@ async def test_half_the_weight_is_half_the_flows(made: Clusterset) -> None:
     unharmed(flows)
 
 
-async def test_other_ports_at_once(made: Clusterset) -> None:
-    """Its cables are made anew at both sides, meanwhile the other gateway carries."""
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_other_ports(made: Clusterset, at_once: bool) -> None:
+    """Its cables are made anew at both sides; meanwhile the other gateway carries, from before on if it may."""
+    options = ("--no-wait",) if at_once else ()
     async with flowing(made, made.pod("west-n3"), made.pod("east-n3")) as flows:
         try:
-            said = await made.mcnet("gateway", "set", "west-n2", "--port-base", "4600", *WEST)
+            said = await made.mcnet("gateway", "set", "west-n2", "--port-base", "4600", *options, *WEST)
             assert "port-base of west-n2 4600" in said
+            assert ("Nobody sends by west-n2 any more" in said) is not at_once
             await eventually(lambda: listens(made, 4600), 30, "west-n2 has the other ports")
             await made.all_carry(ALL)
         finally:
-            await made.mcnet("gateway", "set", "west-n2", "--port-base", "default", *WEST)
+            await made.mcnet("gateway", "set", "west-n2", "--port-base", "default", *options, *WEST)
         await eventually(lambda: listens(made, 4500), 30, "west-n2 has its ports again")
         await made.all_carry(ALL)
         await asyncio.sleep(1)
-    bounded(flows)
+    (bounded if at_once else unharmed)(flows)
 
 
 @pytest.mark.parametrize(
