@@ -155,12 +155,13 @@ def _parse(objects: Iterable[Mapping[str, Any]]) -> NftFingerprint:
     strange: list[str] = []
     notes: tuple[tuple[str, str], ...] = ()
     counted: dict[str, Tally] = {}
+    made = 0
     handles: list[int] = []
     listed = list(objects)
     for entry in listed:
         ((kind, body),) = entry.items()
         if kind == "table":
-            name = body["name"]
+            name, made = body["name"], body.get("handle", 0)
             if "flags" in body:
                 strange.append("table flags")  # dormant: no chain of it sees a packet
         elif kind == "set" and body["name"] == NOTES:
@@ -174,7 +175,7 @@ def _parse(objects: Iterable[Mapping[str, Any]]) -> NftFingerprint:
             strange.append(f"{kind} {body.get('name', '')}")
     sealed, edited = verdict(listed)
     found = _fingerprint(name, sets, listed_chains(listed), strange, notes)
-    return replace(found, sealed=sealed, edited=edited, counted=counted, made=min(handles, default=0))
+    return replace(found, sealed=sealed, edited=edited, counted=counted, made=made << 32 | min(handles, default=0))
 
 
 def listed_chains(objects: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

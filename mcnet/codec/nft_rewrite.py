@@ -10,13 +10,16 @@ What is lost in a map of the old rules is their own business (mcnet.plan.gateway
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from mcnet.codec.nft import body, listed_chains, listed_set, set_lines, wanted_chains, wanted_set
 from mcnet.codec.nft_seal import NOTES, verdict
 from mcnet.model.kernel import NftSet, NftTable
+from mcnet.model.ownership import MARK_SETS
 
 Objects = Sequence[Mapping[str, Any]]
+_PLAIN: Final = frozenset({"family", "name", "table", "type", "handle", "flags", "elem"})
+"""What is listed of a set that we made: somebody else's may have a size, a limit, counters."""
 
 
 def rewriting(table: NftTable, json_text: str) -> str | None:
@@ -38,7 +41,8 @@ def _rewriting(table: NftTable, objects: Objects) -> str:
     listed = {entry["set"]["name"]: listed_set(entry["set"]) for entry in objects if "set" in entry}
     listed.pop(NOTES, None)
     wanted = {item.name: item for item in table.sets}
-    kept = {name for name, item in wanted.items() if listed.get(name, [])[:2] == wanted_set(item)[:2]}
+    plain = {entry["set"]["name"] for entry in objects if "set" in entry and entry["set"].keys() <= _PLAIN}
+    kept = {name for name in plain & wanted.keys() if listed.get(name, [])[:2] == wanted_set(wanted[name])[:2]}
     untouched = verdict(objects) == (True, False)
     rules_stay = untouched and kept == listed.keys() and listed_chains(objects) == wanted_chains(table)
     lines = [] if rules_stay else [f"flush table inet {table.name}"]
@@ -63,11 +67,12 @@ def _gone(table: NftTable, objects: Objects, kept: set[str]) -> Iterable[str]:
 
 def _elements(table: str, wanted: NftSet, found: Sequence[str], *, untouched: bool) -> Iterable[str]:
     """Those of one set, which has `found` ones. Each is as we wrote it if the table is `untouched`, else they may be
-    in more pieces than these."""
+    in more pieces than these, or have more to them. A mark may be changed beside this at any time, also meanwhile."""
     missing, strange = set(wanted_set(wanted)[2]) - set(found), set(found) - set(wanted_set(wanted)[2])
-    if untouched:
+    alone = wanted.name in MARK_SETS.values()
+    if untouched and not alone:
         yield from set_lines("delete", table, replace(wanted, elements=frozenset(strange)))
         yield from set_lines("add", table, replace(wanted, elements=frozenset(missing)))
-    elif missing or strange:
+    elif missing or strange or not alone:
         yield f"flush set inet {table} {wanted.name}"
         yield from set_lines("add", table, wanted)

@@ -4,7 +4,6 @@ what others still sent to the former one would be lost. What the settings are is
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from mcnet.install import gateway_settings
@@ -14,8 +13,17 @@ from mcnet.install.progress import Progress
 from mcnet.kube import kinds
 from mcnet.kube.api import Api
 from mcnet.model.endpoint import Endpoint
+from mcnet.model.errors import McnetError
 from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE
+from mcnet.plan.gateway_nodes import refusal
 
+FIELDS: Final = {
+    "private-address": "private_addresses",
+    "public-address": "public_addresses",
+    "port-base": "port_base",
+    "public-port-base": "public_port_base",
+}
+"""What an Endpoint says of each setting."""
 PUBLISHED: Final = 10.0
 """Seconds until the gateway has published what a setting changes, if it changes anything."""
 
@@ -25,7 +33,7 @@ async def change(
 ) -> Changed:
     """As mcnet.install.gateway_settings.change, but others leave the gateway first, and use it again afterwards.
 
-    At once where it is no gateway, or none yet, drains already or is the only one, and without waiting. Raises
+    At once where it is no gateway, or none yet, drains already or can't be left, and without waiting. Raises
     McnetError.
     """
     would = await gateway_settings.change(api, name, given, dry_run=True)
@@ -36,35 +44,43 @@ async def change(
     node = gateways.nodes[name]
     if node.node.draining or not node.is_healthy:
         return await gateway_settings.change(api, name, given)
-    if not gateways.rest(name):
+    if against := refusal(gateways, node):
         if gateways.remotes:
-            progress.warn(
-                f"{name} is the only healthy gateway of {gateways.cluster}: its connections are interrupted until "
-                "the others have followed"
-            )
+            progress.warn(f"{against.message}: it is changed at once, and interrupted until the others have followed")
         return await gateway_settings.change(api, name, given)
-    await drain(api, name, wait, progress)
     try:
+        await drain(api, name, wait, progress)
         before = (await read(api)).nodes[name].endpoint
         changed = await gateway_settings.change(api, name, given)
-        await _published(api, name, before, progress)
-        return changed
+        await _published(api, name, changed.values, before, progress)
     finally:
+        # Also where it was interrupted: nobody else would take it back.
+        await _take_back(api, name, gateways.at, progress)
+    return changed
+
+
+async def _take_back(api: Api, name: str, at: str, progress: Progress) -> None:
+    try:
         await undrain(api, name, progress)
+    except McnetError as error:
+        progress.warn(f"{name} still drains: {error.message}; to take it back: mcnet gateway undrain {name}{at}")
 
 
-async def _published(api: Api, name: str, before: Endpoint | None, progress: Progress) -> None:
-    """Returns once the gateway's Endpoint is another one, or it is time: what was set may be what was found."""
+async def _published(
+    api: Api, name: str, values: Mapping[str, str], before: Endpoint | None, progress: Progress
+) -> None:
+    """Returns once the gateway's Endpoint has what was set, or it is time: that may be what was found before."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PUBLISHED
     while loop.time() < deadline:
         node = (await read(api)).nodes.get(name)
-        if node is None or _place(node.endpoint) != _place(before):
+        if node is None or all(_has(node.endpoint, before, setting, value) for setting, value in values.items()):
             return
         progress.doing(f"Waiting until {name} has published what changed")
         await asyncio.sleep(INTERVAL)
 
 
-def _place(endpoint: Endpoint | None) -> Endpoint | None:
-    """What says where it is reached."""
-    return endpoint and replace(endpoint, sequence=0, weight=0)
+def _has(endpoint: Endpoint | None, before: Endpoint | None, setting: str, value: str) -> bool:
+    """Whether what an Endpoint says is the value, or at least another one than `before`: a value may be a name."""
+    found = getattr(endpoint, FIELDS[setting], None)
+    return str(found) == value or found != getattr(before, FIELDS[setting], None)

@@ -218,7 +218,7 @@ class NftFingerprint:
     counted: Mapping[str, Tally] = field(default_factory=dict, compare=False)
     """By chain, what its rules have counted together."""
     made: int = field(default=0, compare=False)
-    """The least handle of its rules: another one was written later, and counts from 0."""
+    """The table's handle and the least of its rules': with another one they were written later, and count from 0."""
 
     @property
     def key(self) -> str:

@@ -9,14 +9,13 @@ itself: a remote cluster can neither use the gateway as a router nor reach what 
 
 A packet that is being checked while rules are written anew has the old ones, whose maps already hold nothing (Linux,
 net/netfilter/nf_tables_api.c, nft_map_deactivate), while sets still do. So what a map does not find is dropped only
-if a set does not know it either; else it passes by the sources of all cables together.
+if a set does not know it either; else it passes by the sources of all cables of its driver together.
 
 Echo replies that leave by a cable are marked while the set of marks has their protocol (mcnet.plan.soft_mark).
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
-from itertools import chain
 
 from mcnet.model import ownership
 from mcnet.model.endpoint import Endpoint
@@ -34,8 +33,6 @@ from mcnet.plan.throw import subtract
 FROM_WIREGUARD = f'iifname "{ownership.WIREGUARD_DEVICE_PREFIX}*" goto to_local'
 SENDERS = "senders"
 """The set of the MAC addresses by which all cables of VXLAN send."""
-ANY = "any_cable"
-"""The chain of what comes by a cable of which is not said which one it is."""
 ICMP = {4: "icmp", 6: "icmpv6"}
 """The names that nft knows by itself: "ipv6-icmp" it looks up in /etc/protocols, which our image does not have."""
 
@@ -72,12 +69,13 @@ def table(
             f"{ip} daddr {mine} meta l4proto != {ICMP[family]} drop",
         ]
     senders = {received_chain(cable): cable for cable in by_vxlan}
-    checked: dict[str, list[CablePath]] = {}
+    checked: dict[str, tuple[CablePath, ...]] = {}
     for cable in (*by_vxlan, *by_libreswan):
-        checked.setdefault(received_chain(cable), []).append(cable)
-    allowed = {name: _sources(group, remotes, throws) for name, group in sorted(checked.items())}
-    sets += [prefix_set(f"{name}_{family}", family, its) for name, its in allowed.items() for family in (4, 6)]
-    sets += [prefix_set(f"{ANY}_{family}", family, chain.from_iterable(allowed.values())) for family in (4, 6)]
+        checked[received_chain(cable)] = (*checked.get(received_chain(cable), ()), cable)
+    checked |= {any_chain(cables[0].driver): cables for cables in (by_vxlan, by_libreswan) if cables}
+    for name, group in sorted(checked.items()):
+        sources = _sources(group, remotes, throws)
+        sets += [prefix_set(f"{name}_{family}", family, sources) for family in (4, 6)]
     macs = frozenset(cable.end.mac for cable in senders.values())
     return NftTable(
         name=ownership.GATEWAY_NFT_TABLE,
@@ -85,7 +83,6 @@ def table(
         chains=(
             NftChain("to_local", "", tuple(to_local)),
             *(NftChain(name, "", _only_its_sources(name, count=name in senders)) for name in sorted(checked)),
-            NftChain(ANY, "", _only_its_sources(ANY, count=False)),
             NftChain("from_cable", "", _by_sender(senders, wireguard=wireguard)),
             *_libreswan_chains(by_libreswan),
             *_sent_chains(senders),
@@ -126,6 +123,11 @@ def received_chain(cable: CablePath) -> str:
     return f"cable_{cable_number(cable.endpoint.cluster, cable.endpoint.rail):06x}"
 
 
+def any_chain(driver: str) -> str:
+    """Of the checks of what comes by one of a driver's cables, of which is not said which one."""
+    return f"any_{driver}"
+
+
 def sent_chain(cable: CablePath) -> str:
     """Counts what is sent by one cable of VXLAN."""
     return f"sent_{cable_number(cable.endpoint.cluster, cable.endpoint.rail):06x}"
@@ -153,7 +155,11 @@ def _by_sender(senders: Mapping[str, CablePath], *, wireguard: bool) -> tuple[st
     """On to the checks of the cable that a packet came by, which its sender inside tells; WireGuard has none, and has
     checked already (mcnet.plan.wireguard_cable)."""
     ways = sorted(f"{cable.end.mac} : goto {name}" for name, cable in senders.items())
-    by_vxlan = (f"ether saddr vmap {{ {', '.join(ways)} }}", f"ether saddr @{SENDERS} goto {ANY}") if ways else ()
+    by_vxlan = (
+        (f"ether saddr vmap {{ {', '.join(ways)} }}", f"ether saddr @{SENDERS} goto {any_chain(VXLAN)}")
+        if ways
+        else ()
+    )
     return (*by_vxlan, *((FROM_WIREGUARD,) if wireguard else ()), "drop")
 
 
@@ -185,7 +191,11 @@ def _libreswan_chains(cables: Collection[CablePath]) -> tuple[NftChain, ...]:
     if not cables:
         return ()
     ways = ", ".join(sorted(f'"{cable.device}" : goto {received_chain(cable)}' for cable in cables))
-    return (NftChain("from_libreswan", "", ("meta mark set 0", f"iifname vmap {{ {ways} }}", f"goto {ANY}")),)
+    return (
+        NftChain(
+            "from_libreswan", "", ("meta mark set 0", f"iifname vmap {{ {ways} }}", f"goto {any_chain(LIBRESWAN)}")
+        ),
+    )
 
 
 def _sent_chains(senders: Mapping[str, CablePath]) -> tuple[NftChain, ...]:

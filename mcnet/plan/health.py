@@ -17,6 +17,8 @@ from mcnet.plan.damping import Damping
 WINDOW: Final = 100
 """Probes that the statistics cover."""
 REPLIES_AFTER_LOSS: Final = 3
+SILENCE: Final = 3
+"""Losses in a row after which a path was not there, and not slow."""
 LONGEST_PATIENCE: Final = 1.0
 """Seconds that a reply may take where no round trip is known yet: twice around the earth."""
 
@@ -43,8 +45,8 @@ def resumed(path: PathHealth, *, now: float) -> History:
 
 
 def observe_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark.NONE, held: int = 0) -> History:
-    """`history` after a reply that took `rtt` seconds and bears `mark`. The last `held` replies before it had been
-    held back (mcnet.plan.held): their way was no longer than its own."""
+    """`history` after a reply that took `rtt` seconds and bears `mark`. The last `held` replies before it came
+    together (mcnet.plan.held)."""
     verdicts = (*_shortened(history.verdicts, held, rtt), rtt)[-WINDOW:]
     noted = replace(_noted(history, mark), verdicts=verdicts)
     if history.state != "down":
@@ -56,10 +58,12 @@ def observe_reply(history: History, rtt: float, *, now: float, mark: Mark = Mark
 
 
 def _shortened(verdicts: tuple[float | None, ...], held: int, rtt: float) -> tuple[float | None, ...]:
-    """`verdicts` with no more than `rtt` for the last `held` replies."""
-    if not held:
+    """`verdicts` with no more than `rtt` for the last `held` replies, if they came after losses that stayed losses:
+    then the path had not been there, and is no longer than the reply that had not to wait for it. Where everything is
+    answered, however late, that is how the path is."""
+    replies = [place for place, verdict in enumerate(verdicts) if verdict is not None][-held:] if held else []
+    if not replies or not _ends_with(verdicts[: replies[0]], SILENCE, lost=True):
         return verdicts
-    replies = [place for place, verdict in enumerate(verdicts) if verdict is not None][-held:]
     return tuple(
         min(verdict, rtt) if verdict is not None and place in replies else verdict
         for place, verdict in enumerate(verdicts)

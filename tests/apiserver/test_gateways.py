@@ -170,6 +170,32 @@ async def test_others_leave_a_gateway_before_it_gets_another_port(
         assert (await marks(member, "n1")).keys() == {DRAIN_ANNOTATION}, "it was not this command that drained it"
 
 
+@pytest.mark.timeout(120)
+async def test_a_gateway_that_is_not_left_carries_on_as_it_was(member: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it can't be taken back it is said how."""
+    async with daemons(member):
+        for node in ("n1", "n2"):
+            await add(member, node, NOW, Silent())
+
+        async def stuck(api: Api, name: str, *arguments: object, **options: object) -> bool:
+            await drain(api, name, NOW, Silent())
+            raise McnetError("east still sends by n1 after 60 s")
+
+        monkeypatch.setattr(gateway_drained, "drain", stuck)
+        with pytest.raises(McnetError, match="still sends"):
+            await gateway_drained.change(member, "n1", {"port-base": "4600"}, NOW, Silent())
+        assert await marks(member, "n1") == {}
+
+        async def unreachable(*_: object) -> bool:
+            raise McnetError("the API server does not answer")
+
+        heard = Heard()
+        monkeypatch.setattr(gateway_drained, "undrain", unreachable)
+        with pytest.raises(McnetError, match="still sends"):
+            await gateway_drained.change(member, "n1", {"port-base": "4600"}, NOW, heard)
+        assert [text for text in heard.said if "n1 still drains" in text and "mcnet gateway undrain n1" in text]
+
+
 async def test_a_later_join_keeps_the_number(member: Api, request_: JoinRequest) -> None:
     await add(member, "n2", Waiting(timeout=0), Silent())
     await remove(member, "n1", Waiting(timeout=0), Silent(), force=True)

@@ -308,6 +308,9 @@ EDITS = {
     "element given a comment": "nft 'delete element inet mcnet plain6 { fd00::1 };"
     ' add element inet mcnet plain6 { fd00::1 comment "x" }\'',
     "set added": "nft 'add set inet mcnet mine { type mark; }'",
+    "set with a limit": "nft 'flush table inet mcnet; delete set inet mcnet plain6;"
+    " add set inet mcnet plain6 { type ipv6_addr; size 3; limit rate 1/day; };"
+    " add element inet mcnet plain6 { fd00::1, fd00::2 }'",
     "map added": "nft 'add map inet mcnet mine { type mark : verdict; }'",
     "counter added": "nft 'add counter inet mcnet mine'",
     "note deleted": "nft 'delete element inet mcnet notes { 0x100 }'",
@@ -326,6 +329,7 @@ def test_every_edit_by_hand_is_seen_and_undone(namespace: Namespace, edit: str) 
         assert found != wanted
         assert found.edited or found.notes != wanted.notes
         assert await held(EVERYTHING)
+        assert "limit" not in await shell("nft list table inet mcnet")
 
     namespace.run(body())
 

@@ -9,6 +9,8 @@ from hypothesis import given
 from mcnet.codec.nft import body
 from mcnet.codec.nft_rewrite import rewriting
 from mcnet.model.kernel import NftChain, NftSet, NftTable
+from mcnet.model.probe import Mark
+from mcnet.plan import soft_mark
 from tests.fakes.mutations import mutations
 from tests.unit.codec.listed import TABLE, edited, listing
 
@@ -48,7 +50,9 @@ def test_where_a_rule_differs_all_are_written_anew_and_base_chains_and_sets_stay
     other = replace(TABLE, chains=(NftChain("raw", RAW.hook, ("accept",)), POST))
     flushed = ["flush table inet mcnet", "delete set inet mcnet notes"]
     assert lines(other) == [*flushed, *rest(replace(other, sets=()))]
-    assert lines(TABLE, edited(5, policy="drop")) == [*flushed, *rest(replace(TABLE, sets=()))]
+    found = lines(TABLE, edited(5, policy="drop"))
+    assert found[:2] == flushed
+    assert found[-len(rest(replace(TABLE, sets=()))) :] == rest(replace(TABLE, sets=()))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +85,27 @@ def test_a_set_of_another_kind_is_made_anew() -> None:
     assert "  set allowed {" not in found
 
 
+@pytest.mark.parametrize("more", [{"size": 3}, {"stmt": [{"limit": {"rate": 1}}]}, {"timeout": 60}])
+def test_a_set_with_more_to_it_is_made_anew(more: dict[str, object]) -> None:
+    found = lines(TABLE, edited(2, **more))
+    assert found[:3] == ["flush table inet mcnet", "delete set inet mcnet remote4", "delete set inet mcnet notes"]
+    assert "  set remote4 {" in found
+
+
+@pytest.mark.parametrize("wanted", [Mark.NONE, Mark.SPARE])
+def test_a_mark_is_flushed_since_it_may_change_meanwhile(wanted: Mark) -> None:
+    """To delete an element that has just gone would fail."""
+    objects = json.loads(listing(TABLE))["nftables"]
+    objects += [
+        {"set": {"name": "isolated", "type": "inet_proto", "elem": ["icmp"]}},
+        {"set": {"name": "spare", "type": "inet_proto"}},
+    ]
+    script = rewriting(replace(TABLE, sets=(*TABLE.sets, *soft_mark.sets(wanted))), json.dumps({"nftables": objects}))
+    assert script is not None
+    assert "flush set inet mcnet isolated\n" in script
+    assert "delete element" not in script
+
+
 def test_a_new_set_touches_no_rule() -> None:
     new = NftSet("new", "ipv4_addr")
     found = lines(replace(TABLE, sets=(*TABLE.sets, new)))
@@ -88,13 +113,22 @@ def test_a_new_set_touches_no_rule() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [edited(2, elem=["192.0.2.1"]), edited(2, elem=["192.0.2.1", "192.0.2.2", "192.0.2.3"])]
+    "elements",
+    [
+        ["192.0.2.1"],
+        ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+        [{"prefix": {"addr": "10.0.0.0", "len": 9}}, {"prefix": {"addr": "10.128.0.0", "len": 9}}, "192.0.2.1"],
+        [{"prefix": {"addr": "10.0.0.0", "len": 8}}, {"elem": {"val": "192.0.2.1", "comment": "x"}}],
+    ],
+    ids=["missing", "others", "in pieces", "with a comment"],
 )
-def test_what_was_edited_by_hand_is_written_whole(text: str) -> None:
+def test_what_was_edited_by_hand_is_written_whole(elements: list[object]) -> None:
     """Elements may be in other pieces than they look like."""
-    assert lines(TABLE, text) == [
+    assert lines(TABLE, edited(2, elem=elements)) == [
         "flush table inet mcnet",
         "delete set inet mcnet notes",
+        "flush set inet mcnet allowed",
+        "add element inet mcnet allowed { 02:00:00:00:00:01 . fd00::-fd00::ffff:ffff:ffff:ffff }",
         "flush set inet mcnet remote4",
         "add element inet mcnet remote4 { 10.0.0.0-10.255.255.255, 192.0.2.1 }",
         *rest(replace(TABLE, sets=())),

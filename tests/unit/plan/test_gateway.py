@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 
 from mcnet.codec.nft import fingerprint
-from mcnet.codec.nft_elements import canonical
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
 from mcnet.model.gateway import CableState, Cause
@@ -140,7 +139,7 @@ def chain(table: NftTable, name: str) -> NftChain:
 def senders(table: NftTable) -> dict[str, str]:
     """By the sender inside of a cable: the chain that checks what it sends. All others are dropped."""
     way, known, last = chain(table, "from_cable").rules
-    assert (known, last) == ("ether saddr @senders goto any_cable", "drop")
+    assert (known, last) == ("ether saddr @senders goto any_vxlan", "drop")
     found = re.fullmatch(r"ether saddr vmap \{ (.*) \}", way)
     assert found
     ways = dict(pair.split(" : goto ") for pair in found[1].split(", "))
@@ -156,30 +155,11 @@ def sources(table: NftTable, mac: str, family: int) -> frozenset[str]:
     return elements(table)[f"{senders(table)[mac]}_{family}"]
 
 
-@pytest.mark.parametrize("situation", [SITUATIONS["gateway, three clusters"], Situation(**IPSEC)])
-def test_what_no_map_finds_comes_from_the_sources_of_some_cable(situation: Situation) -> None:
-    """A packet that is on its way when rules are written anew: their maps are empty then."""
-    (table,) = decide(situation.for_gateway()).state.tables
-    assert isinstance(table, NftTable)
-    assert chain(table, "any_cable").rules == (
-        "ip saddr != @any_cable_4 drop",
-        "ip6 saddr != @any_cable_6 drop",
-        "goto to_local",
-    )
-    for family in (4, 6):
-        known = {name: its for name, its in elements(table).items() if re.fullmatch(rf"cable_\w+_{family}", name)}
-        assert len(known) > 1
-        kind = f"ipv{family}_addr"
-        assert canonical(kind, ("interval",), frozenset().union(*known.values())) == canonical(
-            kind, ("interval",), elements(table)[f"any_cable_{family}"]
-        )
-
-
 def test_no_cable_brings_packets_of_the_nodes_themselves() -> None:
     """On a flat network the other cluster's prefix holds nodes of this one: pods take those for their own node."""
     (table,) = decided("node, flat network").state.tables
     assert isinstance(table, NftTable)
-    for texts in (sources(table, cable_end(WEST, 0).mac, 4), elements(table)["any_cable_4"]):
+    for texts in (sources(table, cable_end(WEST, 0).mac, 4), elements(table)["any_vxlan_4"]):
         networks = [ip_network(text) for text in texts]
         for host in ("192.168.1.1", "192.168.2.1"):
             assert not any(ip_address(host) in prefix for prefix in networks)
@@ -406,7 +386,7 @@ def test_each_libreswan_device_brings_its_clusters_sources_only_and_no_mark() ->
     devices = ", ".join(sorted(f'"{path.device}"' for path in by_cluster.values()))
     assert f"iifname {{ {devices} }} goto from_libreswan" in chain(table, "cable_prerouting").rules
     unmark, way, last = chain(table, "from_libreswan").rules
-    assert (unmark, last) == ("meta mark set 0", "goto any_cable")
+    assert (unmark, last) == ("meta mark set 0", "goto any_libreswan")
     found = re.fullmatch(r"iifname vmap \{ (.*) \}", way)
     assert found
     ways = dict(pair.split(" : goto ") for pair in found[1].split(", "))

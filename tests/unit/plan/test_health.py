@@ -186,12 +186,26 @@ def test_one_late_answer_does_not_make_the_next_hundred_wait() -> None:
 
 
 @pytest.mark.parametrize("observe", [observe_reply, observe_late_reply])
-def test_what_was_held_back_had_no_longer_way_than_the_reply_after_it(observe: Callable[..., History]) -> None:
-    history = History(state="up", verdicts=(0.9, 0.001, 0.3, None, 0.2, 0.004, None))
+def test_what_came_together_after_a_loss_had_no_longer_way_than_the_reply_after_it(
+    observe: Callable[..., History],
+) -> None:
+    history = History(state="up", verdicts=(0.9, None, None, None, 0.3, None, 0.2, 0.001, None))
     later = observe(history, 0.002, now=0, held=3)
-    assert later.verdicts[:6] == (0.9, 0.001, 0.002, None, 0.002, 0.002)
+    assert later.verdicts[:8] == (0.9, None, None, None, 0.002, None, 0.002, 0.001)
     assert later.verdicts[-1] == 0.002
-    assert observe(history, 0.002, now=0, held=100).verdicts[:3] == (0.002, 0.001, 0.002)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "held"),
+    [((0.9, 0.001, 0.3, 0.2), 2), ((None, None, 0.3, 0.2), 2), ((None, None, None, 0.1, 0.3, 0.2), 2),
+     ((None, None, None, 0.3, 0.2), 0), ((None, None, None, None), 2)],
+    ids=["no loss", "too few", "not before them", "none together", "no reply"],
+)  # fmt: skip
+def test_else_they_are_taken_as_they_are(verdicts: tuple[float | None, ...], held: int) -> None:
+    assert observe_reply(History(state="up", verdicts=verdicts), 0.002, now=0, held=held).verdicts == (
+        *verdicts,
+        0.002,
+    )
 
 
 @pytest.mark.parametrize(

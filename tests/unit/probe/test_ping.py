@@ -390,14 +390,16 @@ def test_a_path_that_is_cut_while_its_queues_are_full_is_noticed_as_much_later(f
     assert found.since - cut < pace.detection(0.1, 3) + 2 * full + 0.102
 
 
-@example(0.0005, 0.9, 0.6)
-@given(st.floats(0.0001, 0.02), st.floats(0.0, 2.9), st.floats(0.45, 9.0))
-def test_a_path_that_held_probes_back_is_noticed_as_soon_when_it_is_cut(
-    round_trip: float, held: float, answers: float
+@example(0.0005, 1.0, 0.9, 0.6)
+@given(st.floats(0.0001, 0.02), st.floats(0.4, 5.0), st.floats(0.0, 2.9), st.floats(0.45, 9.0))
+def test_a_path_that_held_probes_back_after_a_loss_is_noticed_as_soon_when_it_is_lost_again(
+    round_trip: float, lost: float, held: float, answers: float
 ) -> None:
     """A link that comes back asks for its neighbour's address first, and sends all at once when it has it."""
     path = ProbedPath(round_trip)
-    path.troubles = in_order(path.awake, [(2.0, "held", 0.0), (held, "whole", 0.0), (answers, "cut", 0.0)])
+    path.troubles = in_order(
+        path.awake, [(2.0, "cut", 0.0), (lost, "held", 0.0), (held, "whole", 0.0), (answers, "cut", 0.0)]
+    )
     cut = path.troubles[-1].moment
     with pytest.MonkeyPatch.context() as patch:
         path.install(patch)
@@ -406,18 +408,17 @@ def test_a_path_that_held_probes_back_is_noticed_as_soon_when_it_is_cut(
     assert 0.2 < found.since - cut < pace.detection(0.1, 3) + 0.002
 
 
-@given(st.floats(0.0001, 0.02), st.floats(0.1, 0.9), st.floats(0.01, 0.2))
-def test_a_path_that_holds_probes_back_all_the_time_is_learned(
-    round_trip: float, held: float, open_for: float
-) -> None:
-    """So do radio links that send when it is their turn. It may be given up at first, and then no more."""
+@example(0.0005, 0.4, 4.0)
+@given(st.floats(0.0001, 0.02), st.floats(0.1, 0.4), st.floats(0.01, 4.0))
+def test_a_path_that_stalls_again_and_again_is_learned(round_trip: float, held: float, open_for: float) -> None:
+    """As radio links do that send when it is their turn. It may be given up at first, and then no more."""
     path = ProbedPath(round_trip)
     turns = [(open_for, "held", 0.0), (held, "whole", 0.0)] * int(60 / (held + open_for))
     path.troubles = in_order(path.awake, turns)
     with pytest.MonkeyPatch.context() as patch:
         path.install(patch)
         found = path.run(probed(path, after=0.0))
-    assert found.falls <= 4
+    assert found.falls <= 2
     assert found.state == "up"
     assert path.awake - found.since > 20
 
