@@ -1,4 +1,4 @@
-"""What comes by a cable while the gateway's rules are written anew. Its table as a whole is tested with its planner."""
+"""What comes by a cable while the gateway's rules are written anew. Its whole table is tested with its planner."""
 
 import pytest
 
