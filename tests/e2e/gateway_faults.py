@@ -165,28 +165,25 @@ def stopped(cluster: str) -> Fault:
 
 def drained(node: str) -> Fault:
     """By the command, and back."""
-    context = ("--context", node.partition("-")[0])
-
-    async def begin(made: Clusterset) -> None:
-        await made.mcnet("gateway", "drain", node, *context)
-
-    async def end(made: Clusterset) -> None:
-        await made.mcnet("gateway", "undrain", node, *context)
-
-    return Fault(f"{node} is drained", begin, end, node=node, asks=node.partition("-")[0])
+    return _commanded(node, "drain", "undrain", f"{node} is drained")
 
 
 def removed(node: str) -> Fault:
     """It is no gateway any more, and becomes one again: each gateway has it in its firewall's rules."""
-    context = ("--context", node.partition("-")[0])
+    return _commanded(node, "remove", "add", f"{node} is removed")
+
+
+def _commanded(node: str, there: str, back: str, name: str) -> Fault:
+    """By `mcnet gateway there`, and by `mcnet gateway back`."""
+    cluster = node.partition("-")[0]
 
     async def begin(made: Clusterset) -> None:
-        await made.mcnet("gateway", "remove", node, *context)
+        await made.mcnet("gateway", there, node, "--context", cluster)
 
     async def end(made: Clusterset) -> None:
-        await made.mcnet("gateway", "add", node, *context)
+        await made.mcnet("gateway", back, node, "--context", cluster)
 
-    return Fault(f"{node} is removed", begin, end, node=node, asks=node.partition("-")[0])
+    return Fault(name, begin, end, node=node, asks=cluster)
 
 
 def cordoned(node: str) -> Fault:
