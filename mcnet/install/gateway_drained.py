@@ -15,15 +15,9 @@ from mcnet.kube.api import Api
 from mcnet.model.endpoint import Endpoint
 from mcnet.model.errors import McnetError
 from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE
+from mcnet.plan import gateway_settled
 from mcnet.plan.gateway_nodes import refusal
 
-FIELDS: Final = {
-    "private-address": "private_addresses",
-    "public-address": "public_addresses",
-    "port-base": "port_base",
-    "public-port-base": "public_port_base",
-}
-"""What an Endpoint says of each setting."""
 PUBLISHED: Final = 10.0
 """Seconds until the gateway has published what a setting changes, if it changes anything."""
 
@@ -74,13 +68,7 @@ async def _published(
     deadline = loop.time() + PUBLISHED
     while loop.time() < deadline:
         node = (await read(api)).nodes.get(name)
-        if node is None or all(_has(node.endpoint, before, setting, value) for setting, value in values.items()):
+        if node is None or gateway_settled.published(node.endpoint, before, values):
             return
         progress.doing(f"Waiting until {name} has published what changed")
         await asyncio.sleep(INTERVAL)
-
-
-def _has(endpoint: Endpoint | None, before: Endpoint | None, setting: str, value: str) -> bool:
-    """Whether what an Endpoint says is the value, or at least another one than `before`: a value may be a name."""
-    found = getattr(endpoint, FIELDS[setting], None)
-    return str(found) == value or found != getattr(before, FIELDS[setting], None)

@@ -17,6 +17,14 @@ FOLLOW: Final = LINGER
 """Seconds from a gateway's changed Endpoint until the others act on it: it goes by watches over their discovery and
 the broker, about a second while these answer. As long as what a gateway sends that is one no more is taken in."""
 
+FIELDS: Final = {
+    "private-address": "private_addresses",
+    "public-address": "public_addresses",
+    "port-base": "port_base",
+    "public-port-base": "public_port_base",
+}
+"""What an Endpoint says of each setting of a gateway."""
+
 
 def unconnected(node: GatewayNode, remotes: Iterable[Endpoint]) -> tuple[str, ...]:
     """What a gateway still lacks: a sentence for each gateway of other clusters that it is not connected to."""
@@ -41,6 +49,16 @@ def unsaid(node: GatewayNode) -> str:
     if node.endpoint is None or node.endpoint.weight == 0:
         return ""
     return f"its daemon does not run: {node.daemon}" if node.daemon else f"{node.name} has not said so yet"
+
+
+def published(endpoint: Endpoint | None, before: Endpoint | None, values: Mapping[str, str]) -> bool:
+    """Whether an Endpoint has what was set (`mcnet gateway set`), or at least something else than `before`: a value
+    may be a name."""
+    return all(
+        str(getattr(endpoint, FIELDS[setting], None)) == value
+        or getattr(endpoint, FIELDS[setting], None) != getattr(before, FIELDS[setting], None)
+        for setting, value in values.items()
+    )
 
 
 def users(reports: Mapping[ClusterId, Iterable[Gateway]], cluster: ClusterId, node: str) -> tuple[str, ...]:

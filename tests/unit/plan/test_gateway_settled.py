@@ -1,13 +1,16 @@
 """Whether a new gateway is connected to all, and whether a drained one is left by all."""
 
 from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
+from mcnet.install.gateway_settings import ANNOTATIONS
 from mcnet.model.gateway import Cable, CableState, Gateway
 from mcnet.model.node import Node
 from mcnet.plan.gateway_nodes import GatewayNode, Gateways
-from mcnet.plan.gateway_settled import unconnected, unsaid, unseen, users
+from mcnet.plan.gateway_settled import FIELDS, published, unconnected, unsaid, unseen, users
 from tests.fakes.worlds import EAST, EAST_0, NORTH, WEST, WEST_0
 
 CABLE = Cable(WEST, "n1", 0, CableState.CONNECTED, "vxlan", active=True)
@@ -16,6 +19,29 @@ NODE = GatewayNode(
     Node("n1", "u", (), (), gateway=True), report=Gateway("n1", EAST, 0, (CABLE,)), endpoint=EAST_0
 )  # fmt: skip
 SECOND = replace(WEST_0, gateway="n2", rail=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "is_published"),
+    [
+        ({"port-base": "4600"}, {"port_base": 4600}, True),
+        ({"port-base": "4600"}, {"sequence": 7, "weight": 0}, False),
+        ({"port-base": "4500"}, {}, True),
+        ({"port-base": ""}, {"port_base": 4700}, True),
+        ({"public-address": "dns:gw.example"}, {"public_addresses": (ip_address("198.51.100.7"),)}, True),
+        ({"public-address": "dns:gw.example", "port-base": "4600"}, {"port_base": 4600}, False),
+        ({"private-address": "10.9.9.9"}, {"public_port_base": 9}, False),
+    ],
+)
+def test_published_is_what_was_set_and_nothing_else(
+    values: dict[str, str], changes: dict[str, Any], is_published: bool
+) -> None:
+    assert published(replace(EAST_0, **changes), EAST_0, values) is is_published
+
+
+def test_every_setting_of_a_gateway_is_known_in_its_endpoint() -> None:
+    assert FIELDS.keys() == ANNOTATIONS.keys()
+    assert all(hasattr(EAST_0, field) for field in FIELDS.values())
 
 
 def test_connected_to_every_gateway() -> None:
