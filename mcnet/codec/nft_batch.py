@@ -55,11 +55,11 @@ def encode_elements(table: str, sets: Sequence[NftSet]) -> Batch | None:
 
 
 def _set_messages(table: str, item: NftSet) -> Iterator[tuple[int, int, bytes]]:
-    place = struct.pack("!BBH", _INET, 0, 0) + _attribute(_TABLE, _name(table)) + _attribute(_SET, _name(item.name))
+    place = struct.pack("!BBH", _INET, 0, 0) + attribute(_TABLE, _name(table)) + attribute(_SET, _name(item.name))
     yield _DELETE_ELEMENTS, _REQUEST | _ACK, place
     if item.elements:
         keys = [int(element).to_bytes(1) for element in canonical(item.type, item.flags, item.elements)]
-        elements = b"".join(_nested(_ELEMENT, _nested(_KEY, _attribute(_VALUE, key))) for key in keys)
+        elements = b"".join(_nested(_ELEMENT, _nested(_KEY, attribute(_VALUE, key))) for key in keys)
         yield _NEW_ELEMENTS, _REQUEST | _ACK | _CREATE, place + _nested(_ELEMENTS, elements)
 
 
@@ -68,9 +68,9 @@ def _name(text: str) -> bytes:
 
 
 def _nested(kind: int, content: bytes) -> bytes:
-    return _attribute(_NESTED | kind, content)
+    return attribute(_NESTED | kind, content)
 
 
-def _attribute(kind: int, content: bytes) -> bytes:
-    """Aligned to four bytes, which its length does not tell."""
+def attribute(kind: int, content: bytes) -> bytes:
+    """One attribute of a message, aligned to four bytes, which its length does not tell."""
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(content), kind) + content + bytes(-len(content) % 4)

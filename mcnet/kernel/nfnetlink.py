@@ -18,7 +18,7 @@ _REQUEST_DUMP: Final = 0x301
 """NLM_F_REQUEST | NLM_F_DUMP."""
 _ERROR, _DONE = 2, 3
 _HEADER: Final = struct.Struct("=IHHII")
-ATTRIBUTE: Final = struct.Struct("=HH")
+_ATTRIBUTE: Final = struct.Struct("=HH")
 """struct nlattr: length and kind."""
 _LARGEST: Final = 1 << 17
 """Bytes read at once: no message of a dump is larger."""
@@ -73,11 +73,11 @@ def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Kind and payload of each attribute, nested or not; one that is cut ends the reading."""
     offset = 0
-    while offset + ATTRIBUTE.size <= len(data):
-        length, kind = ATTRIBUTE.unpack_from(data, offset)
-        if length < ATTRIBUTE.size:
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size:
             return
-        yield kind & 0x3FFF, data[offset + ATTRIBUTE.size : offset + length]
+        yield kind & 0x3FFF, data[offset + _ATTRIBUTE.size : offset + length]
         offset += (length + 3) & ~3
 
 

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from mcnet.codec.nft_batch import attribute
 from mcnet.kernel import nfnetlink
 from mcnet.model.ownership import HOST_RULE_MARK
 
@@ -27,9 +28,8 @@ _MARK: Final = re.compile(re.escape(HOST_RULE_MARK).encode() + rb"[\x21-\x7e]*")
 def marks(family: str, table: str) -> dict[int, str]:
     """Our marks by the handles of the rules that bear them. Raises KernelError."""
     name = table.encode() + b"\0"
-    attribute = nfnetlink.ATTRIBUTE.pack(nfnetlink.ATTRIBUTE.size + len(name), _NAME) + name
     found = {}
-    for message in _dump(_GETRULE, family, attribute + bytes(-len(attribute) % 4)):
+    for message in _dump(_GETRULE, family, attribute(_NAME, name)):
         attributes = dict(nfnetlink.attributes(message))
         mark = _MARK.search(message)
         # An old kernel ignores which table is asked for.
