@@ -115,7 +115,7 @@ async def _add(session: Session, item: KernelObject, tree: SysctlTree) -> None:
 async def _replace(session: Session, old: KernelObject, item: KernelObject, tree: SysctlTree) -> None:
     match old, item:
         case Link(), Link() if old.fixed == item.fixed:
-            await links.change(session, old, item, tree)
+            await links.change(session, old, item)
         case Link(), Link():
             # These options can't be changed in place (mcnet.plan.diff plans it as a removal and an addition).
             await links.remove(session, old.name)

@@ -11,9 +11,8 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from mcnet.kernel import wireguard_userspace
 from mcnet.kernel.errors import is_gone, is_there, is_unknown_kind
 from mcnet.kernel.netlink import CREATE, EXCLUSIVE, Session, build, device_index, device_names, family_of
-from mcnet.kernel.sysctl import SysctlTree
 from mcnet.model.errors import KernelError
-from mcnet.model.kernel import Interface, Link, Sysctl, Vxlan
+from mcnet.model.kernel import Interface, Link, Vxlan
 from mcnet.model.ownership import Partition, owns_link
 from mcnet.model.traffic import Count
 
@@ -156,16 +155,20 @@ class _Settings(nlmsg):  # type: ignore[misc]
             nla_map = ((1, "IFLA_INET_CONF", "conf"),)
 
             class conf(nla):  # type: ignore[misc]  # noqa: N801
-                nla_map = ((8, "RP_FILTER", "uint32"),)
+                nla_map = ((8, "RP_FILTER", "uint32"), (20, "PROMOTE_SECONDARIES", "uint32"))
+
+
+async def _set(session: Session, name: str, setting: str, value: int, *, doing: str) -> None:
+    conf = {"attrs": [[setting, value]]}
+    inet = {"attrs": [["IFLA_INET_CONF", conf]]}
+    request = build(_Settings(), {"index": device_index(name)}, [("IFLA_AF_SPEC", {"attrs": [["AF_INET", inet]]})])
+    await session.request(request, _NEWLINK, doing=doing)
 
 
 async def _loosen(session: Session, name: str) -> None:
     """Take in what comes by the device although the way back is another one, from the first packet on: the sysctl is
     the route agent's, which comes to it some hundred milliseconds after the device is up."""
-    conf = {"attrs": [["RP_FILTER", _LOOSE]]}
-    inet = {"attrs": [["IFLA_INET_CONF", conf]]}
-    request = build(_Settings(), {"index": device_index(name)}, [("IFLA_AF_SPEC", {"attrs": [["AF_INET", inet]]})])
-    await session.request(request, _NEWLINK, doing=f"loosen the reverse-path check of {name}")
+    await _set(session, name, "RP_FILTER", _LOOSE, doing=f"loosen the reverse-path check of {name}")
 
 
 async def _add_wireguard(session: Session, link: Link) -> None:
@@ -214,13 +217,13 @@ def _options(vxlan: Vxlan) -> dict[str, Any]:
     }
 
 
-async def change(session: Session, old: Link, new: Link, tree: SysctlTree) -> None:
+async def change(session: Session, old: Link, new: Link) -> None:
     """Bring MTU, state and addresses of an existing device from `old` to `new`. Raises KernelError."""
     index = device_index(new.name)
     networks = {address.network for address in old.addresses - new.addresses if address.version == 4}
     if any(address.network in networks for address in new.addresses):
         # Else the first IPv4 address of a network takes the others along (net/ipv4/devinet.c, inet_del_ifa).
-        tree.write(Sysctl(f"ipv4/conf/{new.name}/promote_secondaries", "1"))
+        await _set(session, new.name, "PROMOTE_SECONDARIES", 1, doing=f"keep the other addresses of {new.name}")
     if old.mtu != new.mtu:
         request = build(ifinfmsg(), {"index": index}, [("IFLA_MTU", new.mtu)])
         await session.request(request, _NEWLINK, doing=f"set MTU of {new.name} to {new.mtu}")
