@@ -17,7 +17,7 @@ from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
-from mcnet.loop.failover import Failover, noting
+from mcnet.loop.failover import Failover, inherit, noting
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
@@ -38,6 +38,7 @@ from mcnet.plan import (
     gateway,
     gateway_events,
     gateway_report,
+    inherited,
     libreswan_cable,
     nat_discovery,
     own_endpoint,
@@ -51,6 +52,7 @@ from mcnet.plan.cable import own_address
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.driver import WIREGUARD
+from mcnet.plan.inherited import Inherited
 from mcnet.plan.looks import cable_path
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
@@ -133,6 +135,8 @@ class Gateway:
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
         self._repairs = Repairs(self._metrics.repairs)
         self._failover = Failover(self._kernel.apply, done=noting(self._journal, self._repairs))
+        self._inherited = Inherited()
+        """What there was to probe before the first round."""
         self._options: ClusterSet | None = None
         self._identity: PrivateIdentity | None = None
         self._standings: dict[str, Standing] = {}
@@ -147,6 +151,13 @@ class Gateway:
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
+        self._inherited = await inherit(
+            self._kernel.read(GATEWAY),
+            self._failover,
+            self._prober,
+            interval=self._settings.probe_interval,
+            multiplier=self._settings.probe_multiplier,
+        )
         async with await self._open_api() as api:
             self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
             self._publisher = Publisher(
@@ -228,7 +239,7 @@ class Gateway:
         """Stop using what is lost, and tell the nodes: without a round, and again after one (`state` is what it left
         behind), since it may have begun before. Whether anything is to be done for it now."""
         if self._outcome is None:
-            return False
+            return self._failover.lost(inherited.lost(self._inherited, self._prober.snapshot(), {}))
         decision, health = self._outcome.decision, self._health()
         reach = failover.reach(decision.cables, health, decision.reach)
         narrow = {cluster: size for cluster, size in decision.narrow.items() if cluster in reach}
@@ -275,6 +286,7 @@ class Gateway:
         if self._outcome is not None:
             self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
         self._prober.set_targets(frozenset())
+        self._inherited = Inherited()
         self._failover.holds(KernelState())
         self._outcome = self._written = self._cables = None
         self._repairs.forget()
@@ -381,7 +393,7 @@ class Gateway:
             interval=pace.interval(view.member.probe_interval or self._settings.probe_interval, paths=len(targets)),
             multiplier=multiplier,
         )
-        self._prober.set_targets(targets | self._witnesses(view, used, multiplier))
+        self._prober.set_targets(self._inherited.taken_over(targets) | self._witnesses(view, used, multiplier))
         self._discover(view, world, decision)
         self._sizes.set(
             {

@@ -12,7 +12,7 @@ import mcnet
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
-from mcnet.loop.failover import Failover, noting
+from mcnet.loop.failover import Failover, inherit, noting
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
@@ -32,6 +32,7 @@ from mcnet.plan import (
     failover,
     gateway_views,
     host_firewall,
+    inherited,
     node_paths,
     pace,
     route_agent,
@@ -40,6 +41,7 @@ from mcnet.plan.addresses import TunnelEnd, overlay_ends
 from mcnet.plan.choice import GatewayView, Health
 from mcnet.plan.diff import diff
 from mcnet.plan.gateway_events import Told
+from mcnet.plan.inherited import Inherited
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS, named_paths
@@ -94,6 +96,8 @@ class RouteAgent:
         self._listener.on_change = self._advert_changed
         self._view: View | None = None
         """What the last round saw, None before it."""
+        self._inherited = Inherited()
+        """What there was to probe before the first round."""
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
@@ -114,6 +118,13 @@ class RouteAgent:
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
+        self._inherited = await inherit(
+            self._kernel.read(ROUTE_AGENT),
+            self._failover,
+            self._prober,
+            interval=self._settings.probe_interval,
+            multiplier=self._settings.probe_multiplier,
+        )
         async with await self._open_api() as api:
             self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
             self._publisher = Publisher(api, namespace=self._settings.namespace, instance=self._settings.pod)
@@ -148,7 +159,7 @@ class RouteAgent:
         """Stop using gateways that are lost: without a round, and again after one (`state` is what it left behind),
         since it may have begun before. Whether anything is to be done for it now."""
         if self._view is None:
-            return False
+            return self._failover.lost(inherited.lost(self._inherited, self._prober.snapshot(), self._listener.heard))
         ends = overlay_ends(self._view.nodes)
         gateways = self._gateway_views(self._view)
         acts = self._failover.lost(failover.lost_gateways(gateways, ends, self._view.clusters))
@@ -319,7 +330,7 @@ class RouteAgent:
             ),
             multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
         )
-        self._prober.set_targets(targets)
+        self._prober.set_targets(self._inherited.taken_over(targets))
 
     async def _retiring(self, me: Node | None) -> bool:
         """Whether the node was a gateway until a moment ago; when that is over, there is another round."""

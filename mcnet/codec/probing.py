@@ -5,7 +5,7 @@ refused: then the process is started anew.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from ipaddress import ip_address
 from typing import Any
@@ -40,10 +40,7 @@ class News:
 
 def encode_order(order: Order) -> bytes:
     """The line for it."""
-    targets = [
-        [target.key, str(target.address), target.device, str(target.source) if target.source else None, target.losses]
-        for target in sorted(order.targets, key=lambda target: target.key)
-    ]
+    targets = [_target(target) for target in sorted(order.targets, key=lambda target: target.key)]
     body = {
         "order": order.number, "interval": order.interval, "multiplier": order.multiplier,
         "targets": targets, "known": _paths(order.known),
@@ -59,12 +56,7 @@ def decode_order(line: bytes) -> Order:
             number=int(body["order"]),
             interval=float(body["interval"]),
             multiplier=int(body["multiplier"]),
-            targets=frozenset(
-                Target(
-                    str(key), ip_address(address), str(device), ip_address(source) if source else None, int(losses)
-                )
-                for key, address, device, source, losses in body["targets"]
-            ),
+            targets=frozenset(_decode_target(found) for found in body["targets"]),
             known=_health(body["known"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -83,6 +75,23 @@ def decode_news(line: bytes) -> News:
         return News(int(body["news"]), _health(body["paths"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DecodeError(f"news of the prober not understood: {error}") from error
+
+
+def _target(target: Target) -> list[Any]:
+    source = str(target.source) if target.source else None
+    return [target.key, str(target.address), target.device, source, target.losses, target.formerly]
+
+
+def _decode_target(found: Sequence[Any]) -> Target:
+    key, address, device, source, losses, formerly = found
+    return Target(
+        key=str(key),
+        address=ip_address(address),
+        device=str(device),
+        source=ip_address(source) if source else None,
+        losses=int(losses),
+        formerly=str(formerly),
+    )
 
 
 def _line(body: Mapping[str, Any]) -> bytes:

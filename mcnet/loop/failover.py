@@ -9,12 +9,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from mcnet.loop.log import Log
 from mcnet.loop.repairs import Repairs
 from mcnet.loop.wiring import Journal
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import Change, KernelState
-from mcnet.plan import failover
+from mcnet.model.probe import Target
+from mcnet.plan import failover, inherited
 from mcnet.plan.failover import Lost
+from mcnet.plan.inherited import Inherited
+
+log = Log("failover")
 
 
 class Refused(Protocol):
@@ -25,6 +30,14 @@ class Refused(Protocol):
 
     @property
     def error(self) -> KernelError: ...
+
+
+class Prober(Protocol):
+    """What probes for a daemon (mcnet.probe.supervised)."""
+
+    def set_pace(self, *, interval: float, multiplier: int) -> None: ...
+
+    def set_targets(self, targets: frozenset[Target]) -> None: ...
 
 
 def noting(
@@ -90,3 +103,19 @@ class Failover:
             except KernelError as error:
                 refused = [error.message]
             self._done(changes, refused, was, now)
+
+
+async def inherit(
+    read: Awaitable[KernelState], failover: Failover, prober: Prober, *, interval: float, multiplier: int
+) -> Inherited:
+    """Have that watched which an earlier process of this daemon has left in use, until a round knows what there is to
+    watch: it needs an API server, which may be away. `interval` (seconds) and `multiplier` are the daemon's own."""
+    try:
+        found = inherited.found(await read)
+    except KernelError as error:
+        log.warning("paths in use are watched from the first round on only", because=error.message)
+        found = Inherited()
+    failover.holds(found.state)
+    prober.set_pace(interval=found.interval(interval), multiplier=multiplier)
+    prober.set_targets(found.targets)
+    return found

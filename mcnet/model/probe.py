@@ -1,6 +1,6 @@
 """What is probed, and what probes say of it: the same in the daemons and in the process that probes for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, TypeAlias
@@ -34,6 +34,12 @@ class Target:
     source: IPv4Address | IPv6Address | None = None
     losses: int = 0
     """Lost probes in a row after which it is down, where that is another number than the prober's; 0: it is not."""
+    formerly: str = field(default="", compare=False)
+    """The key of a target until now that was the same path under another name: its history goes on under this one."""
+
+    def is_formerly(self, other: "Target") -> bool:
+        """Whether `other` was this path."""
+        return bool(self.formerly) and replace(other, key=self.key) == self and other.key == self.formerly
 
 
 @dataclass(frozen=True, slots=True)

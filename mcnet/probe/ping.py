@@ -143,11 +143,17 @@ class Prober:
         self._multiplier = multiplier
 
     def set_targets(self, targets: frozenset[Target], known: Mapping[str, PathHealth] | None = None) -> None:
-        """Probe exactly `targets` from now on; a target that stays keeps its history, a changed one starts anew.
+        """Probe exactly `targets` from now on; a target that stays or is `formerly` another one keeps its history, a
+        changed one starts anew.
 
         `known` is, by key, what an earlier prober said of targets that are new to this one.
         """
         kept = {path.target: path for path in self._paths.values()}
+        for target in targets:
+            former = self._paths.get(target.formerly)
+            if target not in kept and former is not None and target.is_formerly(former.target):
+                former.target = target
+                kept[target] = former
         now = self._clock.awake()
         before = known or {}
         self._paths = {

@@ -60,14 +60,16 @@ class SupervisedProber:
             self._order()
 
     def set_targets(self, targets: frozenset[Target]) -> None:
-        """Probe exactly `targets` from now on; a target that stays keeps its history, a changed one starts anew."""
+        """Probe exactly `targets` from now on; a target that stays or is `formerly` another one keeps its history, a
+        changed one starts anew."""
         wanted = {target.key: target for target in targets}
         if wanted == self._targets:
             return
         self._order()
         same = {key for key, target in wanted.items() if self._targets.get(key) == target}
+        names = {key: self._name(target) for key, target in wanted.items()}
         now = time.monotonic()
-        self._paths = {key: self._paths[key] if key in same else PathHealth(since=now) for key in sorted(wanted)}
+        self._paths = {key: self._paths.get(names[key], PathHealth(since=now)) for key in sorted(wanted)}
         self._since = {key: self._since[key] if key in same else self._number for key in wanted}
         self._targets = wanted
 
@@ -90,6 +92,15 @@ class SupervisedProber:
             if short >= len(_BACKOFF):
                 self.problem = f"paths are not probed, since the process for it does not stay: {reason}"
             await asyncio.sleep(_BACKOFF[min(short, len(_BACKOFF) - 1)])
+
+    def _name(self, target: Target) -> str:
+        """What the path of `target` has been called until now, "" for a new one."""
+        names = (target.key, target.formerly)
+        return next((name for name in names if self._was(name, target)), "")
+
+    def _was(self, name: str, target: Target) -> bool:
+        former = self._targets.get(name)
+        return former is not None and (former == target or target.is_formerly(former))
 
     def _order(self) -> None:
         self._number += 1

@@ -45,21 +45,24 @@ async def nothing(_: Clusterset) -> None:
 
 def killed(node: str, program: str = "mcnet_gateway") -> Fault:
     """SIGKILL for a daemon; its kubelet starts it again, which the end waits for: until it knows what there is."""
-    port = {"mcnet_gateway": 4581, "mcnet_route_agent": 4582}[program]
     place = node.replace("-", "/", 1)
 
     async def begin(made: Clusterset) -> None:
         done = await made.node(place, "pkill", "-KILL", "-f", f"python3 -m {program}")
         assert done.status == 0, f"{program} does not run on {node}"
 
-    async def ready(made: Clusterset) -> bool:
-        # Asked itself: what the API server has of a pod may be from before it was killed.
-        return (await made.node(place, "curl", "-sf", f"http://127.0.0.1:{port}/readyz")).status == 0
-
     async def end(made: Clusterset) -> None:
-        await eventually(lambda: ready(made), 120, f"{program} of {node} is back")
+        await eventually(lambda: says(made, node, program, "readyz"), 120, f"{program} of {node} is back")
 
     return Fault(f"{program} of {node} is killed", begin, end, daemon=node, asks=node.partition("-")[0], back=2)
+
+
+async def says(made: Clusterset, node: str, program: str, path: str) -> bool:
+    """Whether a daemon answers with 200 (healthz: it runs; readyz: it knows what there is). It is asked itself: what
+    the API server has of a pod may be from before it was killed."""
+    port = {"mcnet_gateway": 4581, "mcnet_route_agent": 4582}[program]
+    place = node.replace("-", "/", 1)
+    return (await made.node(place, "curl", "-sf", f"http://127.0.0.1:{port}/{path}")).status == 0
 
 
 def deleted(node: str, component: str = "gateway") -> Fault:
@@ -76,8 +79,7 @@ def updated(cluster: str, component: str = "gateway") -> Fault:
 
     async def begin(made: Clusterset) -> None:
         for node in await made.gateways(cluster):
-            await _delete_pods(made, component, node)
-            await eventually(lambda node=node: _runs(made, component, node), 90, f"{component} of {node} is back")
+            await replaced(made, node, component)
 
     return Fault(f"{component} of {cluster} is updated", begin, nothing)
 
@@ -215,6 +217,13 @@ def at_once(first: Fault, second: Fault) -> Fault:
 
     node = first.node or second.node
     return Fault(f"{first.name}, {second.name}", begin, end, max(first.bound, second.bound), node)
+
+
+async def replaced(made: Clusterset, node: str, component: str) -> None:
+    """Another pod of the daemon runs there: its kubelet starts that one again at once, and the next times later and
+    later."""
+    await _delete_pods(made, component, node)
+    await eventually(lambda: _runs(made, component, node), 90, f"{component} of {node} is back")
 
 
 async def _delete_pods(made: Clusterset, component: str, node: str) -> None:

@@ -184,6 +184,41 @@ def _too_long(flows: Flows, told: Told) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("node", "program", "fault"),
+    [
+        ("west-n3", "mcnet_route_agent", faults.gone("west-n1")),
+        ("west-n2", "mcnet_gateway", faults.gone("east-n1")),
+    ],
+    ids=["a gateway, seen by a node", "a cable, seen by a gateway"],
+)
+async def test_what_fails_while_a_daemon_is_away_is_noticed_when_it_starts(
+    made: Clusterset, node: str, program: str, fault: Fault
+) -> None:
+    """Though no API server tells it anything: of what it finds in use, what does not answer is not used."""
+    await faults.replaced(made, node, program.removeprefix("mcnet_").replace("_", "-"))
+    await whole(made)
+    away = faults.at_once(faults.stopped("west"), faults.killed(node, program))
+    async with flowing(made, made.pod("west-n3"), made.pod("east-n3")) as flows:
+        await asyncio.sleep(1)
+        await away.begin(made)
+        await fault.begin(made)
+        try:
+            await eventually(lambda: faults.says(made, node, program, "healthz"), 60, f"{program} of {node} is back")
+            back = time.time()
+            await asyncio.sleep(faults.LOSS + 1)
+            assert not await faults.says(made, node, program, "readyz"), "its API server is away"
+        finally:
+            await fault.end(made)
+            await away.end(made)
+        await whole(made)
+        await asyncio.sleep(2)
+    runs = [(flow.name, start - back, start + seconds - back) for flow in flows.found for start, seconds in flow.runs]
+    print(f"{flows.interrupted} flows interrupted; until when after it was back: {sorted(run[2] for run in runs)}")
+    assert flows.interrupted > 0, "the fault was there"
+    assert max(until for _, _, until in runs) < faults.LOSS, runs
+
+
 async def test_a_busy_machine_is_no_fault(made: Clusterset) -> None:
     """Every processor has twice more to do than it can: no path is given up for it, not even for a moment."""
     before = await load.seen(made)

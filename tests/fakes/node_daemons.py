@@ -121,7 +121,11 @@ class SilentProber(Prober):
         self.health: dict[str, PathHealth] = {}
 
     def set_targets(self, targets: frozenset[Target]) -> None:
-        for gone in {target.key for target in self.targets} - {target.key for target in targets}:
+        former = {target.key: target for target in self.targets}
+        for target in targets:
+            if target.formerly in former and target.is_formerly(former[target.formerly]):
+                self.health[target.key] = self.health.pop(target.formerly, PathHealth())
+        for gone in set(former) - {target.key for target in targets}:
             self.health.pop(gone, None)
         self.targets = targets
 
@@ -255,7 +259,7 @@ class Scene:
             nat=self.nat,
             sizes=self.sizes,
         )
-        async with _running(daemon):
+        async with _running(daemon, self.prober):
             yield daemon
 
     @asynccontextmanager
@@ -264,7 +268,7 @@ class Scene:
         daemon = RouteAgent(
             settings, kernel=self.kernel, open_api=self._open, prober=self.prober, listener=self.listener
         )
-        async with _running(daemon):
+        async with _running(daemon, self.prober):
             yield daemon
 
     def own_endpoint(self) -> dict[str, Any] | None:
@@ -273,8 +277,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def _running(daemon: Gateway | RouteAgent) -> AsyncIterator[None]:
+async def _running(daemon: Gateway | RouteAgent, prober: SilentProber) -> AsyncIterator[None]:
     stop = Stop()
+    prober.targets = frozenset()
     task = asyncio.create_task(daemon.main(stop))
     try:
         yield

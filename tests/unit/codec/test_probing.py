@@ -40,6 +40,7 @@ TARGETS = st.builds(
     device=st.text(max_size=15),
     source=st.none() | ADDRESSES,
     losses=st.integers(0, 100),
+    formerly=st.text(max_size=20),
 )
 ORDERS = st.builds(
     Order, st.integers(1, 1 << 40), st.floats(0.1, 60), st.integers(1, 100), st.frozensets(TARGETS, max_size=4), PATHS
@@ -51,6 +52,8 @@ def test_orders_there_and_back(order: Order) -> None:
     line = encode_order(order)
     assert line.count(b"\n") == 1
     assert decode_order(line) == order
+    names = {(target, target.formerly) for target in order.targets}
+    assert {(target, target.formerly) for target in decode_order(line).targets} == names, "not part of what is equal"
 
 
 @given(st.integers(1, 1 << 40), PATHS)

@@ -14,6 +14,7 @@ from mcnet.model.cluster import cluster_number
 from mcnet.model.errors import UnreachableError
 from mcnet.model.kernel import Add, Change, HostFacts, NextHop
 from mcnet.model.probe import Mark
+from mcnet.plan.addresses import cable_end
 from mcnet_gateway import main
 from mcnet_gateway.main import Gateway
 from tests.fakes.eventually import eventually
@@ -172,6 +173,45 @@ async def test_a_cable_that_is_held_down_carries_where_nothing_else_does(scene: 
         await eventually(lambda: "west.n2" in {target.key for target in scene.prober.targets})
         scene.prober.say("west.n2", "up")
         await eventually(lambda: cables_used(scene) == {1})
+
+
+async def test_what_was_lost_before_the_start_leaves_without_an_api_server(scene: Scene) -> None:
+    scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+    found = {f"{cable_end(WEST, rail).address4} mcnet-cv" for rail in (0, 1)}
+    async with scene.gateway() as daemon:
+        await both_carry(scene, daemon)
+    scene.prober.health.clear()
+    scene.server.go_down(UnreachableError("away"))
+    async with scene.gateway() as daemon:
+        await eventually(lambda: {target.key for target in scene.prober.targets} == found)
+        scene.prober.say(min(found), "down")
+        await eventually(lambda: cables_used(scene) == {1})
+        scene.prober.say(max(found), "down")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert cables_used(scene) == {1}, "never the last one"
+        scene.prober.say(max(found), "up")
+        assert daemon._outcome is None
+        scene.server.come_up()
+        await eventually(lambda: daemon._outcome is not None)
+        assert {key: path.state for key, path in scene.prober.health.items()} == {"west.n1": "down", "west.n2": "up"}
+        assert cables_used(scene) == {1}
+        await both_carry(scene, daemon)
+        assert daemon._metrics.repairs._value.get() == 0
+
+
+async def test_a_node_that_is_no_gateway_any_more_watches_nothing(scene: Scene) -> None:
+    scene.server.add(endpoint.encode(WEST_1, namespace=NAMESPACE))
+    async with scene.gateway() as daemon:
+        await both_carry(scene, daemon)
+    scene.server.add(node_object(1, gateway=False))
+    async with scene.gateway() as daemon:
+        await eventually(lambda: daemon._loop.synced and daemon._unready() == "")
+        await eventually(lambda: scene.prober.targets == frozenset())
+        scene.prober.say(f"{cable_end(WEST, 0).address4} mcnet-cv", "down")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert cables_used(scene) == {0, 1}, "what is left is the route agent's to clear"
 
 
 def marked(scene: Scene) -> Mark:

@@ -5,6 +5,7 @@ import errno
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -18,6 +19,7 @@ from mcnet.plan.damping import HOLDS, QUIET
 from mcnet.probe import ping
 from mcnet.probe.ping import Clock, Prober
 from mcnet.probe.sockets import Received
+from tests.fakes.eventually import eventually
 from tests.fakes.mutations import damaged
 from tests.fakes.probed_path import ADDRESS, Kind, ProbedPath, Trouble, in_order
 from tests.fakes.several_paths import Several
@@ -278,6 +280,22 @@ async def test_targets_come_and_go_and_keep_their_history() -> None:
     assert prober.snapshot()["b"].state == "unknown"
     prober.set_targets(frozenset())
     assert prober.snapshot() == {}
+    running.cancel()
+
+
+async def test_a_path_under_another_name_keeps_its_history() -> None:
+    prober = Prober(interval=0.05, multiplier=2)
+    prober.set_targets(frozenset({TARGET}))
+    running = asyncio.create_task(prober.run())
+    await until(prober, "a", "down")
+    renamed = replace(TARGET, key="b", formerly="a")
+    prober.set_targets(frozenset({renamed}))
+    assert {key: path.state for key, path in prober.snapshot().items()} == {"b": "down"}
+    sent = prober.snapshot()["b"].sent
+    await eventually(lambda: prober.snapshot()["b"].sent >= sent + 3)
+    for other in (replace(renamed, key="c"), replace(renamed, key="c", formerly="b", device="elsewhere")):
+        prober.set_targets(frozenset({replace(renamed, formerly=""), other}))
+        assert [prober.snapshot()[key].state for key in "bc"] == ["down", "unknown"], other
     running.cancel()
 
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 
 from mcnet.model.probe import Target
@@ -53,6 +54,22 @@ async def test_changes_come_through_and_targets_come_and_go() -> None:
         prober.set_targets(frozenset())
         assert prober.snapshot() == {}
     assert prober.process_id == 0
+
+
+async def test_a_path_under_another_name_keeps_its_history() -> None:
+    told: list[dict[str, str]] = []
+    prober = SupervisedProber(interval=0.1, multiplier=2)
+    prober.set_targets(frozenset({NOWHERE["a"]}))
+    async with running(prober):
+        await eventually(lambda: states(prober) == {"a": "down"}, timeout=PATIENCE)
+        sent = prober.snapshot()["a"].sent
+        prober.on_change = lambda: told.append(states(prober))
+        prober.set_targets(frozenset({replace(NOWHERE["b"], formerly="a"), ELSEWHERE}))
+        assert states(prober) == {"a": "unknown", "b": "down"}, "and its old one is another path now"
+        await eventually(lambda: prober.snapshot()["b"].sent > sent + 2, timeout=PATIENCE)
+        assert [one["b"] for one in told] == ["down"] * len(told), "in the process too"
+        prober.set_targets(frozenset({replace(ELSEWHERE, key="c", formerly="b")}))
+        assert states(prober) == {"c": "unknown"}, "that was another path"
 
 
 async def test_a_killed_process_is_started_anew_and_moves_nothing() -> None:
