@@ -151,13 +151,6 @@ class Gateway:
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
-        self._inherited = await inherit(
-            self._kernel.read(GATEWAY),
-            self._failover,
-            self._prober,
-            interval=self._settings.probe_interval,
-            multiplier=self._settings.probe_multiplier,
-        )
         async with await self._open_api() as api:
             self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
             self._publisher = Publisher(
@@ -174,6 +167,7 @@ class Gateway:
                 stores=self._stores.all,
                 loops=(self._loop, self._publishing, self._agreeing),
                 others=(
+                    self._inherit(),
                     self._watch_kernel(),
                     self._prober.run(),
                     self._failover.run(),
@@ -183,6 +177,18 @@ class Gateway:
                     self._sizes.run(),
                 ),
             )
+
+    async def _inherit(self) -> None:
+        """Until there is a round, the paths that are in use are watched."""
+        read, late = self._kernel.read(GATEWAY), lambda: self._stores.synced
+        self._inherited = await inherit(read, self._failover, self._prober, self._settings, late=late)
+        await asyncio.Event().wait()
+
+    def _disinherit(self) -> None:
+        """Nothing that was found is this daemon's to change: the node is in no clusterset, or is no gateway."""
+        self._inherited = Inherited()
+        self._prober.set_targets(frozenset())
+        self._failover.holds(KernelState())
 
     def _unready(self) -> str:
         return unready(self._stores.all, (self._loop, self._publishing))
@@ -199,6 +205,8 @@ class Gateway:
         node = self._stores.node_object(self._settings.node)
         if view is None or node is None:
             self._repairs.lose_track()
+            if self._outcome is None:
+                self._disinherit()
             return False  # not joined (any more): leaving is what removes, not this daemon
         if not any(one.gateway for one in view.nodes if one.name == self._settings.node):
             self._resign()
@@ -218,6 +226,8 @@ class Gateway:
         self._clock = dict(decision.clock)
         self._measure(world, decision)
         self._count(view, decision)
+        if self._outcome is None and self._inherited.targets:
+            self._loop.trigger("what was found out before the first round")
         self._outcome = _Outcome(world.own, decision, failures)
         self._fail_over(decision.state)
         self._publishing.trigger(reason)
@@ -285,9 +295,7 @@ class Gateway:
         longer holds then, since the other side has dropped the cables too."""
         if self._outcome is not None:
             self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
-        self._prober.set_targets(frozenset())
-        self._inherited = Inherited()
-        self._failover.holds(KernelState())
+        self._disinherit()
         self._outcome = self._written = self._cables = None
         self._repairs.forget()
 

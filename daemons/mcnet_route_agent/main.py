@@ -118,13 +118,6 @@ class RouteAgent:
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
-        self._inherited = await inherit(
-            self._kernel.read(ROUTE_AGENT),
-            self._failover,
-            self._prober,
-            interval=self._settings.probe_interval,
-            multiplier=self._settings.probe_multiplier,
-        )
         async with await self._open_api() as api:
             self._stores = Stores(api, self._settings.namespace, self._settings.node, self._loop.trigger)
             self._publisher = Publisher(api, namespace=self._settings.namespace, instance=self._settings.pod)
@@ -134,8 +127,26 @@ class RouteAgent:
                 registry=self._registry,
                 stores=self._stores.all,
                 loops=(self._loop, self._publishing),
-                others=(self._watch_kernel(), self._prober.run(), self._failover.run(), self._listener.run()),
+                others=(
+                    self._inherit(),
+                    self._watch_kernel(),
+                    self._prober.run(),
+                    self._failover.run(),
+                    self._listener.run(),
+                ),
             )
+
+    async def _inherit(self) -> None:
+        """Until there is a round, the paths that are in use are watched."""
+        read, late = self._kernel.read(ROUTE_AGENT), lambda: self._stores.synced
+        self._inherited = await inherit(read, self._failover, self._prober, self._settings, late=late)
+        await asyncio.Event().wait()
+
+    def _disinherit(self) -> None:
+        """Nothing that was found is this daemon's to change: the node is in no clusterset, or is no gateway."""
+        self._inherited = Inherited()
+        self._prober.set_targets(frozenset())
+        self._failover.holds(KernelState())
 
     def _unready(self) -> str:
         return unready(self._stores.all, (self._loop, self._publishing))
@@ -146,11 +157,18 @@ class RouteAgent:
             self._loop.trigger("the kernel changed")
 
     def _probes_changed(self) -> None:
-        for name, health in self._health().items():
-            if health is Health.DOWN and name in self._gateways:
-                for family in (4, 6):
-                    self._listener.forget(self._gateways[name].address(family))
+        self._forget()
         self._loop.trigger("a gateway's probes", urgent=not self._fail_over())
+
+    def _forget(self) -> None:
+        """What a gateway said before it was lost it has to say again."""
+        health = self._health()
+        lost = [end for name, end in self._gateways.items() if health.get(name) is Health.DOWN]
+        for source in [end.address(family) for end in lost for family in (4, 6)]:
+            self._listener.forget(source)
+        for hop, target in self._inherited.paths.items():
+            if health.get(target.key) is Health.DOWN and hop.via is not None:
+                self._listener.forget(hop.via)
 
     def _advert_changed(self) -> None:
         self._loop.trigger("a gateway's advert", urgent=not self._fail_over())
@@ -187,6 +205,8 @@ class RouteAgent:
         view = self._stores.view(self._settings.node)
         if view is None:
             self._repairs.lose_track()
+            if self._view is None:
+                self._disinherit()
             return False  # not joined (any more): leaving is what removes, not this daemon
         self._repairs.reading()
         world = await self._world(view)
@@ -198,6 +218,9 @@ class RouteAgent:
         self._metrics.show(world.gateways)
         self._follow(view, world)
         self._heed(world.gateways)
+        if self._view is None and self._inherited.targets:
+            self._forget()
+            self._loop.trigger("what was found out before the first round")
         self._view = view
         self._fail_over(decision.state)
         if not world.retiring:

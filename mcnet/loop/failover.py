@@ -15,9 +15,12 @@ from mcnet.loop.wiring import Journal
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import Change, KernelState
 from mcnet.model.probe import Target
-from mcnet.plan import failover, inherited
+from mcnet.plan import failover, inherited, pace
 from mcnet.plan.failover import Lost
 from mcnet.plan.inherited import Inherited
+
+RETRY = 5.0
+"""Seconds until what was refused before the first round is tried again."""
 
 log = Log("failover")
 
@@ -38,6 +41,16 @@ class Prober(Protocol):
     def set_pace(self, *, interval: float, multiplier: int) -> None: ...
 
     def set_targets(self, targets: frozenset[Target]) -> None: ...
+
+
+class Paced(Protocol):
+    """A daemon's settings: seconds between two probes, and lost ones in a row."""
+
+    @property
+    def probe_interval(self) -> float: ...
+
+    @property
+    def probe_multiplier(self) -> int: ...
 
 
 def noting(
@@ -66,13 +79,20 @@ class Failover:
         self._apply = apply
         self._done = done
         self._state = KernelState()
+        self._found: KernelState | None = None
+        """What was there when the daemon started, until a round has ended."""
         self._lost = Lost()
         self._due: Sequence[Change] = ()
         self._wake = asyncio.Event()
 
+    def finds(self, state: KernelState) -> None:
+        """The kernel holds `state`, and there has been no round yet."""
+        self._state = self._found = state
+        self._look()
+
     def holds(self, state: KernelState) -> None:
         """The kernel holds `state` now: a round has ended."""
-        self._state = state
+        self._state, self._found = state, None
         self._look()
 
     def lost(self, lost: Lost) -> bool:
@@ -84,11 +104,15 @@ class Failover:
         return bool(self._due)
 
     def _look(self) -> None:
-        self._due = failover.changes(self._state, self._lost)
+        if self._found is None:
+            self._due = failover.changes(self._state, self._lost)
+        else:
+            self._due = failover.resumed(self._found, self._state, self._lost)
         self._wake.set()
 
     async def run(self) -> None:
-        """Act until cancelled. What the kernel refuses is left to the next round."""
+        """Act until cancelled. What the kernel refuses is left to the next round; before the first one it is tried
+        again after a while."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -103,19 +127,31 @@ class Failover:
             except KernelError as error:
                 refused = [error.message]
             self._done(changes, refused, was, now)
+            if refused and self._found is not None:
+                self._state = was
+                asyncio.get_running_loop().call_later(RETRY, self._look)
 
 
 async def inherit(
-    read: Awaitable[KernelState], failover: Failover, prober: Prober, *, interval: float, multiplier: int
+    read: Awaitable[KernelState],
+    failover: Failover,
+    prober: Prober,
+    own: Paced,
+    *,
+    late: Callable[[], bool],
 ) -> Inherited:
     """Have that watched which an earlier process of this daemon has left in use, until a round knows what there is to
-    watch: it needs an API server, which may be away. `interval` (seconds) and `multiplier` are the daemon's own."""
+    watch: it needs an API server, which may be away. `own` is the daemon's pace; it is too `late` where all lists are
+    there by now."""
     try:
         found = inherited.found(await read)
     except KernelError as error:
         log.warning("paths in use are watched from the first round on only", because=error.message)
-        found = Inherited()
-    failover.holds(found.state)
-    prober.set_pace(interval=found.interval(interval), multiplier=multiplier)
+        return Inherited()
+    if late():
+        return Inherited()
+    failover.finds(found.state)
+    multiplier = max(own.probe_multiplier, pace.BEFORE_THE_FIRST_ROUND)
+    prober.set_pace(interval=found.interval(own.probe_interval), multiplier=multiplier)
     prober.set_targets(found.targets)
     return found

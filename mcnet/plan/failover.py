@@ -3,23 +3,26 @@
 A round reads the kernel and all objects, which takes its time on a large node; deleting a next hop takes one request,
 and the kernel takes it out of all groups itself. Pure. It only takes away what the round will not want either, and
 never a group's last member: without any, the kernel drops the group and its routes, which is for the round to decide.
+Before a daemon's first round there is none to bring anything back: then what it found is what it returns to.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mcnet.model.cluster import Cluster, ClusterId
-from mcnet.model.kernel import Change, KernelState, NextHop, NextHopGroup, NftTable, Remove, Replace
+from mcnet.model.kernel import Add, Change, KernelState, NextHop, NextHopGroup, NftTable, Remove, Replace
 from mcnet.model.ownership import OVERLAY_DEVICE, nexthop_id
 from mcnet.model.probe import Mark, PathHealth
 from mcnet.plan import gateway, route_agent, soft_mark
 from mcnet.plan.addresses import TunnelEnd, cable_number
 from mcnet.plan.choice import GatewayView, Health
 from mcnet.plan.damping import needed
+from mcnet.plan.diff import diff
 from mcnet.plan.gateway import Standing
 from mcnet.plan.gateway_report import health_of
 
 REASON = "its path was lost, or is better not used"
+BACK = "paths are lost and answer again"
 GONE = (Health.DOWN, Health.HELD)
 
 
@@ -163,9 +166,23 @@ def changes(state: KernelState, lost: Lost) -> tuple[Change, ...]:
     return (*removals, *shrunk, *_remarked(state, lost.mark))
 
 
+def resumed(found: KernelState, state: KernelState, lost: Lost) -> tuple[Change, ...]:
+    """The same before the first round of a daemon that `found` this, while the kernel holds `state`: what is not lost
+    any more comes back as it was found."""
+    taken, wanted = changes(state, lost), after(found, changes(found, lost))
+    if _paths(after(state, taken)) == _paths(wanted):
+        return taken
+    return tuple(replace(change, reason=BACK) for change in diff(_paths(wanted), _paths(state)))
+
+
+def _paths(state: KernelState) -> KernelState:
+    return KernelState(nexthops=state.nexthops, groups=state.groups)
+
+
 def after(state: KernelState, done: Iterable[Change]) -> KernelState:
     """`state` after the `changes` have been made."""
     removed = {change.item.id for change in done if isinstance(change, Remove) and isinstance(change.item, NextHop)}
+    added = {change.item for change in done if isinstance(change, Add) and isinstance(change.item, NextHop)}
     groups = {group.id: group for group in state.groups}
     tables = {table.name: table for table in state.tables}
     for change in done:
@@ -175,7 +192,7 @@ def after(state: KernelState, done: Iterable[Change]) -> KernelState:
             tables[change.item.name] = change.item
     return replace(
         state,
-        nexthops=frozenset(hop for hop in state.nexthops if hop.id not in removed),
+        nexthops=frozenset(hop for hop in state.nexthops if hop.id not in removed) | added,
         groups=frozenset(replace(group, members=_without(group, removed, ())) for group in groups.values()),
         tables=frozenset(tables.values()),
     )

@@ -1,8 +1,8 @@
 """Paths that a daemon which has just started finds in use: how to probe them, and which of them are lost.
 
 All from the kernel alone: what failed while there was no daemon is noticed before an API server has said anything,
-and also where none answers. Pure. It only takes away (mcnet.plan.failover); what comes back is left to the rounds,
-and so are weights, marks and whatever the kernel does not hold.
+and also where none answers. Pure. Only what was in use is looked at (mcnet.plan.failover); other paths, weights and
+marks are left to the rounds.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -10,7 +10,16 @@ from dataclasses import dataclass, field, replace
 
 from mcnet.codec.advert import Advert
 from mcnet.model.kernel import Address, KernelState, NextHop
-from mcnet.model.ownership import CABLE_RANGES, MAX_RAILS, OVERLAY_DEVICE, NextHopKind, nexthop_kind
+from mcnet.model.ownership import (
+    CABLE_RANGES,
+    MAX_RAILS,
+    OVERLAY_DEVICE,
+    OVERLAY_RANGE4,
+    OVERLAY_RANGE6,
+    WIREGUARD_DEVICE_PREFIX,
+    NextHopKind,
+    nexthop_kind,
+)
 from mcnet.model.probe import PathHealth, Target
 from mcnet.plan import pace
 from mcnet.plan.failover import GONE, Lost, judged
@@ -18,6 +27,7 @@ from mcnet.plan.failover import GONE, Lost, judged
 _NUMBER = 0xFFFFFF
 """Of a next-hop id: whom it leads to (mcnet.model.ownership.nexthop_id)."""
 _OVERLAY = (NextHopKind.OVERLAY_MEMBER4, NextHopKind.OVERLAY_MEMBER6)
+_RANGES = ((OVERLAY_RANGE4, OVERLAY_RANGE6), *CABLE_RANGES.values())
 _RAIL_BITS = MAX_RAILS.bit_length() - 1
 
 
@@ -47,16 +57,16 @@ class Inherited:
 def found(state: KernelState) -> Inherited:
     """What there is to probe in `state`, one daemon's part of the kernel: members of groups.
 
-    A node judges a gateway by one family, the first that both have, a gateway each cable by each family. A device
-    that needs no next hop has the other end's IPv4 address in the hop's number; where it carries IPv6 too, that goes
-    as IPv4 does, and where it carries only IPv6, its hops are left as they are.
+    A node judges a gateway by one family, the first in use, a gateway each cable by each family. Where a next hop has
+    no address, its number has the other end's for IPv4. By WireGuard IPv6 goes as IPv4 does, if that is in use too,
+    since both are in one tunnel; other hops for IPv6 without an address are left as they are.
     """
     used = {member for group in state.groups for member, _ in group.members}
     hops = {(hop.device, hop.id & _NUMBER, hop.family): hop for hop in state.nexthops if hop.id in used}
     paths = {}
     for (device, number, _), hop in hops.items():
         first = hops.get((device, number, 4), hop)
-        asked = first if nexthop_kind(hop.id) in _OVERLAY or hop.via is None else hop
+        asked = first if nexthop_kind(hop.id) in _OVERLAY or device.startswith(WIREGUARD_DEVICE_PREFIX) else hop
         target = _target(asked, state)
         if target is not None:
             paths[hop] = target
@@ -87,16 +97,15 @@ def _target(hop: NextHop, state: KernelState) -> Target | None:
 
 
 def _own(device: str, family: int, state: KernelState) -> Address | None:
-    return next(
-        (
-            interface.ip
-            for link in state.links
-            if link.name == device
-            for interface in sorted(link.addresses, key=str)
-            if interface.version == family
-        ),
-        None,
-    )
+    """Its only address of ours; None where others' work or half a change of address leaves that open."""
+    found = [
+        interface.ip
+        for link in state.links
+        if link.name == device
+        for interface in link.addresses
+        if interface.version == family and any(interface.ip in one for pair in _RANGES for one in pair)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _other_end(own: Address | None, number: int) -> Address | None:

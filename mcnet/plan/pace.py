@@ -12,6 +12,9 @@ DEFAULT_INTERVAL: Final = 0.1
 """Seconds between two probes of a path."""
 DEFAULT_MULTIPLIER: Final = 3
 """Lost probes in a row after which a path is down."""
+BEFORE_THE_FIRST_ROUND: Final = 10
+"""The same, at least, before a daemon has read which pace the cluster is to have: it may be a slow one because links
+are bad."""
 LOOK: Final = 0.05
 """Seconds after which the last of these probes is taken for lost, half an interval if that is less, where answers
 come sooner: mean and four deviations of the round trips, or twice the mean (mcnet.plan.health)."""

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -65,7 +66,9 @@ class Clusterset:
         return output
 
     async def run(self, *argv: str) -> tuple[int, str]:
-        """Run `mcnet ARGV`; its exit status and what it printed on both streams."""
+        """Run `mcnet ARGV`; its exit status and what it printed on both streams. When it began and ended is printed:
+        a test that fails says when packets were lost."""
+        print(f"{time.time():.3f} begins: mcnet {' '.join(argv)}", flush=True)
         environment = os.environ | {"KUBECONFIG": str(self.lab.kubeconfig), "MCNET_IMAGE": self.image}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "mcnet.cli", *argv,
@@ -74,6 +77,7 @@ class Clusterset:
         )  # fmt: skip
         output = (await process.communicate())[0].decode()
         assert process.returncode is not None
+        print(f"{time.time():.3f} ends with {process.returncode}: mcnet {' '.join(argv)}", flush=True)
         return process.returncode, output
 
     async def join(self) -> None:

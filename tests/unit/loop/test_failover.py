@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
+
 from mcnet.kernel.execute import Failure
+from mcnet.loop import failover as loop_failover
 from mcnet.loop.failover import Failover
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import Change, KernelState, NextHop, NextHopGroup, Remove
@@ -19,6 +23,7 @@ HOPS = [
 ]
 GROUP = NextHopGroup(nexthop_id(NextHopKind.CABLE_GROUP4, 8), 4, tuple((hop.id, 1) for hop in HOPS), 128)
 STATE = KernelState(nexthops=frozenset(HOPS), groups=frozenset({GROUP}))
+BUT_LAST = frozenset({replace(GROUP, members=GROUP.members[:2])})
 
 
 class Recorder:
@@ -94,6 +99,37 @@ async def test_the_last_one_stays_though_others_have_come_back() -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert removed(recorder) == [0, 1], "no round has put the others back"
+
+
+async def test_before_the_first_round_what_answers_again_comes_back() -> None:
+    async with running() as (failover, recorder):
+        failover.finds(STATE)
+        failover.lost(Lost(frozenset(HOPS[:2])))
+        await eventually(lambda: removed(recorder) == [0, 1])
+        failover.lost(Lost(frozenset(HOPS[2:])))
+        await eventually(
+            lambda: recorder.states[-1:] == [replace(STATE, nexthops=frozenset(HOPS[:2]), groups=BUT_LAST)]
+        )
+        failover.lost(Lost())
+        await eventually(lambda: recorder.states[-1] == STATE)
+        failover.holds(STATE)
+        failover.lost(Lost(frozenset(HOPS[:1])))
+        await eventually(lambda: recorder.states[-1].nexthops == frozenset(HOPS[1:]))
+        assert not failover.lost(Lost()), "what comes back is a round's from now on"
+
+
+async def test_before_the_first_round_what_is_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_failover, "RETRY", 0.01)
+    async with running() as (failover, recorder):
+        failover.finds(STATE)
+        recorder.refuse = True
+        failover.lost(Lost(frozenset(HOPS[:1])))
+        await eventually(lambda: len(recorder.told) > 2)
+        recorder.refuse = False
+        await eventually(lambda: recorder.told[-1] == ())
+        tries = len(recorder.told)
+        await asyncio.sleep(0.05)
+        assert len(recorder.told) == tries, "that was all"
 
 
 async def test_a_round_that_put_it_back_is_put_right() -> None:

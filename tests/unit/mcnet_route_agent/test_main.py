@@ -11,10 +11,9 @@ from mcnet.codec import advert, endpoint, gateway, member, node_state
 from mcnet.kube.kinds import CLUSTER, ENDPOINT, EVENT, GATEWAY, NODE_STATE
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
-from mcnet.model.errors import ApiError, KernelError, UnreachableError
-from mcnet.model.kernel import KernelState, Link, Route, RouteType
+from mcnet.model.errors import ApiError, UnreachableError
+from mcnet.model.kernel import Link, Route, RouteType
 from mcnet.plan.addresses import overlay_ends
-from mcnet_route_agent.main import RouteAgent
 from tests.fakes.eventually import eventually
 from tests.fakes.node_daemons import NAMESPACE, Scene, node_object
 from tests.fakes.worlds import DROPPING, EAST, EAST_PREFIXES, MEMBER, WEST, node
@@ -171,68 +170,6 @@ async def test_lost_gateways_leave_the_groups_without_a_round(scene: Scene, monk
         monkeypatch.setattr(scene.kernel, "host_facts", stuck)
         third_says()
         await eventually(lambda: used() == {1})
-
-
-async def test_what_was_lost_before_the_start_leaves_without_an_api_server(scene: Scene) -> None:
-    ends = overlay_ends([node(1), node(2), node(3)])
-    third = endpoint_of(EAST, 2, address="192.168.1.3", routed=EAST_PREFIXES)
-    scene.server.add(node_object(3, gateway=True), endpoint.encode(third, namespace=NAMESPACE))
-
-    def used() -> set[int]:
-        """Rails in the groups."""
-        groups = scene.kernel.parts[ownership.ROUTE_AGENT].read(()).groups
-        return {member & 0xFFFFFF for group in groups for member, _ in group.members}
-
-    def third_says(*reach: ClusterId) -> None:
-        scene.listener.received(advert.encode("n3", 2, reach), str(ends["n3"].address4))
-
-    async def both(daemon: RouteAgent) -> None:
-        hear(scene, "west")
-        third_says(WEST)
-        await eventually(lambda: {target.key for target in scene.prober.targets} == {"n2", "n3"})
-        for name in ("n2", "n3"):
-            scene.prober.say(name, "up")
-        await eventually(lambda: used() == {1, 2})
-        rounds = daemon._loop.rounds
-        await eventually(lambda: daemon._loop.rounds > rounds)
-
-    second, found = f"{ends['n2'].address4} mcnet-vx", {f"{ends[name].address4} mcnet-vx" for name in ("n2", "n3")}
-    async with scene.route_agent() as daemon:
-        await both(daemon)
-    scene.server.go_down(UnreachableError("away"))
-    async with scene.route_agent() as daemon:
-        await eventually(lambda: {target.key for target in scene.prober.targets} == found)
-        scene.prober.say(second, "down")
-        await eventually(lambda: used() == {2})
-        third_says()
-        assert daemon._view is None
-        scene.server.come_up()
-        await eventually(lambda: {target.key for target in scene.prober.targets} == {"n2", "n3"})
-        assert scene.prober.health["n2"].state == "down", "it is not looked at anew"
-        await both(daemon)
-        assert daemon._metrics.repairs._value.get() == 0
-    scene.server.go_down(UnreachableError("away"))
-    async with scene.route_agent():
-        await eventually(lambda: {target.key for target in scene.prober.targets} == found)
-        third_says()
-        await eventually(lambda: used() == {1})
-
-
-async def test_a_kernel_that_can_t_be_read_at_the_start_is_read_by_the_rounds(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read, failed = scene.kernel.read, asyncio.Event()
-
-    async def once(*arguments: Any, **keywords: Any) -> KernelState:
-        if not failed.is_set():
-            failed.set()
-            raise KernelError("no buffer space left")
-        return await read(*arguments, **keywords)
-
-    monkeypatch.setattr(scene.kernel, "read", once)
-    async with scene.route_agent():
-        await eventually(lambda: over(scene) == {RouteType.UNICAST})
-        assert failed.is_set()
 
 
 async def test_an_advert_in_anothers_name_counts_for_nothing(scene: Scene) -> None:

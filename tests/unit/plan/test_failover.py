@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcnet.model.kernel import KernelState, NextHop, NextHopGroup, NftSet, NftTable, Remove, Replace
+from mcnet.model.kernel import KernelState, Link, NextHop, NextHopGroup, NftSet, NftTable, Remove, Replace
 from mcnet.model.ownership import OVERLAY_DEVICE, NextHopKind, nexthop_id
 from mcnet.model.probe import Mark, PathHealth
 from mcnet.plan import failover, gateway, soft_mark
@@ -119,6 +119,37 @@ async def test_no_group_becomes_empty_and_the_kernel_agrees(scene: tuple[KernelS
         bad = {member for member, _ in was.members if member in ids or (one.id, member) in gone.members}
         kept = {member for member, _ in was.members} - bad
         assert {member for member, _ in one.members} == (kept or bad), "all that is lost, or nothing"
+
+
+FOUND = state(group(8, 1, 2, 3), group(16, 1, 2, weight=7), group(24, 3))
+LOSSES = st.builds(
+    Lost,
+    st.frozensets(st.sampled_from(sorted(HOPS)).map(HOPS.__getitem__)),
+    st.frozensets(st.sampled_from([(one.id, member) for one in FOUND.groups for member, _ in one.members])),
+)
+
+
+@given(st.lists(LOSSES, max_size=5))
+async def test_before_the_first_round_all_is_as_if_it_were_lost_now(told: list[Lost]) -> None:
+    """Whatever was lost before, in whatever order: what answers is used as it was found."""
+    kernel, state = FakeKernel(), FOUND
+    for item in (*FOUND.nexthops, *FOUND.groups):
+        kernel.nexthops[item.id] = item
+    kernel.links[OVERLAY_DEVICE] = Link(OVERLAY_DEVICE, 1400, "", None)
+    for one in told:
+        found = failover.resumed(FOUND, state, one)
+        assert not await kernel.apply(found)
+        state, wanted = after(state, found), after(FOUND, changes(FOUND, one))
+        assert (state.nexthops, state.groups) == (wanted.nexthops, wanted.groups)
+        held = kernel.read(())
+        assert (held.nexthops, held.groups) == (wanted.nexthops, wanted.groups)
+        assert failover.resumed(FOUND, state, one) == (), "once is enough"
+        assert {change.reason for change in found} <= {failover.REASON, failover.BACK}
+
+
+def test_what_only_leaves_does_so_by_itself() -> None:
+    """One request for a hop, and not one for each group of it."""
+    assert failover.resumed(FOUND, FOUND, lost(1)) == (Remove(HOPS[1], failover.REASON),)
 
 
 # From probes and adverts

@@ -107,6 +107,21 @@ GROUP_4, GROUP_6 = NextHopKind.CABLE_GROUP4, NextHopKind.CABLE_GROUP6
             ),
             dict.fromkeys([TUNNEL_4.id, TUNNEL_6.id], ("247.0.16.9", "mcnet-cw1a", "247.0.32.1")),
         ),
+        # Each family has its own association there.
+        (
+            state(
+                [link("ipsec18a", "249.0.32.1/32", "fd6d:636e:6574:6::a/128")],
+                (GROUP_4, 0x1008, [replace(TUNNEL_4, device="ipsec18a")]),
+                (GROUP_6, 0x1008, [replace(TUNNEL_6, device="ipsec18a")]),
+            ),
+            {TUNNEL_4.id: ("249.0.16.9", "ipsec18a", "249.0.32.1")},
+        ),
+        # What somebody else has put there counts for nothing; of two of ours nobody knows which is right.
+        (
+            state([link("mcnet-vx", "10.0.0.5/24", "244.0.0.9/8")], (NextHopKind.OVERLAY_GROUP4, 8, [VIA_4])),
+            {VIA_4.id: ("244.0.0.2", "mcnet-vx", "244.0.0.9")},
+        ),
+        (state([link("mcnet-vx", "244.0.0.8/8", "244.0.0.9/8")], (NextHopKind.OVERLAY_GROUP4, 8, [VIA_4])), {}),
         # Nobody says what the other end is called.
         (state([link("mcnet-cw1a", "fd6d:636e:6574:4::a/128")], (GROUP_6, 0x1008, [TUNNEL_6])), {}),
         # Not ours, or no device any more.
@@ -211,6 +226,13 @@ def test_what_is_lost(paths: dict[int, PathHealth], expected: set[int]) -> None:
     gone = inherited.lost(THREE, said, {})
     assert gone == Lost(hops=frozenset(one for one in HOPS if one.id & 0xFFFFFF in expected))
     assert failover.changes(THREE.state, gone) != () or expected in (set(), {8, 9, 10})
+
+
+def test_a_held_path_counts_where_nothing_better_leads_to_the_same_place() -> None:
+    others = [hop(NextHopKind.CABLE_MEMBER4, number, "mcnet-cv", f"245.0.0.{number}") for number in (16, 17)]
+    two = found(state([link("mcnet-cv", "245.0.0.1/8")], (GROUP_4, 8, HOPS), (GROUP_4, 16, others)))
+    paths = {"245.0.0.8 mcnet-cv": UP, "245.0.0.9 mcnet-cv": HELD, "245.0.0.16 mcnet-cv": HELD}
+    assert inherited.lost(two, paths, {}) == Lost(hops=frozenset({HOPS[1]}))
 
 
 @given(st.sets(st.sampled_from(HOPS)))
