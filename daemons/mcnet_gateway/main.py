@@ -5,6 +5,7 @@ import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic, time
 
 from prometheus_client import CollectorRegistry
@@ -134,9 +135,12 @@ class Gateway:
         """Of the Endpoint that this process published last."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
         self._repairs = Repairs(self._metrics.repairs)
-        self._failover = Failover(self._kernel.apply, done=noting(self._journal, self._repairs))
+        done = noting(self._journal, self._repairs)
+        self._failover = Failover(self._kernel.apply, partial(self._kernel.read, GATEWAY), done=done)
         self._inherited = Inherited()
         """What there was to probe before the first round."""
+        self._looked = False
+        """Whether a round has said what there is to probe."""
         self._options: ClusterSet | None = None
         self._identity: PrivateIdentity | None = None
         self._standings: dict[str, Standing] = {}
@@ -180,13 +184,12 @@ class Gateway:
 
     async def _inherit(self) -> None:
         """Until there is a round, the paths that are in use are watched."""
-        read, late = self._kernel.read(GATEWAY), lambda: self._stores.synced
-        self._inherited = await inherit(read, self._failover, self._prober, self._settings, late=late)
+        self._inherited = await inherit(self._failover, self._prober, self._settings, late=lambda: self._looked)
         await asyncio.Event().wait()
 
     def _disinherit(self) -> None:
         """Nothing that was found is this daemon's to change: the node is in no clusterset, or is no gateway."""
-        self._inherited = Inherited()
+        self._inherited, self._looked = Inherited(), True
         self._prober.set_targets(frozenset())
         self._failover.holds(KernelState())
 
@@ -196,6 +199,7 @@ class Gateway:
     async def _watch_kernel(self) -> None:
         async for _ in self._kernel.watch():
             await asyncio.sleep(self._repairs.pause)
+            self._failover.look()
             self._loop.trigger("the kernel changed")
 
     async def _round(self, reason: str) -> bool:
@@ -402,6 +406,7 @@ class Gateway:
             multiplier=multiplier,
         )
         self._prober.set_targets(self._inherited.taken_over(targets) | self._witnesses(view, used, multiplier))
+        self._looked = True
         self._discover(view, world, decision)
         self._sizes.set(
             {

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 
 from prometheus_client import CollectorRegistry
@@ -98,6 +99,8 @@ class RouteAgent:
         """What the last round saw, None before it."""
         self._inherited = Inherited()
         """What there was to probe before the first round."""
+        self._looked = False
+        """Whether a round has said what there is to probe."""
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
@@ -114,7 +117,8 @@ class RouteAgent:
         """Whether rules of ours may stand in other programs' chains: unknown at first."""
         self._journal = Journal(log, changes=self._metrics.changes, failures=self._metrics.failures)
         self._repairs = Repairs(self._metrics.repairs)
-        self._failover = Failover(self._kernel.apply, done=noting(self._journal, self._repairs))
+        done = noting(self._journal, self._repairs)
+        self._failover = Failover(self._kernel.apply, partial(self._kernel.read, ROUTE_AGENT), done=done)
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -138,13 +142,12 @@ class RouteAgent:
 
     async def _inherit(self) -> None:
         """Until there is a round, the paths that are in use are watched."""
-        read, late = self._kernel.read(ROUTE_AGENT), lambda: self._stores.synced
-        self._inherited = await inherit(read, self._failover, self._prober, self._settings, late=late)
+        self._inherited = await inherit(self._failover, self._prober, self._settings, late=lambda: self._looked)
         await asyncio.Event().wait()
 
     def _disinherit(self) -> None:
         """Nothing that was found is this daemon's to change: the node is in no clusterset, or is no gateway."""
-        self._inherited = Inherited()
+        self._inherited, self._looked = Inherited(), True
         self._prober.set_targets(frozenset())
         self._failover.holds(KernelState())
 
@@ -154,6 +157,7 @@ class RouteAgent:
     async def _watch_kernel(self) -> None:
         async for _ in self._kernel.watch(sysctls=GLOBAL_PATHS | {delivery.ALL}):
             await asyncio.sleep(self._repairs.pause)
+            self._failover.look()
             self._loop.trigger("the kernel changed")
 
     def _probes_changed(self) -> None:
@@ -354,6 +358,7 @@ class RouteAgent:
             multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
         )
         self._prober.set_targets(self._inherited.taken_over(targets))
+        self._looked = True
 
     async def _retiring(self, me: Node | None) -> bool:
         """Whether the node was a gateway until a moment ago; when that is over, there is another round."""

@@ -27,6 +27,10 @@ from mcnet.plan.gateway_nodes import GatewayNode, Gateways, check_add, describe,
 INTERVAL = 0.5
 """Seconds between two looks while a change is awaited."""
 PODS: Final = "app.kubernetes.io/name=mcnet,app.kubernetes.io/component=gateway"
+ALL_PODS: Final = "app.kubernetes.io/name=mcnet,app.kubernetes.io/component in (gateway, cable)"
+"""All that runs on gateways only."""
+FORMER: Final = 30.0
+"""Seconds that pods may take to end which a node has from when it was a gateway before: two grace periods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,8 @@ async def add(api: Api, name: str, wait: Waiting, progress: Progress, *, dry_run
     node = find(gateways, name, "add")
     check_add(gateways, node)
     needed = not node.node.gateway
+    if needed and wait.timeout and not dry_run:
+        await _without_former(api, name, progress)
     if needed:
         await _count(api, len(gateways.gateways) + 1, label=(name,), dry_run=dry_run, progress=progress)
     if (needed and node.drained) and not dry_run:
@@ -173,6 +179,23 @@ async def _unmark(api: Api, name: str) -> bool:
     if patch:
         await api.merge_patch(kinds.NODE, name, {"metadata": patch})
     return bool(patch)
+
+
+async def _without_former(api: Api, name: str, progress: Progress) -> None:
+    """Returns once the pods have ended that were there when the node was a gateway before, or it is time: devices go
+    with the processes that hold them, and packets with the devices."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + FORMER
+    while True:
+        pods = await api.list(kinds.POD, SYSTEM_NAMESPACE, labels=ALL_PODS)
+        former = sorted(pod["metadata"]["name"] for pod in pods if pod["spec"].get("nodeName") == name)
+        if not former:
+            return
+        if loop.time() >= deadline:
+            progress.warn(f"{former[0]} of the time when {name} was a gateway has not ended after {FORMER:g} s")
+            return
+        progress.doing(f"Waiting until {former[0]} has ended, of the time when {name} was a gateway")
+        await asyncio.sleep(INTERVAL)
 
 
 async def _connected(api: Api, name: str, wait: Waiting, progress: Progress) -> None:

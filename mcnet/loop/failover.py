@@ -13,7 +13,7 @@ from mcnet.loop.log import Log
 from mcnet.loop.repairs import Repairs
 from mcnet.loop.wiring import Journal
 from mcnet.model.errors import KernelError
-from mcnet.model.kernel import Change, KernelState
+from mcnet.model.kernel import Change, KernelState, Remove
 from mcnet.model.probe import Target
 from mcnet.plan import failover, inherited, pace
 from mcnet.plan.failover import Lost
@@ -71,12 +71,14 @@ class Failover:
     def __init__(
         self,
         apply: Callable[[Sequence[Change]], Awaitable[Sequence[Refused]]],
+        read: Callable[[], Awaitable[KernelState]],
         *,
         done: Callable[[Sequence[Change], Sequence[str], KernelState, KernelState], object],
     ) -> None:
         """`done` is told of changes, the messages of those that were refused, and what the kernel held before and
         holds now."""
         self._apply = apply
+        self.read = read
         self._done = done
         self._state = KernelState()
         self._found: KernelState | None = None
@@ -84,6 +86,7 @@ class Failover:
         self._lost = Lost()
         self._due: Sequence[Change] = ()
         self._wake = asyncio.Event()
+        self._retry: asyncio.TimerHandle | None = None
 
     def finds(self, state: KernelState) -> None:
         """The kernel holds `state`, and there has been no round yet."""
@@ -103,11 +106,13 @@ class Failover:
             self._look()
         return bool(self._due)
 
+    def look(self) -> None:
+        """The kernel has changed. A round looks at that, if there are rounds."""
+        if self._found is not None:
+            self._wake.set()
+
     def _look(self) -> None:
-        if self._found is None:
-            self._due = failover.changes(self._state, self._lost)
-        else:
-            self._due = failover.resumed(self._found, self._state, self._lost)
+        self._due = failover.changes(self._state, self._lost) if self._found is None else ()
         self._wake.set()
 
     async def run(self) -> None:
@@ -116,35 +121,61 @@ class Failover:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            changes, self._due = self._due, ()
-            if not changes:
-                continue
-            # Before the changes are made: a round that ends meanwhile knows better.
-            was = self._state
-            self._state = now = failover.after(was, changes)
-            try:
-                refused = [failure.error.message for failure in await self._apply(changes)]
-            except KernelError as error:
-                refused = [error.message]
-            self._done(changes, refused, was, now)
-            if refused and self._found is not None:
-                self._state = was
-                asyncio.get_running_loop().call_later(RETRY, self._look)
+            if self._found is None:
+                await self._act()
+            else:
+                await self._resume(self._found)
+
+    async def _act(self) -> None:
+        changes, self._due = self._due, ()
+        if not changes:
+            return
+        # Before the changes are made: a round that ends meanwhile knows better.
+        was = self._state
+        self._state = now = failover.after(was, changes)
+        refused = await self._make(changes)
+        self._done(changes, refused, was, now)
+
+    async def _resume(self, found: KernelState) -> None:
+        """Without rounds nobody else looks at what the kernel holds: it takes away next hops by itself when a device
+        goes down."""
+        if self._retry is not None:
+            self._retry.cancel()
+        try:
+            was = await self.read()
+        except KernelError as error:
+            log.warning("what the kernel holds can't be told", because=error.message)
+            self._retry = asyncio.get_running_loop().call_later(RETRY, self._wake.set)
+            return
+        if self._found is None:
+            return
+        changes = failover.resumed(found, was, self._lost)
+        setting = tuple(change for change in changes if not isinstance(change, Remove))
+        removing = tuple(change for change in changes if isinstance(change, Remove))
+        refused = await self._make(setting)
+        tried = setting if refused else changes
+        refused += () if refused else await self._make(removing)
+        if tried:
+            self._done(tried, refused, was, failover.after(was, tried))
+        if refused:
+            self._retry = asyncio.get_running_loop().call_later(RETRY, self._wake.set)
+
+    async def _make(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        """The messages of those that were refused."""
+        if not changes:
+            return ()
+        try:
+            return tuple(failure.error.message for failure in await self._apply(changes))
+        except KernelError as error:
+            return (error.message,)
 
 
-async def inherit(
-    read: Awaitable[KernelState],
-    failover: Failover,
-    prober: Prober,
-    own: Paced,
-    *,
-    late: Callable[[], bool],
-) -> Inherited:
+async def inherit(failover: Failover, prober: Prober, own: Paced, *, late: Callable[[], bool]) -> Inherited:
     """Have that watched which an earlier process of this daemon has left in use, until a round knows what there is to
-    watch: it needs an API server, which may be away. `own` is the daemon's pace; it is too `late` where all lists are
-    there by now."""
+    watch: it needs an API server, which may be away. `own` is the daemon's pace; it is too `late` when a round has
+    come that far."""
     try:
-        found = inherited.found(await read)
+        found = inherited.found(await failover.read())
     except KernelError as error:
         log.warning("paths in use are watched from the first round on only", because=error.message)
         return Inherited()

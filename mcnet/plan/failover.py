@@ -22,7 +22,7 @@ from mcnet.plan.gateway import Standing
 from mcnet.plan.gateway_report import health_of
 
 REASON = "its path was lost, or is better not used"
-BACK = "paths are lost and answer again"
+BACK = "of the paths found at the start, these are to be used"
 GONE = (Health.DOWN, Health.HELD)
 
 
@@ -168,11 +168,35 @@ def changes(state: KernelState, lost: Lost) -> tuple[Change, ...]:
 
 def resumed(found: KernelState, state: KernelState, lost: Lost) -> tuple[Change, ...]:
     """The same before the first round of a daemon that `found` this, while the kernel holds `state`: what is not lost
-    any more comes back as it was found."""
-    taken, wanted = changes(state, lost), after(found, changes(found, lost))
+    any more comes back as it was found. If one of them is refused, those that remove had better not be made."""
+    usable = _usable(found, state)
+    taken, wanted = changes(state, lost), after(usable, changes(usable, lost))
     if _paths(after(state, taken)) == _paths(wanted):
         return taken
-    return tuple(replace(change, reason=BACK) for change in diff(_paths(wanted), _paths(state)))
+    return tuple(
+        replace(change, reason=BACK)
+        for change in diff(_paths(wanted), _paths(state))
+        if not isinstance(change, Remove) or _spared(change.item, wanted, state)
+    )
+
+
+def _usable(found: KernelState, state: KernelState) -> KernelState:
+    """What there is of `found` while devices are as in `state`: a next hop needs one that is up."""
+    up = {link.name for link in state.links if link.up}
+    gone = {hop.id for hop in found.nexthops if hop.device not in up}
+    smaller = (replace(group, members=_without(group, gone, ())) for group in found.groups)
+    return replace(
+        found,
+        nexthops=frozenset(hop for hop in found.nexthops if hop.id not in gone),
+        groups=frozenset(group for group in smaller if group.members),
+    )
+
+
+def _spared(item: object, wanted: KernelState, state: KernelState) -> bool:
+    """Whether it may go: a next hop of no group that is left as it is."""
+    kept = {group.id for group in wanted.groups}
+    others = {member for group in state.groups if group.id not in kept for member, _ in group.members}
+    return isinstance(item, NextHop) and item.id not in others
 
 
 def _paths(state: KernelState) -> KernelState:

@@ -17,7 +17,7 @@ from mcnet.codec import endpoint as endpoint_codec
 from mcnet.codec import gateway as gateway_codec
 from mcnet.codec import member as member_codec
 from mcnet.codec import node as node_codec
-from mcnet.install import gateway_drained, gateway_settings
+from mcnet.install import gateway_drained, gateway_settings, gateways
 from mcnet.install.gateway_settings import Changed
 from mcnet.install.gateways import Waiting, add, drain, read, remove, undrain, weigh
 from mcnet.install.join_plan import JoinRequest
@@ -33,6 +33,7 @@ from mcnet.model.node import DRAIN_ANNOTATION, PORT_BASE_ANNOTATION
 from mcnet.plan.gateway_choice import labelled_gateways
 from mcnet.plan.views.gateway_nodes import rows
 from tests.apiserver.test_join import WEST, Heard, info, joined, request_, west
+from tests.fakes.eventually import eventually
 
 __all__ = ["info", "request_", "west"]
 
@@ -77,6 +78,7 @@ async def follow(api: Api, at: int, obj: dict[str, Any]) -> None:
     if not node.gateway:
         await api.delete(kinds.ENDPOINT, end.name, SYSTEM_NAMESPACE)
         await api.delete(kinds.GATEWAY, node.name, SYSTEM_NAMESPACE)
+        await api.delete(kinds.POD, f"gateway-{node.name}", SYSTEM_NAMESPACE)
         return
     if not await api.find(kinds.POD, f"gateway-{node.name}", SYSTEM_NAMESPACE):
         await api.create(kinds.POD, pod(node.name), SYSTEM_NAMESPACE)
@@ -91,13 +93,13 @@ async def follow(api: Api, at: int, obj: dict[str, Any]) -> None:
     await api.apply(gateway_codec.encode(report, namespace=SYSTEM_NAMESPACE), subresource="status")
 
 
-def pod(node: str) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/name": "mcnet", "app.kubernetes.io/component": "gateway"}
+def pod(node: str, component: str = "gateway") -> dict[str, Any]:
+    labels = {"app.kubernetes.io/name": "mcnet", "app.kubernetes.io/component": component}
     # Without grace, since no kubelet is there to end it: it would stay for the tests that follow.
     spec = {
-        "nodeName": node, "containers": [{"name": "gateway", "image": "none"}], "terminationGracePeriodSeconds": 0,
+        "nodeName": node, "containers": [{"name": component, "image": "none"}], "terminationGracePeriodSeconds": 0,
     }  # fmt: skip
-    return {"metadata": {"name": f"gateway-{node}", "labels": labels}, "spec": spec}
+    return {"metadata": {"name": f"{component}-{node}", "labels": labels}, "spec": spec}
 
 
 async def marks(api: Api, node: str) -> dict[str, str]:
@@ -130,6 +132,33 @@ async def test_a_gateway_comes_is_weighed_drained_and_goes(member: Api) -> None:
         assert (labelled_gateways(await member.list(kinds.NODE)), await count(member)) == (("n1",), 1)
         assert await marks(member, "n2") == await marks(member, "n1") == {}
         assert not await remove(member, "n2", NOW, Silent())
+
+
+@pytest.mark.timeout(120)
+async def test_a_node_is_a_gateway_again_when_what_ran_on_it_has_ended(
+    member: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends takes the devices with it that it holds (mcnet-cable)."""
+
+    doing: list[str] = []
+    monkeypatch.setattr(Heard, "doing", lambda _, text: doing.append(text))
+    await member.create(kinds.POD, pod("n2", "cable"), SYSTEM_NAMESPACE)
+    async with daemons(member):
+        heard = Heard()
+        adding = asyncio.create_task(add(member, "n2", NOW, heard))
+        waits = "Waiting until cable-n2 has ended, of the time when n2 was a gateway"
+        await eventually(lambda: waits in doing, timeout=20)
+        assert (adding.done(), labelled_gateways(await member.list(kinds.NODE))) == (False, ("n1",))
+        await member.delete(kinds.POD, "cable-n2", SYSTEM_NAMESPACE)
+        assert await adding
+        await member.create(kinds.POD, pod("n2", "cable"), SYSTEM_NAMESPACE)
+        assert not await add(member, "n2", NOW, Heard()), "it is one"
+        await remove(member, "n2", NOW, Silent())
+        monkeypatch.setattr(gateways, "FORMER", 1.0)
+        assert await add(member, "n2", NOW, heard), "what does not end holds up nothing for ever"
+        assert "cable-n2 of the time when n2 was a gateway has not ended after 1 s" in " ".join(heard.said)
+        await remove(member, "n2", NOW, Silent())
+    await member.delete(kinds.POD, "cable-n2", SYSTEM_NAMESPACE)
 
 
 @pytest.mark.timeout(120)

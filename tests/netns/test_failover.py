@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
@@ -85,7 +86,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.prober = SupervisedProber(interval=INTERVAL)
-        self.failover = Failover(execute.apply, done=self._done)
+        self.failover = Failover(execute.apply, partial(observe.read, GATEWAY, sysctls=()), done=self._done)
         self.done: list[Change] = []
         self.refused: list[str] = []
         self.prober.on_change = self._changed

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -12,9 +11,9 @@ from mcnet.kernel.execute import Failure
 from mcnet.loop import failover as loop_failover
 from mcnet.loop.failover import Failover
 from mcnet.model.errors import KernelError
-from mcnet.model.kernel import Change, KernelState, NextHop, NextHopGroup, Remove
+from mcnet.model.kernel import Add, Change, KernelState, Link, NextHop, NextHopGroup, Remove, Replace
 from mcnet.model.ownership import NextHopKind, nexthop_id
-from mcnet.plan.failover import Lost
+from mcnet.plan.failover import Lost, after
 from tests.fakes.eventually import eventually
 
 HOPS = [
@@ -22,36 +21,57 @@ HOPS = [
     for number in (1, 2, 3)
 ]
 GROUP = NextHopGroup(nexthop_id(NextHopKind.CABLE_GROUP4, 8), 4, tuple((hop.id, 1) for hop in HOPS), 128)
-STATE = KernelState(nexthops=frozenset(HOPS), groups=frozenset({GROUP}))
-BUT_LAST = frozenset({replace(GROUP, members=GROUP.members[:2])})
+DEVICE = Link("mcnet-cv", 1400, "", None)
+STATE = KernelState(links=frozenset({DEVICE}), nexthops=frozenset(HOPS), groups=frozenset({GROUP}))
+EVERYTHING = (Add, Replace, Remove)
 
 
 class Recorder:
-    """Takes changes; refuses them or fails as told."""
+    """A kernel that takes changes; refuses them or fails as told."""
 
     def __init__(self) -> None:
         self.applied: list[Change] = []
         self.told: list[tuple[str, ...]] = []
         self.states: list[KernelState] = []
-        self.refuse = False
+        self.refuse: type[Change] | tuple[type[Change], ...] = ()
         self.error: KernelError | None = None
+        self.unread: KernelError | None = None
+        self.kernel = STATE
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Failure, ...]:
         self.applied += changes
         if self.error is not None:
             raise self.error
-        return tuple(Failure(change, KernelError("no")) for change in changes) if self.refuse else ()
+        refused = [change for change in changes if isinstance(change, self.refuse)]
+        self.kernel = after(self.kernel, [change for change in changes if change not in refused])
+        return tuple(Failure(change, KernelError("no")) for change in refused)
+
+    async def read(self) -> KernelState:
+        if self.unread is not None:
+            raise self.unread
+        return self.kernel
 
     def done(self, changes: Sequence[Change], refused: Sequence[str], was: KernelState, now: KernelState) -> None:
         assert was != now
         self.told.append(tuple(refused))
         self.states.append(now)
 
+    @property
+    def used(self) -> set[int]:
+        """Members of the group, by their places among HOPS."""
+        return {
+            HOPS.index(hop)
+            for hop in self.kernel.nexthops
+            for one in self.kernel.groups
+            for member, _ in one.members
+            if member == hop.id
+        }
+
 
 @asynccontextmanager
 async def running() -> AsyncIterator[tuple[Failover, Recorder]]:
     recorder = Recorder()
-    failover = Failover(recorder.apply, done=recorder.done)
+    failover = Failover(recorder.apply, recorder.read, done=recorder.done)
     task = asyncio.create_task(failover.run())
     try:
         yield failover, recorder
@@ -101,35 +121,84 @@ async def test_the_last_one_stays_though_others_have_come_back() -> None:
         assert removed(recorder) == [0, 1], "no round has put the others back"
 
 
+def these(*places: int) -> Lost:
+    return Lost(frozenset(HOPS[place] for place in places))
+
+
 async def test_before_the_first_round_what_answers_again_comes_back() -> None:
     async with running() as (failover, recorder):
         failover.finds(STATE)
-        failover.lost(Lost(frozenset(HOPS[:2])))
-        await eventually(lambda: removed(recorder) == [0, 1])
-        failover.lost(Lost(frozenset(HOPS[2:])))
-        await eventually(
-            lambda: recorder.states[-1:] == [replace(STATE, nexthops=frozenset(HOPS[:2]), groups=BUT_LAST)]
-        )
-        failover.lost(Lost())
-        await eventually(lambda: recorder.states[-1] == STATE)
+        for lost, used in (((0, 1), {2}), ((2,), {0, 1}), ((0, 1, 2), {0, 1, 2}), ((1, 2), {0}), ((), {0, 1, 2})):
+            failover.lost(these(*lost))
+            await eventually(lambda used=used: recorder.used == used)  # type: ignore[misc]
+        assert (recorder.kernel, set(recorder.told)) == (STATE, {()})
         failover.holds(STATE)
-        failover.lost(Lost(frozenset(HOPS[:1])))
-        await eventually(lambda: recorder.states[-1].nexthops == frozenset(HOPS[1:]))
+        failover.lost(these(0))
+        await eventually(lambda: recorder.used == {1, 2})
         assert not failover.lost(Lost()), "what comes back is a round's from now on"
 
 
-async def test_before_the_first_round_what_is_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_failover, "RETRY", 0.01)
+async def test_before_the_first_round_the_kernel_is_looked_at_anew() -> None:
+    """It has dropped what went with a device. What is the last one now was not when the daemon looked first."""
     async with running() as (failover, recorder):
         failover.finds(STATE)
-        recorder.refuse = True
-        failover.lost(Lost(frozenset(HOPS[:1])))
-        await eventually(lambda: len(recorder.told) > 2)
-        recorder.refuse = False
+        await settled()
+        recorder.kernel = after(STATE, [Remove(HOPS[0]), Remove(HOPS[1])])
+        failover.lost(these(2))
+        await eventually(lambda: recorder.used == {0, 1})
+        recorder.kernel = after(STATE, [Remove(HOPS[0])])
+        failover.lost(Lost())
+        await eventually(lambda: recorder.used == {0, 1, 2})
+        recorder.kernel = after(STATE, [Remove(HOPS[1])])
+        failover.look()
+        await eventually(lambda: recorder.used == {0, 1, 2})
+        assert all(told == () for told in recorder.told)
+
+
+async def test_before_the_first_round_nothing_goes_where_nothing_comes() -> None:
+    """A group would be left with nothing but what is lost, or without anything."""
+    async with running() as (failover, recorder):
+        failover.finds(STATE)
+        failover.lost(these(0, 1))
+        await eventually(lambda: recorder.used == {2})
+        recorder.refuse = Replace
+        failover.lost(these(2))
+        await eventually(lambda: recorder.told[-1] == ("no",))
+        assert recorder.used == {2}
+
+
+async def test_before_the_first_round_what_is_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_failover, "RETRY", 0.05)
+    async with running() as (failover, recorder):
+        failover.finds(STATE)
+        recorder.refuse = EVERYTHING
+        for place in range(30):
+            failover.lost(these(place % 2))
+            await settled()
+        many = len(recorder.told)
+        await eventually(lambda: len(recorder.told) >= many + 3)
+        assert len([handle for handle in scheduled() if not handle.cancelled()]) == 1, "one that tries again"
+        recorder.refuse = ()
         await eventually(lambda: recorder.told[-1] == ())
-        tries = len(recorder.told)
-        await asyncio.sleep(0.05)
-        assert len(recorder.told) == tries, "that was all"
+        assert recorder.used == {0, 2}
+        recorder.unread = KernelError("no socket")
+        failover.lost(Lost())
+        await settled()
+        assert recorder.used == {0, 2}
+        recorder.unread = None
+        await eventually(lambda: recorder.used == {0, 1, 2})
+
+
+def scheduled() -> list[asyncio.TimerHandle]:
+    """Of this loop, what calls the wake-up later."""
+    found: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    return [handle for handle in found if getattr(handle._callback, "__self__", None).__class__ is asyncio.Event]  # type: ignore[attr-defined]
+
+
+async def settled() -> None:
+    """All that can go on has gone on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def test_a_round_that_put_it_back_is_put_right() -> None:
@@ -144,7 +213,7 @@ async def test_a_round_that_put_it_back_is_put_right() -> None:
 async def test_a_refusal_or_a_failure_is_told_and_left_to_the_round() -> None:
     async with running() as (failover, recorder):
         failover.holds(STATE)
-        recorder.refuse = True
+        recorder.refuse = EVERYTHING
         failover.lost(Lost(frozenset(HOPS[:1])))
         await eventually(lambda: recorder.told == [("no",)])
         recorder.error = KernelError("no socket")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mcnet.codec import advert, endpoint
+from mcnet.codec import advert, endpoint, gateway
 from mcnet.kernel.execute import Failure
-from mcnet.kube.kinds import EVENT
+from mcnet.kube.kinds import EVENT, GATEWAY, MEMBER
 from mcnet.model import ownership
 from mcnet.model.cluster import cluster_number
 from mcnet.model.errors import UnreachableError
@@ -197,6 +197,36 @@ async def test_what_was_lost_before_the_start_leaves_without_an_api_server(scene
         assert cables_used(scene) == {1}
         await both_carry(scene, daemon)
         assert daemon._metrics.repairs._value.get() == 0
+
+
+async def test_what_was_found_out_before_the_first_round_is_told_by_the_second(scene: Scene) -> None:
+    """Though no probe says anything new."""
+    async with scene.gateway() as daemon:
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: routed(scene))
+        await eventually(lambda: any(gateway.decode(one).cables for one in scene.server.all(GATEWAY)))
+    scene.prober.health.clear()
+    scene.server.go_down(UnreachableError("away"))
+    async with scene.gateway() as daemon:
+        await eventually(lambda: len(scene.prober.targets) == 1)
+        (target,) = scene.prober.targets
+        scene.prober.say(target.key, "down")
+        scene.server.come_up()
+        labels = {"cable": "west.n1", "reason": "CableLost", "cause": "silent"}
+        name = "mcnet_cable_transitions_total"
+        await eventually(lambda: daemon._registry.get_sample_value(name, labels) == 1, timeout=3)
+
+
+async def test_a_cluster_that_is_none_any_more_is_not_watched(scene: Scene) -> None:
+    async with scene.gateway() as daemon:
+        scene.prober.say("west.n1", "up")
+        await eventually(lambda: routed(scene))
+    (member,) = scene.server.all(MEMBER)
+    scene.server.remove(MEMBER, member["metadata"]["name"], member["metadata"].get("namespace", ""))
+    async with scene.gateway() as daemon:
+        await eventually(lambda: daemon._loop.synced and daemon._unready() == "")
+        await eventually(lambda: (scene.prober.targets, daemon._inherited.paths) == (frozenset(), {}))
+        assert routed(scene), "only leaving removes"
 
 
 async def test_a_node_that_is_no_gateway_any_more_watches_nothing(scene: Scene) -> None:

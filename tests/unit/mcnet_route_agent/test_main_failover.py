@@ -124,7 +124,9 @@ async def test_what_was_said_before_a_gateway_was_lost_it_has_to_say_again(scene
         await eventually(lambda: asked(scene) == {SECOND, THIRD})
         for name in RAILS:
             hear(scene, name, WEST)
+        assert len(scene.listener.heard) == 2
         scene.prober.say(SECOND, "down")
+        assert list(scene.listener.heard) == [str(ENDS["n3"].address4)]
         await eventually(lambda: used(scene) == {2})
         hear(scene, "n2", WEST)
         scene.server.come_up()
@@ -146,6 +148,30 @@ async def test_what_was_found_out_before_the_first_round_counts_in_the_second(sc
         scene.server.come_up()
         labels = {"gateway": "n2"}
         await eventually(lambda: daemon._registry.get_sample_value("mcnet_gateway_up", labels) == 0, timeout=3)
+
+
+async def test_a_kernel_that_is_slower_than_the_lists_is_too_late(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await killed(scene)
+    scene.server.come_up()
+    read, reads, ended = scene.kernel.read, iter(range(99)), asyncio.Event()
+
+    async def slow(*arguments: Any, **keywords: Any) -> KernelState:
+        first = next(reads) == 0
+        while first and not daemon._looked:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        ended.set()
+        return await read(*arguments, **keywords)
+
+    monkeypatch.setattr(scene.kernel, "read", slow)
+    async with scene.route_agent() as daemon:
+        await eventually(lambda: asked(scene) == set(RAILS))
+        ended.clear()
+        await ended.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert (asked(scene), daemon._inherited.paths) == (set(RAILS), {})
 
 
 async def test_a_node_that_is_in_no_clusterset_any_more_watches_nothing(scene: Scene) -> None:

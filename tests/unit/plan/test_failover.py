@@ -121,35 +121,86 @@ async def test_no_group_becomes_empty_and_the_kernel_agrees(scene: tuple[KernelS
         assert {member for member, _ in one.members} == (kept or bad), "all that is lost, or nothing"
 
 
-FOUND = state(group(8, 1, 2, 3), group(16, 1, 2, weight=7), group(24, 3))
+DEVICES = ("mcnet-cw0a", "mcnet-cw1a", "mcnet-cw2a")
+EACH = {number: replace(hop, device=DEVICES[number - 1], via=None) for number, hop in HOPS.items()}
+"""As those of WireGuard, each with a device of its own."""
+FOUND = KernelState(
+    links=frozenset(Link(device, 1400, "", None) for device in DEVICES),
+    nexthops=frozenset(EACH.values()),
+    groups=frozenset({group(8, 1, 2, 3), group(16, 1, 2, weight=7), group(24, 3)}),
+)
 LOSSES = st.builds(
     Lost,
-    st.frozensets(st.sampled_from(sorted(HOPS)).map(HOPS.__getitem__)),
-    st.frozensets(st.sampled_from([(one.id, member) for one in FOUND.groups for member, _ in one.members])),
+    st.frozensets(st.sampled_from(sorted(HOPS)).map(EACH.__getitem__)),
+    st.frozensets(st.sampled_from(sorted((one.id, member) for one in FOUND.groups for member, _ in one.members))),
 )
+
+
+def drop(kernel: FakeKernel, down: frozenset[str]) -> None:
+    """Devices go down, and the kernel takes what is by them; the others are up."""
+    kernel.links = {device: Link(device, 1400, "", None, up=device not in down) for device in DEVICES}
+    held = kernel.read(())
+    gone = {hop.id for hop in held.nexthops if hop.device in down}
+    for one in (*held.nexthops, *held.groups):
+        if isinstance(one, NextHop) and one.id in gone:
+            del kernel.nexthops[one.id]
+        elif isinstance(one, NextHopGroup):
+            left = tuple(pair for pair in one.members if pair[0] not in gone)
+            del kernel.nexthops[one.id]
+            if left:
+                kernel.nexthops[one.id] = replace(one, members=left)
+
+
+def holding(found: KernelState) -> FakeKernel:
+    kernel = FakeKernel()
+    kernel.links = {link.name: link for link in found.links}
+    for item in (*found.nexthops, *found.groups):
+        kernel.nexthops[item.id] = item
+    return kernel
 
 
 @given(st.lists(LOSSES, max_size=5))
 async def test_before_the_first_round_all_is_as_if_it_were_lost_now(told: list[Lost]) -> None:
     """Whatever was lost before, in whatever order: what answers is used as it was found."""
-    kernel, state = FakeKernel(), FOUND
-    for item in (*FOUND.nexthops, *FOUND.groups):
-        kernel.nexthops[item.id] = item
-    kernel.links[OVERLAY_DEVICE] = Link(OVERLAY_DEVICE, 1400, "", None)
+    kernel = holding(FOUND)
     for one in told:
-        found = failover.resumed(FOUND, state, one)
+        found = failover.resumed(FOUND, kernel.read(()), one)
         assert not await kernel.apply(found)
-        state, wanted = after(state, found), after(FOUND, changes(FOUND, one))
-        assert (state.nexthops, state.groups) == (wanted.nexthops, wanted.groups)
-        held = kernel.read(())
+        wanted, held = after(FOUND, changes(FOUND, one)), kernel.read(())
         assert (held.nexthops, held.groups) == (wanted.nexthops, wanted.groups)
-        assert failover.resumed(FOUND, state, one) == (), "once is enough"
+        assert failover.resumed(FOUND, held, one) == (), "once is enough"
         assert {change.reason for change in found} <= {failover.REASON, failover.BACK}
+
+
+@given(st.lists(st.tuples(LOSSES, st.frozensets(st.sampled_from(DEVICES))), max_size=6))
+async def test_before_the_first_round_devices_go_and_come_too(happens: list[tuple[Lost, frozenset[str]]]) -> None:
+    """No group goes that is there, and of each what answers by a device that is up is used, if anything does."""
+    kernel = holding(FOUND)
+    for lost, down in happens:
+        drop(kernel, down)
+        before = {one.id for one in kernel.read(()).groups}
+        assert not await kernel.apply(failover.resumed(FOUND, kernel.read(()), lost))
+        groups = {one.id: {member for member, _ in one.members} for one in kernel.read(()).groups}
+        assert before <= set(groups)
+        gone = {hop.id for hop in lost.hops}
+        for one in FOUND.groups:
+            usable = {hop.id for hop in EACH.values() if hop.device not in down} & {hop for hop, _ in one.members}
+            lives = {hop for hop in usable if hop not in gone and (one.id, hop) not in lost.members}
+            assert groups.get(one.id, set()) == (lives or usable)
+
+
+@pytest.mark.parametrize("lost", [Lost(), Lost(frozenset({EACH[3]}))])
+def test_what_the_kernel_has_not_dropped_yet_is_left_to_it(lost: Lost) -> None:
+    """The device of a group's last hop is down, and the kernel still holds both."""
+    links = frozenset(replace(link, up=link.name != DEVICES[2]) for link in FOUND.links)
+    found = failover.resumed(FOUND, replace(FOUND, links=links), lost)
+    assert [change for change in found if isinstance(change, Remove)] == []
+    assert {group(24, 3)} <= after(FOUND, found).groups
 
 
 def test_what_only_leaves_does_so_by_itself() -> None:
     """One request for a hop, and not one for each group of it."""
-    assert failover.resumed(FOUND, FOUND, lost(1)) == (Remove(HOPS[1], failover.REASON),)
+    assert failover.resumed(FOUND, FOUND, Lost(frozenset({EACH[1]}))) == (Remove(EACH[1], failover.REASON),)
 
 
 # From probes and adverts
