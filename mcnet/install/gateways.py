@@ -30,8 +30,8 @@ PODS: Final = "app.kubernetes.io/name=mcnet,app.kubernetes.io/component=gateway"
 ALL_PODS: Final = "app.kubernetes.io/name=mcnet,app.kubernetes.io/component in (gateway, cable)"
 """All that runs on gateways only."""
 FORMER: Final = 60.0
-"""Seconds that pods may take to end which a node has from when it was a gateway before: their grace period, and what a
-controller takes that has just lost its API server and its lease."""
+"""Seconds that pods may take to end which a node has from when it was a gateway before: their grace period, and what
+a controller takes that has just lost its API server and its lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
