@@ -137,10 +137,8 @@ class Gateway:
         self._repairs = Repairs(self._metrics.repairs)
         done = noting(self._journal, self._repairs)
         self._failover = Failover(self._kernel.apply, partial(self._kernel.read, GATEWAY), done=done)
-        self._inherited = Inherited()
-        """What there was to probe before the first round."""
-        self._looked = False
-        """Whether a round has said what there is to probe."""
+        self._inherited, self._looked = Inherited(), False
+        """What there was to probe before the first round, and whether that has begun to change the kernel."""
         self._options: ClusterSet | None = None
         self._identity: PrivateIdentity | None = None
         self._standings: dict[str, Standing] = {}
@@ -223,6 +221,9 @@ class Gateway:
         world = await self._world(view, rail)
         decision = gateway.decide(world)
         changes = diff(decision.state, world.actual)
+        if self._outcome is None:
+            self._looked = True
+            self._failover.holds(world.actual)
         failures = await self._kernel.apply(changes)
         self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
         self._repairs.round(decision.state, changes, [failure.change for failure in failures])
@@ -406,7 +407,6 @@ class Gateway:
             multiplier=multiplier,
         )
         self._prober.set_targets(self._inherited.taken_over(targets) | self._witnesses(view, used, multiplier))
-        self._looked = True
         self._discover(view, world, decision)
         self._sizes.set(
             {

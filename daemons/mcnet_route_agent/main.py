@@ -97,10 +97,8 @@ class RouteAgent:
         self._listener.on_change = self._advert_changed
         self._view: View | None = None
         """What the last round saw, None before it."""
-        self._inherited = Inherited()
-        """What there was to probe before the first round."""
-        self._looked = False
-        """Whether a round has said what there is to probe."""
+        self._inherited, self._looked = Inherited(), False
+        """What there was to probe before the first round, and whether that has begun to change the kernel."""
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
@@ -216,6 +214,9 @@ class RouteAgent:
         world = await self._world(view)
         decision = route_agent.decide(world)
         changes = diff(decision.state, world.actual)
+        if self._view is None:
+            self._looked = True
+            self._failover.holds(world.actual)
         failures = await self._kernel.apply(changes)
         self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
         self._repairs.round(decision.state, changes, [failure.change for failure in failures])
@@ -358,7 +359,6 @@ class RouteAgent:
             multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
         )
         self._prober.set_targets(self._inherited.taken_over(targets))
-        self._looked = True
 
     async def _retiring(self, me: Node | None) -> bool:
         """Whether the node was a gateway until a moment ago; when that is over, there is another round."""

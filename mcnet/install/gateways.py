@@ -23,6 +23,7 @@ from mcnet.model.member import MEMBER_NAME, SYSTEM_NAMESPACE
 from mcnet.model.node import DEFAULT_WEIGHT, DRAIN_ANNOTATION, WEIGHT_ANNOTATION
 from mcnet.plan import gateway_settled, settings
 from mcnet.plan.gateway_nodes import GatewayNode, Gateways, check_add, describe, find, find_gateway, refusal, unmark
+from mcnet.plan.pods import runs_on
 
 INTERVAL = 0.5
 """Seconds between two looks while a change is awaited."""
@@ -66,12 +67,11 @@ async def read(api: Api) -> Gateways:
 async def add(api: Api, name: str, wait: Waiting, progress: Progress, *, dry_run: bool = False) -> bool:
     """Makes a node a gateway and waits until it is connected to all others; whether anything had to be changed.
     Raises McnetError."""
-    gateways = await read(api)
-    node = find(gateways, name, "add")
-    check_add(gateways, node)
+    gateways, node = await _to_add(api, name)
+    if not node.node.gateway and wait.timeout and not dry_run:
+        await _without_former(api, name, wait, progress)
+        gateways, node = await _to_add(api, name)
     needed = not node.node.gateway
-    if needed and wait.timeout and not dry_run:
-        await _without_former(api, name, progress)
     if needed:
         await _count(api, len(gateways.gateways) + 1, label=(name,), dry_run=dry_run, progress=progress)
     if (needed and node.drained) and not dry_run:
@@ -182,18 +182,26 @@ async def _unmark(api: Api, name: str) -> bool:
     return bool(patch)
 
 
-async def _without_former(api: Api, name: str, progress: Progress) -> None:
+async def _to_add(api: Api, name: str) -> tuple[Gateways, GatewayNode]:
+    gateways = await read(api)
+    node = find(gateways, name, "add")
+    check_add(gateways, node)
+    return gateways, node
+
+
+async def _without_former(api: Api, name: str, wait: Waiting, progress: Progress) -> None:
     """Returns once the pods have ended that were there when the node was a gateway before, or it is time: devices go
     with the processes that hold them, and packets with the devices."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + FORMER
+    seconds = min(FORMER, wait.timeout)
+    deadline = loop.time() + seconds
     while True:
         pods = await api.list(kinds.POD, SYSTEM_NAMESPACE, labels=ALL_PODS)
-        former = sorted(pod["metadata"]["name"] for pod in pods if pod["spec"].get("nodeName") == name)
+        former = sorted(pod["metadata"]["name"] for pod in pods if runs_on(pod, name))
         if not former:
             return
         if loop.time() >= deadline:
-            progress.warn(f"{former[0]} of the time when {name} was a gateway has not ended after {FORMER:g} s")
+            progress.warn(f"{former[0]} of the time when {name} was a gateway has not ended after {seconds:g} s")
             return
         progress.doing(f"Waiting until {former[0]} has ended, of the time when {name} was a gateway")
         await asyncio.sleep(INTERVAL)

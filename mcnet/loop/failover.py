@@ -21,6 +21,8 @@ from mcnet.plan.inherited import Inherited
 
 RETRY = 5.0
 """Seconds until what was refused before the first round is tried again."""
+PAUSE = 0.5
+"""Seconds in which changes of the kernel make one look at it before the first round."""
 
 log = Log("failover")
 
@@ -82,11 +84,11 @@ class Failover:
         self._done = done
         self._state = KernelState()
         self._found: KernelState | None = None
-        """What was there when the daemon started, until a round has ended."""
+        """What was there when the daemon started, until a round knows better."""
         self._lost = Lost()
         self._due: Sequence[Change] = ()
         self._wake = asyncio.Event()
-        self._retry: asyncio.TimerHandle | None = None
+        self._again: asyncio.TimerHandle | None = None
 
     def finds(self, state: KernelState) -> None:
         """The kernel holds `state`, and there has been no round yet."""
@@ -94,7 +96,7 @@ class Failover:
         self._look()
 
     def holds(self, state: KernelState) -> None:
-        """The kernel holds `state` now: a round has ended."""
+        """The kernel holds `state` now: a round has ended, or the first one begins to change it."""
         self._state, self._found = state, None
         self._look()
 
@@ -109,7 +111,16 @@ class Failover:
     def look(self) -> None:
         """The kernel has changed. A round looks at that, if there are rounds."""
         if self._found is not None:
-            self._wake.set()
+            self._later(PAUSE)
+
+    def _later(self, seconds: float) -> None:
+        """Look again then, or when that was going to happen anyway."""
+        if self._again is None:
+            self._again = asyncio.get_running_loop().call_later(seconds, self._now)
+
+    def _now(self) -> None:
+        self._again = None
+        self._wake.set()
 
     def _look(self) -> None:
         self._due = failover.changes(self._state, self._lost) if self._found is None else ()
@@ -139,26 +150,25 @@ class Failover:
     async def _resume(self, found: KernelState) -> None:
         """Without rounds nobody else looks at what the kernel holds: it takes away next hops by itself when a device
         goes down."""
-        if self._retry is not None:
-            self._retry.cancel()
         try:
             was = await self.read()
         except KernelError as error:
             log.warning("what the kernel holds can't be told", because=error.message)
-            self._retry = asyncio.get_running_loop().call_later(RETRY, self._wake.set)
+            self._later(RETRY)
             return
-        if self._found is None:
+        if self._found is not found:
             return
         changes = failover.resumed(found, was, self._lost)
-        setting = tuple(change for change in changes if not isinstance(change, Remove))
         removing = tuple(change for change in changes if isinstance(change, Remove))
-        refused = await self._make(setting)
-        tried = setting if refused else changes
-        refused += () if refused else await self._make(removing)
+        setting = tuple(change for change in changes if change not in removing)
+        refused, tried = await self._make(setting), setting
+        # What may go is a round's to say once there is one.
+        if not refused and self._found is found:
+            refused, tried = await self._make(removing), changes
         if tried:
             self._done(tried, refused, was, failover.after(was, tried))
         if refused:
-            self._retry = asyncio.get_running_loop().call_later(RETRY, self._wake.set)
+            self._later(RETRY)
 
     async def _make(self, changes: Sequence[Change]) -> tuple[str, ...]:
         """The messages of those that were refused."""

@@ -54,6 +54,12 @@ def pod_problem(pod: JsonObject) -> str:
     return "running, but not ready" if status.get("phase") == "Running" else str(status.get("phase", "Pending"))
 
 
+def runs_on(pod: JsonObject, node: str) -> bool:
+    """Whether the node has the pod, and its containers have not all ended."""
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return pod["spec"].get("nodeName") == node and not ended
+
+
 def is_running(pod: JsonObject) -> bool:
     """Whether the pod's containers run, ready or not."""
     status = pod.get("status") or {}

@@ -154,11 +154,18 @@ async def test_a_node_is_a_gateway_again_when_what_ran_on_it_has_ended(
         await member.create(kinds.POD, pod("n2", "cable"), SYSTEM_NAMESPACE)
         assert not await add(member, "n2", NOW, Heard()), "it is one"
         await remove(member, "n2", NOW, Silent())
-        monkeypatch.setattr(gateways, "FORMER", 1.0)
-        assert await add(member, "n2", NOW, heard), "what does not end holds up nothing for ever"
+        with monkeypatch.context() as patch:
+            patch.setattr(gateways, "FORMER", 1.0)
+            assert await add(member, "n2", NOW, heard), "what does not end holds up nothing for ever"
         assert "cable-n2 of the time when n2 was a gateway has not ended after 1 s" in " ".join(heard.said)
         await remove(member, "n2", NOW, Silent())
-    await member.delete(kinds.POD, "cable-n2", SYSTEM_NAMESPACE)
+        doing.clear()
+        adding = asyncio.create_task(add(member, "n2", NOW, heard))
+        await eventually(lambda: waits in doing, timeout=20)
+        assert await add(member, "n2", Waiting(timeout=0.0), Silent()), "somebody else, who does not wait"
+        await member.delete(kinds.POD, "cable-n2", SYSTEM_NAMESPACE)
+        assert (await adding, await count(member)) == (False, 2), "what was read before that is old"
+        await remove(member, "n2", NOW, Silent())
 
 
 @pytest.mark.timeout(120)

@@ -1,7 +1,7 @@
 """Lost paths leave beside the rounds, and again after one that put them back; a refusal stops nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
@@ -36,10 +36,13 @@ class Recorder:
         self.refuse: type[Change] | tuple[type[Change], ...] = ()
         self.error: KernelError | None = None
         self.unread: KernelError | None = None
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.reads = 0
         self.kernel = STATE
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Failure, ...]:
         self.applied += changes
+        self.meanwhile()
         if self.error is not None:
             raise self.error
         refused = [change for change in changes if isinstance(change, self.refuse)]
@@ -47,6 +50,7 @@ class Recorder:
         return tuple(Failure(change, KernelError("no")) for change in refused)
 
     async def read(self) -> KernelState:
+        self.reads += 1
         if self.unread is not None:
             raise self.unread
         return self.kernel
@@ -138,8 +142,9 @@ async def test_before_the_first_round_what_answers_again_comes_back() -> None:
         assert not failover.lost(Lost()), "what comes back is a round's from now on"
 
 
-async def test_before_the_first_round_the_kernel_is_looked_at_anew() -> None:
+async def test_before_the_first_round_the_kernel_is_looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has dropped what went with a device. What is the last one now was not when the daemon looked first."""
+    monkeypatch.setattr(loop_failover, "PAUSE", 0.01)
     async with running() as (failover, recorder):
         failover.finds(STATE)
         await settled()
@@ -153,6 +158,38 @@ async def test_before_the_first_round_the_kernel_is_looked_at_anew() -> None:
         failover.look()
         await eventually(lambda: recorder.used == {0, 1, 2})
         assert all(told == () for told in recorder.told)
+
+
+async def test_before_the_first_round_a_busy_kernel_is_not_looked_at_all_the_time() -> None:
+    async with running() as (failover, recorder):
+        failover.finds(STATE)
+        await settled()
+        reads = recorder.reads
+        for _ in range(30):
+            failover.look()
+            await asyncio.sleep(0.01)
+        assert recorder.reads <= reads + 1
+        recorder.refuse = EVERYTHING
+        failover.lost(these(0))
+        await eventually(lambda: recorder.told == [("no",)])
+        for _ in range(30):
+            failover.look()
+            await asyncio.sleep(0.01)
+        assert len(recorder.told) <= 2
+        assert len(scheduled()) == 1
+
+
+async def test_a_round_that_ends_meanwhile_knows_what_may_go() -> None:
+    async with running() as (failover, recorder):
+        failover.finds(STATE)
+        failover.lost(these(0, 1))
+        await eventually(lambda: recorder.used == {2})
+        recorder.meanwhile = lambda: failover.holds(recorder.kernel)
+        failover.lost(these(2))
+        await eventually(lambda: recorder.used == {0, 1})
+        await settled()
+        assert HOPS[2] in recorder.kernel.nexthops
+        assert [change for change in recorder.applied if isinstance(change, Remove)][2:] == []
 
 
 async def test_before_the_first_round_nothing_goes_where_nothing_comes() -> None:
@@ -177,7 +214,7 @@ async def test_before_the_first_round_what_is_refused_is_tried_again(monkeypatch
             await settled()
         many = len(recorder.told)
         await eventually(lambda: len(recorder.told) >= many + 3)
-        assert len([handle for handle in scheduled() if not handle.cancelled()]) == 1, "one that tries again"
+        assert len(scheduled()) == 1, "one that tries again"
         recorder.refuse = ()
         await eventually(lambda: recorder.told[-1] == ())
         assert recorder.used == {0, 2}
@@ -190,9 +227,9 @@ async def test_before_the_first_round_what_is_refused_is_tried_again(monkeypatch
 
 
 def scheduled() -> list[asyncio.TimerHandle]:
-    """Of this loop, what calls the wake-up later."""
+    """Of this loop, what looks again later."""
     found: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
-    return [handle for handle in found if getattr(handle._callback, "__self__", None).__class__ is asyncio.Event]  # type: ignore[attr-defined]
+    return [handle for handle in found if getattr(handle._callback, "__self__", None).__class__ is Failover]  # type: ignore[attr-defined]
 
 
 async def settled() -> None:

@@ -1,17 +1,21 @@
 """The route agent before its first round: what it finds in use is watched, though no API server answers."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcnet.codec import advert, endpoint
-from mcnet.kube.kinds import MEMBER
+from mcnet.kernel.execute import Failure
+from mcnet.kube.kinds import ENDPOINT, MEMBER
+from mcnet.loop import failover as loop_failover
 from mcnet.model import ownership
 from mcnet.model.cluster import ClusterId
+from mcnet.model.endpoint import endpoint_name
 from mcnet.model.errors import KernelError, UnreachableError
-from mcnet.model.kernel import KernelState
+from mcnet.model.kernel import Change, KernelState
 from mcnet.plan import pace
 from mcnet.plan.addresses import overlay_ends
 from mcnet_route_agent.main import RouteAgent
@@ -172,6 +176,31 @@ async def test_a_kernel_that_is_slower_than_the_lists_is_too_late(
         for _ in range(10):
             await asyncio.sleep(0)
         assert (asked(scene), daemon._inherited.paths) == (set(RAILS), {})
+
+
+async def test_the_first_round_is_not_undone_while_it_is_made(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that was there before the start is none any more; each change takes a while, and the kernel tells."""
+    monkeypatch.setattr(loop_failover, "PAUSE", 0.0)
+    await killed(scene)
+    apply, seen = scene.kernel.apply, list[set[int]]()
+
+    async def slow(changes: Sequence[Change]) -> tuple[Failure, ...]:
+        failures: list[Failure] = []
+        for change in changes:
+            failures += await apply([change])
+            seen.append(used(scene))
+            scene.kernel.tell()
+            await asyncio.sleep(0.02)
+        return tuple(failures)
+
+    async with scene.route_agent():
+        await eventually(lambda: asked(scene) == {SECOND, THIRD})
+        monkeypatch.setattr(scene.kernel, "apply", slow)
+        scene.server.remove(ENDPOINT, endpoint_name(EAST, "n3"), NAMESPACE)
+        scene.server.come_up()
+        await eventually(lambda: asked(scene) == {"n2"})
+        assert used(scene) == {1}
+        assert seen[seen.index({1}) :] == [{1}] * (len(seen) - seen.index({1})), seen
 
 
 async def test_a_node_that_is_in_no_clusterset_any_more_watches_nothing(scene: Scene) -> None:

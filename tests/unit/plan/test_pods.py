@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mcnet.plan.pods import hopeless_reason, is_rolled_out, is_running, pod_problem, progress_of
+from mcnet.plan.pods import hopeless_reason, is_rolled_out, is_running, pod_problem, progress_of, runs_on
 
 
 def daemon_set(*, generation: int = 2, observed: int = 2, **status: int) -> dict[str, Any]:
@@ -85,3 +85,20 @@ def test_running() -> None:
     assert not is_running(pod("Running", waiting={"reason": "CrashLoopBackOff"}))
     assert not is_running(pod("Pending"))
     assert not is_running({})
+
+
+@pytest.mark.parametrize(
+    ("node", "phase", "runs"),
+    [
+        ("n1", "Running", True),
+        ("n1", "Pending", True),
+        ("n1", None, True),
+        ("n1", "Succeeded", False),
+        ("n1", "Failed", False),
+        ("n2", "Running", False),
+        (None, "Pending", False),
+    ],
+)
+def test_what_runs_on_a_node(node: str | None, phase: str | None, runs: bool) -> None:
+    spec = {"nodeName": node} if node else {}
+    assert runs_on({"spec": spec} | ({"status": {"phase": phase}} if phase else {}), "n1") is runs
