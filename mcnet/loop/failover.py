@@ -2,7 +2,7 @@
 
 A round says what the kernel holds when it has applied it, and a prober or an advert says what is lost. It is compared
 whenever either changes: so a round that began before a path was lost, and put its next hop back, is put right as soon
-as it ends, and not by the next one.
+as it ends, and not by the next one. Before a daemon's first round it brings back what answers again, too.
 """
 
 import asyncio
