@@ -18,7 +18,8 @@ from mcnet.kernel.execute import Failure
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
-from mcnet.loop.failover import Failover, inherit, noting
+from mcnet.loop.failover import Failover, noting
+from mcnet.loop.inheritance import Inheritance
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
@@ -53,7 +54,6 @@ from mcnet.plan.cable import own_address
 from mcnet.plan.choice import Health
 from mcnet.plan.diff import diff
 from mcnet.plan.driver import WIREGUARD
-from mcnet.plan.inherited import Inherited
 from mcnet.plan.looks import cable_path
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
@@ -137,8 +137,7 @@ class Gateway:
         self._repairs = Repairs(self._metrics.repairs)
         done = noting(self._journal, self._repairs)
         self._failover = Failover(self._kernel.apply, partial(self._kernel.read, GATEWAY), done=done)
-        self._inherited, self._looked = Inherited(), False
-        """What there was to probe before the first round, and whether that has begun to change the kernel."""
+        self._inheritance = Inheritance(self._failover, self._prober, settings)
         self._options: ClusterSet | None = None
         self._identity: PrivateIdentity | None = None
         self._standings: dict[str, Standing] = {}
@@ -169,7 +168,7 @@ class Gateway:
                 stores=self._stores.all,
                 loops=(self._loop, self._publishing, self._agreeing),
                 others=(
-                    self._inherit(),
+                    self._inheritance.run(),
                     self._watch_kernel(),
                     self._prober.run(),
                     self._failover.run(),
@@ -179,17 +178,6 @@ class Gateway:
                     self._sizes.run(),
                 ),
             )
-
-    async def _inherit(self) -> None:
-        """Until there is a round, the paths that are in use are watched."""
-        self._inherited = await inherit(self._failover, self._prober, self._settings, late=lambda: self._looked)
-        await asyncio.Event().wait()
-
-    def _disinherit(self) -> None:
-        """Nothing that was found is this daemon's to change: the node is in no clusterset, or is no gateway."""
-        self._inherited, self._looked = Inherited(), True
-        self._prober.set_targets(frozenset())
-        self._failover.holds(KernelState())
 
     def _unready(self) -> str:
         return unready(self._stores.all, (self._loop, self._publishing))
@@ -208,7 +196,7 @@ class Gateway:
         if view is None or node is None:
             self._repairs.lose_track()
             if self._outcome is None:
-                self._disinherit()
+                self._inheritance.refuse()
             return False  # not joined (any more): leaving is what removes, not this daemon
         if not any(one.gateway for one in view.nodes if one.name == self._settings.node):
             self._resign()
@@ -222,8 +210,7 @@ class Gateway:
         decision = gateway.decide(world)
         changes = diff(decision.state, world.actual)
         if self._outcome is None:
-            self._looked = True
-            self._failover.holds(world.actual)
+            self._inheritance.end(world.actual)
         failures = await self._kernel.apply(changes)
         self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
         self._repairs.round(decision.state, changes, [failure.change for failure in failures])
@@ -231,7 +218,7 @@ class Gateway:
         self._clock = dict(decision.clock)
         self._measure(world, decision)
         self._count(view, decision)
-        if self._outcome is None and self._inherited.targets:
+        if self._outcome is None and self._inheritance.found.targets:
             self._loop.trigger("what was found out before the first round")
         self._outcome = _Outcome(world.own, decision, failures)
         self._fail_over(decision.state)
@@ -254,7 +241,7 @@ class Gateway:
         """Stop using what is lost, and tell the nodes: without a round, and again after one (`state` is what it left
         behind), since it may have begun before. Whether anything is to be done for it now."""
         if self._outcome is None:
-            return self._failover.lost(inherited.lost(self._inherited, self._prober.snapshot(), {}))
+            return self._failover.lost(inherited.lost(self._inheritance.found, self._prober.snapshot(), {}))
         decision, health = self._outcome.decision, self._health()
         reach = failover.reach(decision.cables, health, decision.reach)
         narrow = {cluster: size for cluster, size in decision.narrow.items() if cluster in reach}
@@ -300,7 +287,7 @@ class Gateway:
         longer holds then, since the other side has dropped the cables too."""
         if self._outcome is not None:
             self._sender.say(advert.encode(self._settings.node, self._outcome.own.rail, frozenset()))
-        self._disinherit()
+        self._inheritance.refuse()
         self._outcome = self._written = self._cables = None
         self._repairs.forget()
 
@@ -406,7 +393,9 @@ class Gateway:
             interval=pace.interval(view.member.probe_interval or self._settings.probe_interval, paths=len(targets)),
             multiplier=multiplier,
         )
-        self._prober.set_targets(self._inherited.taken_over(targets) | self._witnesses(view, used, multiplier))
+        self._prober.set_targets(
+            self._inheritance.found.taken_over(targets) | self._witnesses(view, used, multiplier)
+        )
         self._discover(view, world, decision)
         self._sizes.set(
             {

@@ -13,7 +13,8 @@ import mcnet
 from mcnet.kernel.node import Kernel, NodeKernel
 from mcnet.kube.api import Api
 from mcnet.kube.connect import in_cluster
-from mcnet.loop.failover import Failover, inherit, noting
+from mcnet.loop.failover import Failover, noting
+from mcnet.loop.inheritance import Inheritance
 from mcnet.loop.log import Log
 from mcnet.loop.reconcile import Reconciler
 from mcnet.loop.repairs import Repairs
@@ -42,7 +43,6 @@ from mcnet.plan.addresses import TunnelEnd, overlay_ends
 from mcnet.plan.choice import GatewayView, Health
 from mcnet.plan.diff import diff
 from mcnet.plan.gateway_events import Told
-from mcnet.plan.inherited import Inherited
 from mcnet.plan.problems import bounded
 from mcnet.plan.remote import families
 from mcnet.plan.sysctls import DEVICE_PATHS, GLOBAL_PATHS, named_paths
@@ -97,8 +97,6 @@ class RouteAgent:
         self._listener.on_change = self._advert_changed
         self._view: View | None = None
         """What the last round saw, None before it."""
-        self._inherited, self._looked = Inherited(), False
-        """What there was to probe before the first round, and whether that has begun to change the kernel."""
         # A loop of its own: an API server that is away or slow must not hold up the data path.
         self._publishing = Reconciler(self._publish, name="publish", longest_backoff=5.0)
         self._outcome: _Outcome | None = None
@@ -117,6 +115,7 @@ class RouteAgent:
         self._repairs = Repairs(self._metrics.repairs)
         done = noting(self._journal, self._repairs)
         self._failover = Failover(self._kernel.apply, partial(self._kernel.read, ROUTE_AGENT), done=done)
+        self._inheritance = Inheritance(self._failover, self._prober, settings)
 
     async def main(self, stop: Stop) -> None:
         """Run until stopped. Nothing in the kernel is undone at the end."""
@@ -130,24 +129,13 @@ class RouteAgent:
                 stores=self._stores.all,
                 loops=(self._loop, self._publishing),
                 others=(
-                    self._inherit(),
+                    self._inheritance.run(),
                     self._watch_kernel(),
                     self._prober.run(),
                     self._failover.run(),
                     self._listener.run(),
                 ),
             )
-
-    async def _inherit(self) -> None:
-        """Until there is a round, the paths that are in use are watched."""
-        self._inherited = await inherit(self._failover, self._prober, self._settings, late=lambda: self._looked)
-        await asyncio.Event().wait()
-
-    def _disinherit(self) -> None:
-        """Nothing that was found is this daemon's to change: the node is in no clusterset, or is no gateway."""
-        self._inherited, self._looked = Inherited(), True
-        self._prober.set_targets(frozenset())
-        self._failover.holds(KernelState())
 
     def _unready(self) -> str:
         return unready(self._stores.all, (self._loop, self._publishing))
@@ -168,7 +156,7 @@ class RouteAgent:
         lost = [end for name, end in self._gateways.items() if health.get(name) is Health.DOWN]
         for source in [end.address(family) for end in lost for family in (4, 6)]:
             self._listener.forget(source)
-        for hop, target in self._inherited.paths.items():
+        for hop, target in self._inheritance.found.paths.items():
             if health.get(target.key) is Health.DOWN and hop.via is not None:
                 self._listener.forget(hop.via)
 
@@ -179,7 +167,9 @@ class RouteAgent:
         """Stop using gateways that are lost: without a round, and again after one (`state` is what it left behind),
         since it may have begun before. Whether anything is to be done for it now."""
         if self._view is None:
-            return self._failover.lost(inherited.lost(self._inherited, self._prober.snapshot(), self._listener.heard))
+            return self._failover.lost(
+                inherited.lost(self._inheritance.found, self._prober.snapshot(), self._listener.heard)
+            )
         ends = overlay_ends(self._view.nodes)
         gateways = self._gateway_views(self._view)
         acts = self._failover.lost(failover.lost_gateways(gateways, ends, self._view.clusters))
@@ -208,22 +198,21 @@ class RouteAgent:
         if view is None:
             self._repairs.lose_track()
             if self._view is None:
-                self._disinherit()
+                self._inheritance.refuse()
             return False  # not joined (any more): leaving is what removes, not this daemon
         self._repairs.reading()
         world = await self._world(view)
         decision = route_agent.decide(world)
         changes = diff(decision.state, world.actual)
         if self._view is None:
-            self._looked = True
-            self._failover.holds(world.actual)
+            self._inheritance.end(world.actual)
         failures = await self._kernel.apply(changes)
         self._journal.kernel(changes, [failure.error.message for failure in failures], reason)
         self._repairs.round(decision.state, changes, [failure.change for failure in failures])
         self._metrics.show(world.gateways)
         self._follow(view, world)
         self._heed(world.gateways)
-        if self._view is None and self._inherited.targets:
+        if self._view is None and self._inheritance.found.targets:
             self._forget()
             self._loop.trigger("what was found out before the first round")
         self._view = view
@@ -358,7 +347,7 @@ class RouteAgent:
             ),
             multiplier=view.member.probe_multiplier or self._settings.probe_multiplier,
         )
-        self._prober.set_targets(self._inherited.taken_over(targets))
+        self._prober.set_targets(self._inheritance.found.taken_over(targets))
 
     async def _retiring(self, me: Node | None) -> bool:
         """Whether the node was a gateway until a moment ago; when that is over, there is another round."""

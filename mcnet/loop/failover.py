@@ -14,10 +14,8 @@ from mcnet.loop.repairs import Repairs
 from mcnet.loop.wiring import Journal
 from mcnet.model.errors import KernelError
 from mcnet.model.kernel import Change, KernelState, Remove
-from mcnet.model.probe import Target
-from mcnet.plan import failover, inherited, pace
+from mcnet.plan import failover
 from mcnet.plan.failover import Lost
-from mcnet.plan.inherited import Inherited
 
 RETRY = 5.0
 """Seconds until what was refused before the first round is tried again."""
@@ -35,24 +33,6 @@ class Refused(Protocol):
 
     @property
     def error(self) -> KernelError: ...
-
-
-class Prober(Protocol):
-    """What probes for a daemon (mcnet.probe.supervised)."""
-
-    def set_pace(self, *, interval: float, multiplier: int) -> None: ...
-
-    def set_targets(self, targets: frozenset[Target]) -> None: ...
-
-
-class Paced(Protocol):
-    """A daemon's settings: seconds between two probes, and lost ones in a row."""
-
-    @property
-    def probe_interval(self) -> float: ...
-
-    @property
-    def probe_multiplier(self) -> int: ...
 
 
 def noting(
@@ -178,21 +158,3 @@ class Failover:
             return tuple(failure.error.message for failure in await self._apply(changes))
         except KernelError as error:
             return (error.message,)
-
-
-async def inherit(failover: Failover, prober: Prober, own: Paced, *, late: Callable[[], bool]) -> Inherited:
-    """Have that watched which an earlier process of this daemon has left in use, until a round knows what there is to
-    watch: it needs an API server, which may be away. `own` is the daemon's pace; it is too `late` when a round has
-    come that far."""
-    try:
-        found = inherited.found(await failover.read())
-    except KernelError as error:
-        log.warning("paths in use are watched from the first round on only", because=error.message)
-        return Inherited()
-    if late():
-        return Inherited()
-    failover.finds(found.state)
-    multiplier = max(own.probe_multiplier, pace.BEFORE_THE_FIRST_ROUND)
-    prober.set_pace(interval=found.interval(own.probe_interval), multiplier=multiplier)
-    prober.set_targets(found.targets)
-    return found

@@ -225,7 +225,7 @@ async def test_a_cluster_that_is_none_any_more_is_not_watched(scene: Scene) -> N
     scene.server.remove(MEMBER, member["metadata"]["name"], member["metadata"].get("namespace", ""))
     async with scene.gateway() as daemon:
         await eventually(lambda: daemon._loop.synced and daemon._unready() == "")
-        await eventually(lambda: (scene.prober.targets, daemon._inherited.paths) == (frozenset(), {}))
+        await eventually(lambda: (scene.prober.targets, daemon._inheritance.found.paths) == (frozenset(), {}))
         assert routed(scene), "only leaving removes"
 
 
@@ -237,7 +237,7 @@ async def test_a_node_that_is_no_gateway_any_more_watches_nothing(scene: Scene) 
     async with scene.gateway() as daemon:
         await eventually(lambda: daemon._loop.synced and daemon._unready() == "")
         await eventually(lambda: scene.prober.targets == frozenset())
-        assert daemon._inherited.paths == {}
+        assert daemon._inheritance.found.paths == {}
         scene.prober.say(f"{cable_end(WEST, 0).address4} mcnet-cv", "down")
         for _ in range(10):
             await asyncio.sleep(0)

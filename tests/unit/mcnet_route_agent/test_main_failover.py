@@ -163,7 +163,7 @@ async def test_a_kernel_that_is_slower_than_the_lists_is_too_late(
 
     async def slow(*arguments: Any, **keywords: Any) -> KernelState:
         first = next(reads) == 0
-        while first and not daemon._looked:  # noqa: ASYNC110
+        while first and not daemon._inheritance._over:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         ended.set()
         return await read(*arguments, **keywords)
@@ -175,7 +175,7 @@ async def test_a_kernel_that_is_slower_than_the_lists_is_too_late(
         await ended.wait()
         for _ in range(10):
             await asyncio.sleep(0)
-        assert (asked(scene), daemon._inherited.paths) == (set(RAILS), {})
+        assert (asked(scene), daemon._inheritance.found.paths) == (set(RAILS), {})
 
 
 async def test_the_first_round_is_not_undone_while_it_is_made(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +210,7 @@ async def test_a_node_that_is_in_no_clusterset_any_more_watches_nothing(scene: S
     scene.server.remove(MEMBER, member["metadata"]["name"], member["metadata"].get("namespace", ""))
     async with scene.route_agent() as daemon:
         await eventually(lambda: daemon._loop.synced and daemon._unready() == "")
-        await eventually(lambda: (scene.prober.targets, daemon._inherited.paths) == (frozenset(), {}))
+        await eventually(lambda: (scene.prober.targets, daemon._inheritance.found.paths) == (frozenset(), {}))
 
 
 async def test_a_kernel_that_can_t_be_read_at_the_start_is_read_by_the_rounds(
