@@ -1,7 +1,8 @@
 """The route agent before its first round: what it finds in use is watched, though no API server answers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,17 @@ async def killed(scene: Scene) -> None:
     scene.server.go_down(UnreachableError("away"))
 
 
-async def test_what_was_lost_before_the_start_leaves_without_an_api_server(scene: Scene) -> None:
+@asynccontextmanager
+async def restarted(scene: Scene) -> AsyncIterator[RouteAgent]:
+    """Another daemon, which watches what that one used, still without an API server."""
     await killed(scene)
     async with scene.route_agent() as daemon:
         await eventually(lambda: asked(scene) == {SECOND, THIRD})
+        yield daemon
+
+
+async def test_what_was_lost_before_the_start_leaves_without_an_api_server(scene: Scene) -> None:
+    async with restarted(scene) as daemon:
         assert scene.prober._multiplier == pace.BEFORE_THE_FIRST_ROUND
         scene.prober.say(SECOND, "down")
         await eventually(lambda: used(scene) == {2})
@@ -99,9 +107,7 @@ async def test_what_was_lost_before_the_start_leaves_without_an_api_server(scene
 
 async def test_what_answers_again_comes_back_without_an_api_server(scene: Scene) -> None:
     """And is there when the other one goes."""
-    await killed(scene)
-    async with scene.route_agent():
-        await eventually(lambda: asked(scene) == {SECOND, THIRD})
+    async with restarted(scene):
         scene.prober.say(SECOND, "down")
         await eventually(lambda: used(scene) == {2})
         scene.prober.say(THIRD, "down")
@@ -113,9 +119,7 @@ async def test_what_answers_again_comes_back_without_an_api_server(scene: Scene)
 
 
 async def test_gateways_are_heard_without_an_api_server(scene: Scene) -> None:
-    await killed(scene)
-    async with scene.route_agent():
-        await eventually(lambda: asked(scene) == {SECOND, THIRD})
+    async with restarted(scene):
         hear(scene, "n3")
         await eventually(lambda: used(scene) == {1})
         hear(scene, "n3", WEST)
@@ -123,9 +127,7 @@ async def test_gateways_are_heard_without_an_api_server(scene: Scene) -> None:
 
 
 async def test_what_was_said_before_a_gateway_was_lost_it_has_to_say_again(scene: Scene) -> None:
-    await killed(scene)
-    async with scene.route_agent() as daemon:
-        await eventually(lambda: asked(scene) == {SECOND, THIRD})
+    async with restarted(scene) as daemon:
         for name in RAILS:
             hear(scene, name, WEST)
         assert len(scene.listener.heard) == 2
@@ -145,9 +147,7 @@ async def test_what_was_said_before_a_gateway_was_lost_it_has_to_say_again(scene
 
 async def test_what_was_found_out_before_the_first_round_counts_in_the_second(scene: Scene) -> None:
     """Though no probe says anything new."""
-    await killed(scene)
-    async with scene.route_agent() as daemon:
-        await eventually(lambda: asked(scene) == {SECOND, THIRD})
+    async with restarted(scene) as daemon:
         scene.prober.say(SECOND, "down")
         scene.server.come_up()
         labels = {"gateway": "n2"}
